@@ -1,0 +1,3 @@
+"""Drivers, uncertainty and forecasts of research collaboration between countries."""
+
+__version__ = "0.1.0"

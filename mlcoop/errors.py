@@ -1,0 +1,47 @@
+"""Errors that mlcoop raises, all derived from `MlcoopError`.
+
+A message is one line: what is wrong, where, and how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class MlcoopError(Exception):
+    """Root of all errors that mlcoop raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(MlcoopError):
+    """An experiment file or an option that its author can mend."""
+
+    exit_code = 2
+
+
+class DataError(MlcoopError):
+    """A table or a file whose owner can mend it."""
+
+    exit_code = 2
+
+
+class SourceError(MlcoopError):
+    """A provider or the network failed."""
+
+    exit_code = 1
+
+
+def some(items: Iterable[object], most: int = 5) -> str:
+    """Return at most `most` items as text, with the total when there are more.
+
+    >>> some(["AAA", "BBB"])
+    'AAA, BBB'
+    >>> some(range(9), most=2)
+    '0, 1 and 7 more (9 in all)'
+    """
+    shown = [str(item) for item in items]
+    if len(shown) <= most:
+        return ", ".join(shown)
+    rest = len(shown) - most
+    return f"{', '.join(shown[:most])} and {rest} more ({len(shown)} in all)"

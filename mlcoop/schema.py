@@ -1,0 +1,212 @@
+"""Columns, keys and units of every table that passes between stages, and one `check`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+
+from mlcoop.errors import DataError, some
+
+PAIR = ["country_a", "country_b"]
+PAIR_YEAR = ["country_a", "country_b", "year"]
+
+COUNTRY_VARIABLES = (
+    "gdp_usd2015",
+    "gdp_per_head_usd2015",
+    "population",
+    "rd_pct_gdp",
+    "researchers_per_million",
+    "articles",
+    "patents_resident",
+    "hightech_exports_pct",
+    "merchandise_trade_pct_gdp",
+    "exports_pct_gdp",
+    "fdi_pct_gdp",
+    "urban_pct",
+    "internet_pct",
+    "control_of_corruption",
+    "government_effectiveness",
+    "political_stability",
+    "rule_of_law",
+    "regulatory_quality",
+    "voice_accountability",
+    "un_ideal_point",
+    "international_works",
+)
+TIE_VARIABLES = (
+    "dist_km",
+    "distcap_km",
+    "distw_km",
+    "contiguous",
+    "common_official_language",
+    "common_ethnic_language",
+    "colony",
+    "common_coloniser",
+    "colony_after_1945",
+    "same_country",
+)
+
+
+def _number(nullable: bool = False, **bounds: float) -> pa.Column:
+    checks = []
+    if "ge" in bounds:
+        checks.append(pa.Check.ge(bounds["ge"]))
+    if "le" in bounds:
+        checks.append(pa.Check.le(bounds["le"]))
+    return pa.Column(float, checks, nullable=nullable, coerce=True)
+
+
+def _ordered_pair() -> pa.Check:
+    return pa.Check(lambda t: t["country_a"] < t["country_b"], error="country_a before country_b")
+
+
+_PAIR_COLUMNS = {"country_a": pa.Column(str), "country_b": pa.Column(str)}
+_YEAR = pa.Column(int, pa.Check.in_range(1800, 2200), coerce=True)
+
+COUNTS = pa.DataFrameSchema(
+    {**_PAIR_COLUMNS, "year": _YEAR, "works": _number(ge=0)},
+    checks=_ordered_pair(),
+    unique=PAIR_YEAR,
+    name="counts",
+)
+INDICATORS = pa.DataFrameSchema(
+    {"iso3": pa.Column(str), "year": _YEAR, "variable": pa.Column(str), "value": _number()},
+    unique=["iso3", "year", "variable"],
+    name="indicators",
+)
+TIES = pa.DataFrameSchema(
+    {
+        **_PAIR_COLUMNS,
+        **{v: _number(nullable=True, ge=0) for v in TIE_VARIABLES},
+    },
+    checks=_ordered_pair(),
+    unique=PAIR,
+    name="ties",
+)
+PANEL = pa.DataFrameSchema(
+    {**_PAIR_COLUMNS, "year": _YEAR, "works": _number(nullable=True, ge=0)},
+    checks=_ordered_pair(),
+    unique=PAIR_YEAR,
+    name="panel",
+)
+
+FACTORS_CSV = [
+    "factor",
+    "group",
+    "role",
+    "rank",
+    "rank_low",
+    "rank_high",
+    "tier",
+    "share",
+    "share_low",
+    "share_high",
+    "direction",
+    "effect_low_to_high",
+]
+GROUPS_CSV = [
+    "group",
+    "role",
+    "rank",
+    "rank_low",
+    "rank_high",
+    "tier",
+    "share",
+    "share_low",
+    "share_high",
+]
+FORECAST_CSV = [
+    "country_a",
+    "country_b",
+    "year",
+    "last_year",
+    "last_observed",
+    "predicted",
+    "lower",
+    "upper",
+    "level",
+]
+BASELINES = (
+    "persistence",
+    "drift1",
+    "drift3",
+    "drift5",
+    "group_growth",
+    "drift3_group",
+    "smoothing",
+    "ppml",
+)
+BACKTEST_CSV = [
+    "origin",
+    "year",
+    "country_a",
+    "country_b",
+    "observed",
+    "predicted",
+    "lower",
+    "upper",
+    *BASELINES,
+]
+
+
+def check(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.DataFrame:
+    """Return `table` coerced to `schema`, or raise one line that names the offenders.
+
+    Parameters
+    ----------
+    table : DataFrame
+    schema : pandera schema of this module
+    where : str
+        File or source to name in the error.
+
+    Raises
+    ------
+    DataError
+        With the failed check, the column and at most five offending rows.
+    """
+    try:
+        return schema.validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        first = cases.iloc[0]
+        same = cases[cases["check"] == first["check"]]
+        column = first["column"] or "rows"
+        offenders = some(
+            dict.fromkeys(
+                f"{r.failure_case}" + ("" if r.index is None else f" (row {r.index})")
+                for r in same.itertuples(index=False)
+            )
+        )
+        raise DataError(
+            f"{where}, {column}: {first['check']} fails for {offenders}; mend the table and run again"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A finished study as the report and the comparison read it; a stage that is off leaves None.
+
+    Attributes
+    ----------
+    coverage : dict
+        What the panel holds: `countries`, `dropped` (kind, what, reason, count), `factors`
+        (factor, label, group, role, source, lag, coverage), `years`, `pairs`, `zeros`,
+        `simulated`, `warnings`.
+    """
+
+    name: str
+    folder: str
+    config: dict[str, Any]
+    provenance: dict[str, Any]
+    factors: pd.DataFrame | None = None
+    groups: pd.DataFrame | None = None
+    resamples: pd.DataFrame | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    backtest: pd.DataFrame | None = None
+    forecast: pd.DataFrame | None = None
+    trials: pd.DataFrame | None = None
+    coverage: dict[str, Any] = field(default_factory=dict)
+    effects: pd.DataFrame | None = None
