@@ -181,7 +181,7 @@ def check(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.Dat
             )
         )
         raise DataError(
-            f"{where}, {column}: {first['check']} fails for {offenders}; mend the table and run again"
+            f"{where}, {column}: {first['check']} fails for {offenders}; mend these rows"
         ) from error
 
 
