@@ -1,0 +1,133 @@
+"""Optuna search over a learner's space: pruned, persistent, and the same when cut and resumed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+logging.getLogger("optuna").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best parameters, and every trial behind the choice.
+
+    Attributes
+    ----------
+    params : dict
+        Full parameter set of the trial with the lowest loss.
+    loss : float
+        Its mean loss over the folds.
+    trials : DataFrame
+        `number, state, loss, folds_run` and one `param_*` column per searched parameter.
+    """
+
+    params: dict[str, Any]
+    loss: float
+    trials: pd.DataFrame
+
+
+def tune(
+    space: Callable[[optuna.Trial], dict[str, Any]],
+    fold_scores: Callable[[dict[str, Any]], Iterator[float]],
+    *,
+    trials: int,
+    seed: int,
+    storage_path: Path | None = None,
+    study_name: str = "study",
+    defaults: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tuned:
+    """Search for the parameters with the lowest mean loss over folds.
+
+    Parameters
+    ----------
+    space : callable
+        Draws a full parameter dict from an Optuna trial.
+    fold_scores : callable
+        Yields one loss per fold (lower is better) for a parameter dict. Folds must lie inside the
+        training years. A trial whose running mean is worse than the median of earlier trials at
+        the same fold is pruned.
+    trials : int
+        Trials wanted in the storage in all, at least 1.
+    seed : int
+        Trial k draws from a sampler seeded with `seed + k`, so that a search that was cut and
+        resumed gives the same trials as one that was not.
+    storage_path : Path or None
+        Optuna journal file; None keeps the search in memory.
+    defaults : dict or None
+        Searched parameters of a first trial, so that tuning never ends below the defaults.
+    progress : callable or None
+        Called with (trials done, trials wanted).
+
+    References
+    ----------
+    Akiba et al. (2019), Optuna. KDD. https://doi.org/10.1145/3292500.3330701
+    """
+    if storage_path is not None:
+        storage_path.parent.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(storage_path))) if storage_path else None
+    study = optuna.create_study(
+        study_name=study_name,
+        storage=storage,
+        load_if_exists=True,
+        direction="minimize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0),
+    )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        # Left over by a run that was cut off: it must not count, nor steer the sampler.
+        study.tell(trial.number, state=TrialState.FAIL)
+
+    def objective(trial: optuna.Trial) -> float:
+        params = space(trial)
+        trial.set_user_attr("params", params)
+        losses: list[float] = []
+        for step, loss in enumerate(fold_scores(params)):
+            losses.append(float(loss))
+            trial.report(float(np.mean(losses)), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned()
+        return float(np.mean(losses))
+
+    def done() -> int:
+        ended = (TrialState.COMPLETE, TrialState.PRUNED)
+        return len(study.get_trials(deepcopy=False, states=ended))
+
+    if defaults and not study.get_trials(deepcopy=False):
+        study.enqueue_trial(defaults)
+    while (finished := done()) < trials:
+        if progress:
+            progress(finished, trials)
+        study.sampler = optuna.samplers.TPESampler(seed=seed + finished, n_startup_trials=8)
+        study.optimize(objective, n_trials=1)
+    if progress:
+        progress(trials, trials)
+    best = study.best_trial
+    return Tuned(
+        params=dict(best.user_attrs["params"]), loss=float(study.best_value), trials=_table(study)
+    )
+
+
+def _table(study: optuna.Study) -> pd.DataFrame:
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    rows = []
+    for trial in study.get_trials(deepcopy=False, states=ended):
+        values = trial.intermediate_values
+        loss = trial.value if trial.state == TrialState.COMPLETE else values[max(values)]
+        rows.append(
+            {"state": trial.state.name.lower(), "loss": loss, "folds_run": len(values)}
+            | {f"param_{name}": value for name, value in sorted(trial.params.items())}
+        )
+    table = pd.DataFrame(rows)
+    table.insert(0, "number", range(len(table)))
+    return table

@@ -1,0 +1,64 @@
+"""Truth: a quadratic loss whose minimum is known, and a search repeated without a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+
+from mlcoop.model.tuning import tune
+
+
+def space(trial: optuna.Trial) -> dict[str, Any]:
+    return {"x": trial.suggest_float("x", -4, 4), "fixed": 7}
+
+
+def fold_scores(params: dict[str, Any]) -> Iterator[float]:
+    for fold in range(3):
+        yield (params["x"] - 1.5) ** 2 + fold
+
+
+def test_search_finds_the_minimum_of_a_parabola() -> None:
+    tuned = tune(space, fold_scores, trials=40, seed=1)
+    # The parabola's minimum is x = 1.5; its loss there is the mean of folds 0, 1, 2.
+    assert tuned.params["x"] == pytest.approx(1.5, abs=0.15)
+    assert tuned.loss == pytest.approx(1.0, abs=0.03)
+    assert tuned.params["fixed"] == 7
+
+
+def test_defaults_are_tried_first_and_never_lost() -> None:
+    tuned = tune(space, fold_scores, trials=2, seed=3, defaults={"x": 1.5})
+    assert tuned.trials.loc[0, "param_x"] == 1.5
+    assert tuned.loss == pytest.approx(1.0)
+
+
+def test_bad_trials_are_pruned_and_say_so() -> None:
+    tuned = tune(space, fold_scores, trials=30, seed=0)
+    pruned = tuned.trials[tuned.trials["state"] == "pruned"]
+    assert len(pruned) and (pruned["folds_run"] < 3).all()
+
+
+def test_a_search_cut_in_the_middle_of_a_trial_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    whole = tune(space, fold_scores, trials=14, seed=5)
+    calls = 0
+
+    def cut(params: dict[str, Any]) -> Iterator[float]:
+        nonlocal calls
+        calls += 1
+        for score in fold_scores(params):
+            if calls == 7:
+                raise KeyboardInterrupt
+            yield score
+
+    path = tmp_path / "journal.log"
+    with pytest.raises(KeyboardInterrupt):
+        tune(space, cut, trials=14, seed=5, storage_path=path)
+    resumed = tune(space, fold_scores, trials=14, seed=5, storage_path=path)
+    pd.testing.assert_frame_equal(resumed.trials, whole.trials)
+    assert resumed.params == whole.params
+    again = tune(space, pytest.fail, trials=14, seed=5, storage_path=path)
+    assert again.params == whole.params
