@@ -1,0 +1,343 @@
+"""Read and write run folders: every file whole or not at all, each with what it was made from."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import io
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import filelock
+import pandas as pd
+import yaml
+
+import mlcoop
+from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.schema import Experiment
+
+MANIFEST = "manifest.json"
+PACKAGES = (
+    "numpy",
+    "optuna",
+    "pandas",
+    "pandera",
+    "scikit-learn",
+    "scipy",
+    "shap",
+    "statsmodels",
+    "xgboost-cpu",
+)
+Content: TypeAlias = "pd.DataFrame | dict[str, Any] | str | bytes"
+
+
+def to_bytes(content: Content, name: str) -> bytes:
+    """Return a file's bytes, by its ending: CSV, Parquet, JSON, or text and bytes as they are."""
+    if isinstance(content, pd.DataFrame):
+        if name.endswith(".parquet"):
+            buffer = io.BytesIO()
+            content.to_parquet(buffer, index=False)
+            return buffer.getvalue()
+        return content.to_csv(index=False, lineterminator="\n").encode()
+    if isinstance(content, dict):
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=False)
+        return (text + "\n").encode()
+    return content.encode() if isinstance(content, str) else content
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write beside the target and rename, so that no reader ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o666 & ~_umask())
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return a SHA-256 over tables (content, not index) and JSON-like values.
+
+    >>> fingerprint({"a": 1}) == fingerprint({"a": 1}), fingerprint(1) == fingerprint(2)
+    (True, False)
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, pd.DataFrame):
+            digest.update(",".join(map(str, part.columns)).encode())
+            digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+        else:
+            digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+@dataclass
+class RunFolder:
+    """The two folders of one study, `experiments/NAME` and `models/NAME`, while it runs.
+
+    The manifest says which stage is complete, from which inputs (`key`), in which files (with
+    checksums), and the few numbers (`result`) that later stages read.
+    """
+
+    root: Path
+    models: Path
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, experiments: Path, models: Path, name: str) -> RunFolder:
+        """Open the folders of a study, new or cut off; raise `ConfigError` if not writable."""
+        folder = cls(experiments / name, models / name)
+        for path in (folder.root, folder.models):
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=path):
+                    pass
+            except OSError as error:
+                raise ConfigError(
+                    f"{path}: cannot be written ({error.strerror}); "
+                    "choose folders with --experiments and --models"
+                ) from error
+        folder.manifest = read_manifest(folder.root)
+        return folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one run at a time."""
+        lock = filelock.FileLock(self.root / ".lock", timeout=0)
+        try:
+            with lock:
+                yield
+        except filelock.Timeout as error:
+            raise ConfigError(
+                f"{self.root}: another run is writing this study; wait for it or rename yours"
+            ) from error
+        finally:
+            (self.root / ".lock").unlink(missing_ok=True)
+
+    def holds(self, stage: str, key: str) -> bool:
+        """Say whether a stage is complete from just these inputs, with every file unharmed."""
+        entry = self.manifest.get("stages", {}).get(stage)
+        if not entry or entry["key"] != key:
+            return False
+        return all(_intact(self._path(name), sha) for name, sha in entry["files"].items())
+
+    def result(self, stage: str) -> dict[str, Any]:
+        """Return the numbers that a complete stage left for later ones."""
+        return dict(self.manifest["stages"][stage]["result"])
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Read back a table that a stage wrote."""
+        return read_table(self._path(name))
+
+    def write(
+        self,
+        stage: str,
+        key: str,
+        files: Mapping[str, Content],
+        *,
+        seconds: float,
+        result: dict[str, Any] | None = None,
+    ) -> None:
+        """Write a stage's files, then the manifest that makes them count."""
+        sums = {}
+        for name, content in files.items():
+            data = to_bytes(content, name)
+            write_whole(self._path(name), data)
+            sums[name] = hashlib.sha256(data).hexdigest()
+        stages = dict(self.manifest.get("stages", {}))
+        stages[stage] = {
+            "key": key,
+            "files": sums,
+            "seconds": round(seconds, 1),
+            "result": result or {},
+        }
+        self._save({**self.manifest, "stages": stages})
+
+    def begin(self, config_key: str) -> None:
+        """Note which config is being run, and that it is not finished."""
+        self._save({**self.manifest, "config": config_key, "finished": False})
+
+    def finish(self) -> None:
+        """Mark the whole study as finished."""
+        self._save({**self.manifest, "finished": True})
+
+    def clear(self) -> None:
+        """Forget every stage, so that all are run again; files go as they are written anew."""
+        self._save({})
+
+    def _path(self, name: str) -> Path:
+        inside = name.removeprefix("models/")
+        return self.models / inside if inside != name else self.root / name
+
+    def _save(self, manifest: dict[str, Any]) -> None:
+        self.manifest = manifest
+        write_whole(self.root / MANIFEST, to_bytes(manifest, MANIFEST))
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """Return a study's manifest, empty when there is none or it was damaged."""
+    try:
+        manifest = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _intact(path: Path, sha: str) -> bool:
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV or Parquet table; "NA" stays a code (Namibia), only an empty cell is missing."""
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def read_experiment(root: Path) -> Experiment:
+    """Read a study back from its folder alone.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such folder; the nearest known study is named.
+    DataError
+        When the folder is not a study, or one of its files cannot be read.
+    """
+    if not root.is_dir():
+        known = [path.name for path in list_experiments(root.parent)]
+        near = difflib.get_close_matches(root.name, known, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else "run a config first, or see mlcoop list"
+        raise ConfigError(f"{root}: no such experiment; {hint}")
+    if not (root / "config.yaml").is_file():
+        raise DataError(f"{root}: holds no config.yaml, so it is no experiment of mlcoop")
+    try:
+        tables = {
+            name: read_table(root / f"{name}{suffix}")
+            if (root / f"{name}{suffix}").is_file()
+            else None
+            for name, suffix in (
+                ("factors", ".csv"),
+                ("groups", ".csv"),
+                ("resamples", ".parquet"),
+                ("backtest", ".csv"),
+                ("forecast", ".csv"),
+                ("effects", ".csv"),
+            )
+        }
+        trials = root / "tuning" / "trials.csv"
+        return Experiment(
+            name=root.name,
+            folder=str(root),
+            config=yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8")),
+            provenance=_read_json(root / "provenance.json"),
+            metrics=_read_json(root / "metrics.json"),
+            coverage=_read_json(root / "coverage.json"),
+            trials=read_table(trials) if trials.is_file() else None,
+            **tables,
+        )
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        detail = str(error).splitlines()[0]
+        raise DataError(
+            f"{root}: a file of this experiment is damaged ({detail}); "
+            "run its config again with --force"
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def list_experiments(experiments: Path) -> list[Path]:
+    """Return the folders that hold a study, by name."""
+    if not experiments.is_dir():
+        return []
+    return sorted(path.parent for path in experiments.glob("*/config.yaml"))
+
+
+def find_experiment(name: str, experiments: Path) -> Path:
+    """Return the folder of a study given by name or by path."""
+    given = Path(name)
+    return given if (given / "config.yaml").is_file() else experiments / given.name
+
+
+def provenance(
+    *,
+    config_key: str,
+    seed: int,
+    inputs: list[dict[str, Any]],
+    data_key: str,
+    timings: Mapping[str, float],
+    finished: str,
+) -> dict[str, Any]:
+    """Return what a study was made from: versions, seed, checksums of inputs, commit, timings."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "mlcoop": mlcoop.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": versions,
+        "seed": seed,
+        "config_sha256": config_key,
+        "panel_sha256": data_key,
+        "inputs": inputs,
+        "finished": finished,
+        "seconds": dict(timings),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of mlcoop's own checkout, with a mark when files differ from it."""
+    source = Path(mlcoop.__file__).parent
+    git = ["git", "-C", str(source)]
+    try:
+        inside = subprocess.run(
+            [*git, "ls-files", "--error-unmatch", "__init__.py"], capture_output=True, check=False
+        )
+        if inside.returncode != 0:
+            return None
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "."], capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.decode().strip() + (" with changes" if changed.stdout.strip() else "")
+
+
+def refuse_to_overwrite(root: Path, config_key: str, differing: list[str]) -> None:
+    """Raise `ConfigError` when the folder holds a finished study of another config."""
+    manifest = read_manifest(root)
+    if manifest.get("finished") and manifest.get("config") != config_key:
+        what = some(differing) or "mlcoop's version"
+        raise ConfigError(
+            f"{root}: holds a finished study of another config (differs in {what}); "
+            "give yours another name, or --force to overwrite it"
+        )
