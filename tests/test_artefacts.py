@@ -1,0 +1,86 @@
+"""Truth: what was written must read back, and a write that fails must change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mlcoop.artefacts import RunFolder, fingerprint, read_experiment, read_table, write_whole
+from mlcoop.errors import ConfigError, DataError
+
+
+def open_folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.open(tmp_path / "experiments", tmp_path / "models", "study")
+
+
+TABLE = pd.DataFrame({"country_a": ["NA", "CHN"], "share": [0.1, None]})
+
+
+def test_a_stage_counts_only_with_its_key_and_its_files_unharmed(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    folder.write("explain", "k1", {"a.csv": TABLE, "models/m.json": {"x": 1}}, seconds=1.0)
+    again = open_folder(tmp_path)
+    assert again.holds("explain", "k1")
+    assert not again.holds("explain", "k2") and not again.holds("backtest", "k1")
+    (tmp_path / "models" / "study" / "m.json").write_text("{}")
+    assert not again.holds("explain", "k1")
+
+
+def test_tables_read_back_with_namibia_and_gaps(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    folder.write("s", "k", {"a.csv": TABLE, "a.parquet": TABLE}, seconds=0)
+    for name in ("a.csv", "a.parquet"):
+        back = folder.read(name)
+        assert back["country_a"].tolist() == ["NA", "CHN"]
+        assert back["share"].isna().tolist() == [False, True]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table.csv"
+    write_whole(path, b"old")
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mlcoop.artefacts.os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    first, second = open_folder(tmp_path), open_folder(tmp_path)
+    with first.locked(), pytest.raises(ConfigError, match="another run"), second.locked():
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        RunFolder.open(tmp_path / "file", tmp_path / "models", "study")
+
+
+def test_a_wrong_name_gets_the_nearest_study(tmp_path: Path) -> None:
+    (tmp_path / "china-bri").mkdir()
+    (tmp_path / "china-bri" / "config.yaml").write_text("name: china-bri\n")
+    with pytest.raises(ConfigError, match='did you mean "china-bri"'):
+        read_experiment(tmp_path / "china-bir")
+    (tmp_path / "china-bri" / "metrics.json").write_text("{broken")
+    with pytest.raises(DataError, match="damaged"):
+        read_experiment(tmp_path / "china-bri")
+
+
+def test_fingerprints_follow_content_not_index() -> None:
+    assert fingerprint(TABLE) == fingerprint(TABLE.set_axis([5, 6]))
+    assert fingerprint(TABLE) != fingerprint(TABLE.rename(columns={"share": "rate"}))
+    assert fingerprint(TABLE) != fingerprint(TABLE.iloc[::-1])
+
+
+def test_missing_cells_read_as_missing_only_when_empty(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("iso2,x\nNA,1\nNZ,\n")
+    table = read_table(tmp_path / "t.csv")
+    assert table["iso2"].tolist() == ["NA", "NZ"] and table["x"].isna().tolist() == [False, True]

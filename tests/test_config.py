@@ -1,0 +1,116 @@
+"""Truth: DESIGN's rules for the experiment file, each broken on purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlcoop.config import Config, check_config, dump_config, load_config
+from mlcoop.errors import ConfigError
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(folder: Path, text: str, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text), overrides)
+    return [line.split("study.yaml", 1)[-1] for line in str(caught.value).splitlines()]
+
+
+def test_the_shortest_useful_config_is_six_lines(tmp_path: Path) -> None:
+    lines = "name: mine\nfocus:\n  focal: CHN\n  partners: asean\nyears:\n  start: 2005\n"
+    assert len(lines.splitlines()) == 6
+    config = load_config(write(tmp_path, lines))
+    assert config.years.end == "latest" and config.tuning.trials == 30
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("name: x\nfocuss: {}", ', focuss: unknown key. Did you mean "focus"?'),
+        ("name: x\ntuning: {trails: 3}", ', tuning.trails: unknown key. Did you mean "trials"?'),
+        ("focus: {pairs: all}", ", name: missing; add it"),
+        ("name: x\nname: y", ', line 2: key "name" stands twice; mend the YAML'),
+        ("name: x\nfocus: {focal: CHN}", ", focus: focal needs partners"),
+        ("name: x\ntarget: {source: csv}", ", target: source csv needs path"),
+        ("name: x\nyears: {start: 2010, end: 2011}", ", years: end 2011 leaves less"),
+        ("name: x\nforecast: {level: 90}", ", forecast.level: input should be less than 1"),
+        ("name: x\nfactors: [gdp, {a: 1}]", ", factors[1]: input should be a valid string"),
+        ("- a\n- b", ": holds no keys"),
+        ("name: x\nfocus: {pairs: all", ", line 2: "),
+    ],
+)
+def test_a_slip_gets_one_line_that_names_the_key(tmp_path: Path, text: str, line: str) -> None:
+    lines = refusal(tmp_path, text)
+    assert len(lines) == 1 and lines[0].startswith(line)
+
+
+def test_all_bad_keys_are_reported_together(tmp_path: Path) -> None:
+    lines = refusal(tmp_path, "name: x\nseeed: 1\ntuning: {trials: 0}\nexplain: {unit: cat}")
+    assert {line.split(":")[0] for line in lines} == {
+        ", seeed",
+        ", tuning.trials",
+        ", explain.unit",
+    }
+
+
+def test_country_codes_that_yaml_reads_as_booleans_survive(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "name: x\nfocus: {focal: NO, partners: [NA, ON, Y]}"))
+    assert config.focus.focal == "NO" and config.focus.partners == ["NA", "ON", "Y"]
+
+
+def test_overrides_reach_any_key_and_are_checked(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: x\nlearner: ppml\nfactors: [gdp]")
+    config = load_config(
+        path, ["years.end=2019", "learner.exposure=true", "factors.exclude=[dist]"]
+    )
+    assert config.years.end == 2019
+    assert (config.learner.name, config.learner.exposure) == ("ppml", True)
+    assert (config.factors.include, config.factors.exclude) == (["gdp"], ["dist"])
+    assert "write key=value" in refusal(tmp_path, "name: x", "years.end")[0]
+    assert "unknown key" in refusal(tmp_path, "name: x", "years.stop=2019")[0]
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "name: x\nfocus: {focal: NO, partners: [NA]}\nseed: 3"))
+    again = load_config(write(tmp_path, dump_config(config)))
+    assert again == config
+    ready = "name: x\npanel: {path: p.csv, pair: [i, j], target: y, factors: [a, b]}"
+    config = load_config(write(tmp_path, ready))
+    assert load_config(write(tmp_path, dump_config(config))) == config
+
+
+TREE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*Config.model_fields, "trials", "focal", "odd"]), inner, max_size=3
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*Config.model_fields, "odd"]), TREE, max_size=5))
+def test_any_tree_is_a_config_or_a_config_error(tree: dict) -> None:
+    try:
+        config = check_config(tree, "tree")
+    except ConfigError as error:
+        assert all(line.startswith("tree") for line in str(error).splitlines())
+    else:
+        assert isinstance(config, Config)
+        assert yaml.safe_load(dump_config(config))["name"] == config.name
