@@ -10,7 +10,7 @@ import pytest
 import mlcoop
 
 MAP = """
-errors schema tables countries sources panel simulate features model explain compare forecast
+errors schema tables countries sources panel reference simulate features model explain compare forecast
 report config artefacts plan run terminal cli
 """
 ORDER = MAP.split()

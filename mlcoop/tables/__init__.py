@@ -23,6 +23,7 @@ TABLES = (
     "agreements",
     "research_programmes",
     "rail_corridors",
+    "han_wang_table1",
 )
 CONTINENTS = {
     "africa": "AF",
