@@ -1,0 +1,121 @@
+"""Turn factors into columns of a log-linear model: linear, bent and product terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SMOOTH_KNOTS = 6
+SMOOTH_COLUMNS = 4
+Z_RANGE = 5.0  # beyond five standard deviations an effect is taken to be flat
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """Bent part of one factor's effect: hinges at quantiles, free of any linear part."""
+
+    column: int
+    low: float
+    high: float
+    knots: np.ndarray
+    linear: np.ndarray  # (2, n_hinges): constant and slope taken out of each hinge
+    rotation: np.ndarray  # (n_hinges, n_columns)
+
+    def values(self, z: np.ndarray) -> np.ndarray:
+        """Return the columns for standardised values, flat beyond the range seen."""
+        x = np.clip(z, self.low, self.high)
+        hinges = np.maximum(x[:, None] - self.knots, 0.0)
+        straight = self.linear[0] + x[:, None] * self.linear[1]
+        return (hinges - straight) @ self.rotation
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Columns learnt from training rows: mean fill, scale, smooths and products.
+
+    Attributes
+    ----------
+    mean, scale : arrays of shape (n_features,)
+    smooths : tuple of Smooth
+    products : tuple of (int, int)
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    smooths: tuple[Smooth, ...] = ()
+    products: tuple[tuple[int, int], ...] = ()
+
+    def standardise(self, X: np.ndarray) -> np.ndarray:
+        """Return z-scores; a missing value is set to the training mean, so it has no effect."""
+        filled = np.where(np.isnan(X), self.mean, X)
+        return np.clip((filled - self.mean) / self.scale, -Z_RANGE, Z_RANGE)
+
+    def design(self, z: np.ndarray) -> np.ndarray:
+        """Return all columns: constant, linear, smooths, products."""
+        parts = [np.ones((len(z), 1)), z]
+        parts += [s.values(z[:, s.column]) for s in self.smooths]
+        if self.products:
+            first, second = np.array(self.products).T
+            parts.append(z[:, first] * z[:, second])
+        return np.hstack(parts)
+
+    def owners(self) -> list[tuple[int, ...]]:
+        """Return the feature or features that own each column (the constant: none)."""
+        owners: list[tuple[int, ...]] = [()]
+        owners += [(k,) for k in range(len(self.mean))]
+        for s in self.smooths:
+            owners += [(s.column,)] * s.rotation.shape[1]
+        return owners + list(self.products)
+
+    def blocks(self) -> np.ndarray:
+        """Return the penalty block of each column: linear terms share one, the rest have own."""
+        blocks = [-1] + [0] * len(self.mean)
+        block = 1
+        for s in self.smooths:
+            blocks += [block] * s.rotation.shape[1]
+            block += 1
+        return np.array(blocks + list(range(block, block + len(self.products))))
+
+
+def learn_basis(X: np.ndarray, *, weight: np.ndarray, smooth: bool) -> Basis:
+    """Learn means, scales and smooth terms.
+
+    Parameters
+    ----------
+    X : array of shape (n_rows, n_features), NaN where missing
+    weight : array of shape (n_rows,)
+    smooth : bool
+        Whether factors with more than eight distinct values get a bent part.
+    """
+    seen = ~np.isnan(X)
+    total = np.maximum((weight[:, None] * seen).sum(axis=0), 1e-12)
+    filled = np.where(seen, X, 0.0)
+    mean = (weight[:, None] * filled).sum(axis=0) / total
+    variance = (weight[:, None] * np.where(seen, (X - mean) ** 2, 0.0)).sum(axis=0) / total
+    scale = np.sqrt(np.where(variance > 1e-18, variance, 1.0))
+    basis = Basis(mean, scale)
+    if not smooth:
+        return basis
+    z = basis.standardise(X)
+    smooths = [s for k in range(z.shape[1]) if (s := _learn_smooth(z[seen[:, k], k], k))]
+    return Basis(mean, scale, tuple(smooths))
+
+
+def _learn_smooth(z: np.ndarray, column: int) -> Smooth | None:
+    values = np.unique(z)
+    if len(values) <= 8:
+        return None
+    low, high = np.quantile(z, [0.005, 0.995])
+    knots = np.unique(np.quantile(z, np.linspace(0, 1, SMOOTH_KNOTS + 2)[1:-1]))
+    x = np.clip(z, low, high)
+    hinges = np.maximum(x[:, None] - knots, 0.0)
+    straight = np.column_stack([np.ones(len(x)), x])
+    linear, *_ = np.linalg.lstsq(straight, hinges, rcond=None)
+    left, size, right = np.linalg.svd(hinges - straight @ linear, full_matrices=False)
+    kept = min(SMOOTH_COLUMNS, int((size > 1e-6 * max(size[0], 1e-12)).sum()))
+    if not kept:
+        return None
+    # wiggly directions are small in the hinges; keep half of that as a preference for smoothness
+    rotation = right[:kept].T / np.sqrt(size[:kept] * size[0]) * np.sqrt(len(x))
+    return Smooth(column, float(low), float(high), knots, linear, rotation)

@@ -1,0 +1,254 @@
+"""Fit a penalised log-linear mixed model: smooth terms, products and lasting pair effects.
+
+Penalised quasi-likelihood (Breslow and Clayton 1993, doi:10.1080/01621459.1993.10594284) with
+negative binomial variance. Every penalty is a prior variance estimated from the data by MacKay's
+fixed point (1992, doi:10.1162/neco.1992.4.3.415), so a block that explains nothing shrinks away.
+Lasting effects of pairs are integrated out: a factor that stands still within pairs is judged
+by the number of pairs, not of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+LARGEST_PENALTY = 1e7
+MARGIN_RANGE = 30.0
+
+
+@dataclass(frozen=True)
+class MixedFit:
+    """Coefficients and variance components of a fit.
+
+    Attributes
+    ----------
+    coef : array of shape (n_columns,)
+    covariance : array of shape (n_columns, n_columns)
+        Posterior covariance given the variance components; zero where a block was dropped.
+    penalty : array of shape (n_columns,)
+        Prior precision by column (0: free, inf: dropped).
+    pair_variance, dispersion, scale : float
+        Of the lasting pair effects, of the negative binomial, and the quasi-likelihood factor.
+    pair_effect : array of shape (n_pairs,)
+    """
+
+    coef: np.ndarray
+    covariance: np.ndarray
+    penalty: np.ndarray
+    pair_variance: float
+    dispersion: float
+    scale: float
+    pair_effect: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows sorted so that rows of a pair are neighbours.
+
+    `starts` holds the first row of each pair; `design` the columns; `blocks` the penalty block of
+    each column (-1: not penalised).
+    """
+
+    design: np.ndarray
+    blocks: np.ndarray
+    y: np.ndarray
+    offset: np.ndarray
+    weight: np.ndarray
+    starts: np.ndarray
+    pair: np.ndarray
+
+
+def fit_mixed(
+    rows: Rows,
+    *,
+    steps: int = 60,
+    tolerance: float = 2e-3,
+    keep: np.ndarray | None = None,
+    z_cut: dict[int, float] | None = None,
+    start: MixedFit | None = None,
+) -> MixedFit:
+    """Estimate coefficients and variance components.
+
+    Parameters
+    ----------
+    rows : Rows
+    steps : int
+        Largest number of fixed-point steps.
+    tolerance : float
+        Largest change of a linear predictor's root mean square at which to stop.
+    keep : bool array of shape (n_columns,), optional
+        Columns to use; the others get coefficient 0.
+    z_cut : dict, optional
+        Per block, the smallest Wald statistic, as excess over its degrees of freedom in standard
+        deviations, at which the block stays; checked once after convergence, then fitted again.
+    start : MixedFit, optional
+        Where to start.
+
+    Returns
+    -------
+    MixedFit
+    """
+    n_columns = rows.design.shape[1]
+    free = rows.blocks < 0
+    penalty = np.where(free, 0.0, 1.0) if start is None else start.penalty.copy()
+    if keep is not None:
+        penalty = np.where(keep, penalty, np.inf)
+    state = (
+        MixedFit(
+            _start_coef(rows),
+            np.zeros((n_columns, n_columns)),
+            penalty,
+            0.2,
+            0.1,
+            1.0,
+            np.zeros(len(rows.starts)),
+        )
+        if start is None
+        else replace(start, penalty=penalty)
+    )
+    previous = rows.design @ state.coef
+    for step in range(steps):
+        state = _solve(rows, state, multiplicity=None)
+        state = _update_variances(rows, state, free)
+        margin = rows.design @ state.coef
+        change = np.sqrt(np.mean((margin - previous) ** 2))
+        previous = margin
+        if change < tolerance and step > 3:
+            break
+    if z_cut:
+        dropped = _weak_blocks(rows, state, z_cut)
+        if dropped.any():
+            left = np.isfinite(state.penalty) & ~dropped
+            return fit_mixed(rows, steps=steps, tolerance=tolerance, keep=left, start=state)
+    return state
+
+
+def refit_mixed(
+    rows: Rows, fit: MixedFit, multiplicity: np.ndarray, *, steps: int = 3
+) -> MixedFit:
+    """Estimate the coefficients again with pairs reweighted, variance components kept.
+
+    Parameters
+    ----------
+    multiplicity : array of shape (n_pairs,)
+        How often each pair counts; 0 leaves it out.
+    """
+    state = fit
+    for _ in range(steps):
+        state = _solve(rows, state, multiplicity=multiplicity)
+    return state
+
+
+def _start_coef(rows: Rows) -> np.ndarray:
+    coef = np.zeros(rows.design.shape[1])
+    total = (rows.weight * rows.y).sum()
+    if total > 0:  # the first column is the constant
+        coef[0] = np.log(total / (rows.weight * np.exp(rows.offset)).sum())
+    return coef
+
+
+def _working(rows: Rows, state: MixedFit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    margin = rows.design @ state.coef + state.pair_effect[rows.pair]
+    margin = np.clip(margin, -MARGIN_RANGE, MARGIN_RANGE)
+    mean = np.maximum(np.exp(np.clip(margin + rows.offset, -25, 25)), 1e-8)
+    weight = rows.weight * mean / (state.scale * (1 + state.dispersion * mean))
+    # a count far above its mean would throw the step out; the bound acts in early steps only
+    response = margin + np.clip((rows.y - mean) / mean, -1, 5)
+    return mean, weight, response
+
+
+def _solve(rows: Rows, state: MixedFit, multiplicity: np.ndarray | None) -> MixedFit:
+    """One penalised weighted least squares step with the pair effects integrated out."""
+    _, weight, response = _working(rows, state)
+    used = np.flatnonzero(np.isfinite(state.penalty))
+    design = rows.design[:, used]
+    times = np.ones(len(rows.starts)) if multiplicity is None else multiplicity
+    heavy = weight * times[rows.pair]
+    weighted = design * heavy[:, None]
+    cross = weighted.T @ design
+    right = weighted.T @ response
+    by_pair_w = np.add.reduceat(weight, rows.starts)
+    shrink = 1 / (1 / max(state.pair_variance, 1e-8) + by_pair_w)
+    by_pair_x = np.add.reduceat(design * weight[:, None], rows.starts, axis=0)
+    by_pair_r = np.add.reduceat(weight * response, rows.starts)
+    cross -= (by_pair_x * (times * shrink)[:, None]).T @ by_pair_x
+    right -= by_pair_x.T @ (times * shrink * by_pair_r)
+    cross[np.diag_indices_from(cross)] += state.penalty[used] + 1e-9
+    inverse = np.linalg.inv(cross)
+    solution = inverse @ right
+    coef = np.zeros_like(state.coef)
+    coef[used] = solution
+    covariance = np.zeros_like(state.covariance)
+    covariance[np.ix_(used, used)] = inverse
+    effect = shrink * (by_pair_r - by_pair_x @ solution)
+    return replace(state, coef=coef, covariance=covariance, pair_effect=effect)
+
+
+def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray) -> MixedFit:
+    penalty = state.penalty.copy()
+    variance = np.diag(state.covariance)
+    for block in np.unique(rows.blocks[~free]):
+        inside = np.flatnonzero((rows.blocks == block) & np.isfinite(penalty))
+        if not len(inside):
+            continue
+        known = len(inside) - (penalty[inside] * variance[inside]).sum()
+        power = (state.coef[inside] ** 2).sum()
+        new = max(known, 1e-6) / max(power, 1e-12)
+        penalty[inside] = np.inf if new > LARGEST_PENALTY else max(new, 1e-3)
+    state = replace(state, coef=np.where(np.isfinite(penalty), state.coef, 0.0))
+    mean, weight, _ = _working(rows, state)
+    by_pair_w = np.add.reduceat(weight, rows.starts)
+    shrink = 1 / (1 / max(state.pair_variance, 1e-8) + by_pair_w)
+    lever = np.add.reduceat(rows.design * weight[:, None], rows.starts, axis=0) * shrink[:, None]
+    spread = shrink + ((lever @ state.covariance) * lever).sum(axis=1)
+    pair_variance = float(np.mean(state.pair_effect**2 + spread))
+    # EM is slow near zero: take a longer step in the same direction
+    pair_variance = max(state.pair_variance * (pair_variance / state.pair_variance) ** 1.5, 1e-6)
+    known = (rows.design @ state.covariance * rows.design).sum(axis=1) @ weight
+    freedom = rows.weight.sum() - min(known, 0.5 * rows.weight.sum())
+    freedom -= (by_pair_w * shrink).sum() * min(1.0, rows.weight.mean())
+    freedom = max(freedom, 0.2 * rows.weight.sum())
+    dispersion, scale = _dispersion(rows, mean, freedom)
+    return replace(
+        state,
+        penalty=penalty,
+        pair_variance=pair_variance,
+        dispersion=dispersion,
+        scale=scale,
+    )
+
+
+def _dispersion(rows: Rows, mean: np.ndarray, freedom: float) -> tuple[float, float]:
+    """Solve Pearson's statistic = degrees of freedom for the dispersion, else for the scale."""
+    square = rows.weight * np.minimum((rows.y - mean) ** 2, 400 * (mean + mean**2))
+
+    def excess(alpha: float) -> float:
+        return float((square / (mean * (1 + alpha * mean))).sum() - freedom)
+
+    if excess(0.0) <= 0:
+        return 0.0, 1.0  # under-dispersion is not believed: counts are at least Poisson
+    low, high = 0.0, 1.0
+    while excess(high) > 0 and high < 1e4:
+        high *= 4
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return (low + high) / 2, 1.0
+
+
+def _weak_blocks(rows: Rows, state: MixedFit, z_cut: dict[int, float]) -> np.ndarray:
+    """Find blocks whose Wald statistic does not stand out of chance."""
+    weak = np.zeros(len(state.coef), dtype=bool)
+    for block, cut in z_cut.items():
+        inside = np.flatnonzero((rows.blocks == block) & np.isfinite(state.penalty))
+        if not len(inside):
+            continue
+        # unshrunk estimate and its variance: precision of the likelihood alone
+        posterior = np.linalg.pinv(state.covariance[np.ix_(inside, inside)])
+        likelihood = posterior - np.diag(state.penalty[inside])
+        right = posterior @ state.coef[inside]
+        statistic = right @ np.linalg.pinv(likelihood) @ right
+        known = len(inside)
+        weak[inside] = (statistic - known) / np.sqrt(2 * known) < cut
+    return weak

@@ -1,0 +1,361 @@
+"""Draw planted worlds: panels whose true drivers, shapes and order are known.
+
+No stage of the pipeline imports this module; benchmarks, tests and `mlcoop simulate` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.errors import ConfigError
+
+KEYS = ["i", "j", "year"]
+SHAPES = ("linear", "saturating", "threshold", "hump")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a kind of world is made of; sizes are on the log scale of expected works.
+
+    Attributes
+    ----------
+    label : str
+    pairs, years, factors : int
+        Size of the panel. `countries` > 0 makes all pairs of that many countries instead.
+    drivers : int
+        Factors with a true effect; the others are null.
+    largest, smallest : float
+        Range of the drivers' true importance (mean absolute centred effect).
+    shapes : tuple of str
+        Drawn from for each driver; see `SHAPES`.
+    interactions : int
+        Products of two drivers, each half to either.
+    collinear : float
+        Correlation of a null twin with its driver (0: no twins).
+    twins : int
+    pair_noise, country_noise, year_noise : float
+        Standard deviations of lasting log effects of a pair, of a country, of a year.
+    dispersion : float
+        Variance of the negative binomial is mu + dispersion * mu**2.
+    mean_works : float
+        Typical expected count; below 1 most cells are zeros.
+    """
+
+    label: str
+    pairs: int = 59
+    years: int = 14
+    factors: int = 15
+    countries: int = 0
+    drivers: int = 7
+    largest: float = 0.6
+    smallest: float = 0.08
+    shapes: tuple[str, ...] = ("linear",)
+    interactions: int = 0
+    collinear: float = 0.0
+    twins: int = 0
+    pair_noise: float = 0.3
+    country_noise: float = 0.0
+    year_noise: float = 0.0
+    dispersion: float = 0.05
+    mean_works: float = 60.0
+
+
+ALL_SHAPES = ("linear", "saturating", "threshold")
+RECIPES: dict[str, Recipe] = {
+    "linear": Recipe("log-linear effects"),
+    "saturating": Recipe("effects that level off", shapes=("saturating", "linear")),
+    "threshold": Recipe("effects that set in at a point", shapes=("threshold", "linear")),
+    "interaction": Recipe("two products of drivers", interactions=2),
+    "collinear": Recipe("null twins of drivers, r = 0.9", collinear=0.9, twins=4),
+    "noisy": Recipe("strong lasting pair noise", pair_noise=0.8),
+    "dispersed": Recipe("strong over-dispersion", dispersion=0.8),
+    "sparse": Recipe("few works, many zeros", mean_works=0.8),
+    "country": Recipe(
+        "all pairs of 16 countries, country effects at both ends",
+        countries=16,
+        country_noise=0.4,
+        year_noise=0.05,
+    ),
+    "wide": Recipe("158 pairs, every shape", pairs=158, shapes=ALL_SHAPES, interactions=1),
+    "shocks": Recipe("year shocks and few drivers", year_noise=0.15, drivers=4),
+    "mixed": Recipe(
+        "everything at once",
+        shapes=ALL_SHAPES,
+        interactions=1,
+        collinear=0.8,
+        twins=3,
+        pair_noise=0.5,
+        dispersion=0.3,
+        mean_works=20.0,
+    ),
+    "null": Recipe("no factor matters", drivers=0, pair_noise=0.5, dispersion=0.2),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A planted world.
+
+    Attributes
+    ----------
+    kind : str
+    seed : int
+    panel : DataFrame
+        `i, j, year, y, exposure` and one column per factor.
+    factors : tuple of str
+    truth : DataFrame
+        `factor, importance, rank_best, rank_worst, driver, shape`, most important first.
+        `importance` is the mean over rows of the absolute centred true effect on the log scale,
+        products shared as interventional Shapley values; tied factors share their rank range.
+    effects : DataFrame
+        The true centred effect of every factor in every row, log scale.
+    """
+
+    kind: str
+    seed: int
+    panel: pd.DataFrame
+    factors: tuple[str, ...]
+    truth: pd.DataFrame
+    effects: pd.DataFrame = field(repr=False)
+
+
+def simulate_world(kind: str, *, seed: int, **changes: int | float | tuple[str, ...]) -> World:
+    """Draw a world of a kind in `RECIPES` over invented countries.
+
+    Parameters
+    ----------
+    kind : str
+    seed : int
+    **changes
+        Fields of `Recipe` to override, e.g. `pairs=158`.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kind or field.
+
+    Examples
+    --------
+    >>> world = simulate_world("linear", seed=1)
+    >>> world.panel.shape, int(world.truth["driver"].sum())
+    ((826, 20), 7)
+    """
+    if kind not in RECIPES:
+        raise ConfigError(f"simulate: unknown kind {kind!r}; known are {', '.join(RECIPES)}")
+    unknown = set(changes) - set(Recipe.__dataclass_fields__)
+    if unknown:
+        raise ConfigError(
+            f"simulate: unknown setting {sorted(unknown)[0]!r}; known are "
+            f"{', '.join(Recipe.__dataclass_fields__)}"
+        )
+    recipe = replace(RECIPES[kind], **changes)  # type: ignore[arg-type]
+    rng = np.random.default_rng([seed, sum(map(ord, kind))])
+    covariates = random_covariates(recipe, rng)
+    return plant_world(covariates, recipe, kind=kind, seed=seed, rng=rng)
+
+
+def random_covariates(recipe: Recipe, rng: np.random.Generator) -> pd.DataFrame:
+    """Invent covariates with the structure that real ones have.
+
+    One fifth are static pair measures (one from coordinates on a sphere), a few rare dummies,
+    the rest pair-year series and country-year random walks; both ends of a country series enter
+    as their mean.
+
+    Returns
+    -------
+    DataFrame of shape (pairs * years, 3 + factors), keys `i, j, year`
+    """
+    if recipe.countries:
+        names = [f"C{k:03d}" for k in range(recipe.countries)]
+        ends = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
+    else:
+        names = ["F000", *(f"C{k:03d}" for k in range(1, recipe.pairs + 1))]
+        ends = [("F000", b) for b in names[1:]]
+    first = np.array([names.index(a) for a, _ in ends])
+    second = np.array([names.index(b) for _, b in ends])
+    n_pairs, n_years = len(ends), recipe.years
+    keys = pd.DataFrame(
+        {
+            "i": np.repeat([a for a, _ in ends], n_years),
+            "j": np.repeat([b for _, b in ends], n_years),
+            "year": np.tile(np.arange(2005, 2005 + n_years), n_pairs),
+        }
+    )
+    point = rng.normal(size=(len(names), 3))
+    point /= np.linalg.norm(point, axis=1, keepdims=True)
+    cosine = np.clip((point[first] * point[second]).sum(axis=1), -1, 1)
+    log_distance = np.log(200 + 6371 * np.arccos(cosine))
+    common = rng.normal(size=len(names))  # development, which moves many national series together
+    columns: dict[str, np.ndarray] = {}
+    makers = ["distance", "dummy", "static", "pair", "national", "national", "pair", "dummy"]
+    for k in range(recipe.factors):
+        maker = makers[k % len(makers)] if k else "distance"
+        if maker == "distance" and k:
+            maker = "static"
+        if maker == "distance":
+            value = np.repeat(log_distance, n_years)
+        elif maker == "dummy":
+            on = rng.random(n_pairs) < rng.uniform(0.1, 0.4)
+            on[:3] = True  # a dummy that is never on would be no factor
+            value = np.repeat(rng.permutation(on).astype(float), n_years)
+        elif maker == "static":
+            value = np.repeat(rng.normal(size=n_pairs), n_years)
+        elif maker == "pair":
+            level = rng.normal(size=(n_pairs, 1))
+            steps = rng.normal(scale=0.3, size=(n_pairs, n_years)).cumsum(axis=1)
+            value = (level + steps).ravel()
+        else:
+            level = 0.5 * common[:, None] + 0.9 * rng.normal(size=(len(names), 1))
+            trend = rng.uniform(0, 0.12) * np.arange(n_years)
+            walk = level + trend + rng.normal(scale=0.2, size=(len(names), n_years)).cumsum(axis=1)
+            both = (walk[first] + walk[second]) / 2 if recipe.countries else walk[second]
+            value = both.ravel()
+        columns[f"{maker}_{k + 1:02d}"] = value
+    return pd.concat([keys, pd.DataFrame(columns)], axis=1)
+
+
+def plant_world(
+    covariates: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    kind: str,
+    seed: int,
+    rng: np.random.Generator | None = None,
+    drivers: Sequence[str] | None = None,
+) -> World:
+    """Draw counts over given covariates, with known effects.
+
+    Parameters
+    ----------
+    covariates : DataFrame
+        Keys `i, j, year` and numeric factor columns (missing values count as the mean).
+    recipe : Recipe
+        Its size fields are ignored: the table gives the size.
+    drivers : sequence of str, optional
+        The factors that matter, most important first; drawn when None.
+
+    Returns
+    -------
+    World
+    """
+    rng = np.random.default_rng(seed) if rng is None else rng
+    names = [c for c in covariates.columns if c not in (*KEYS, "exposure", "y")]
+    table = covariates[[*KEYS, *names]].reset_index(drop=True)
+    n_drivers = recipe.drivers if drivers is None else len(drivers)
+    order = list(rng.permutation(names)) if drivers is None else list(drivers)
+    chosen = order[:n_drivers]
+    if recipe.twins and recipe.collinear:
+        table = _add_twins(table, names, chosen, recipe, rng)
+    z = {n: _standardised(table[n]) for n in names}
+    sizes = np.geomspace(recipe.largest, recipe.smallest, max(n_drivers, 1))
+    sizes = np.sort(sizes * rng.uniform(0.85, 1.18, size=len(sizes)))[::-1]
+    effects = pd.DataFrame(0.0, index=table.index, columns=names)
+    shapes = dict.fromkeys(names, "")
+    for name, size in zip(chosen, sizes, strict=False):
+        shape = str(rng.choice(recipe.shapes)) if table[name].nunique() > 2 else "linear"
+        curve = _shaped(z[name], shape, rng)
+        curve = curve - curve.mean()
+        effects[name] = rng.choice([-1, 1]) * size * curve / np.abs(curve).mean()
+        shapes[name] = shape
+    wide = [n for n in chosen if table[n].nunique() > 2]
+    for k in range(min(recipe.interactions, len(wide) // 2)):
+        a, b = wide[2 * k], wide[2 * k + 1]
+        share = _product_shares(z[a], z[b])
+        scale = rng.choice([-1, 1]) * rng.uniform(0.15, 0.4) / np.abs(share[0] + share[1]).mean()
+        for name, part in zip((a, b), share, strict=True):
+            effects[name] += scale * part
+            shapes[name] += " x " + (b if name == a else a)
+    effects -= effects.mean()
+    exposure = np.exp(rng.normal(scale=0.8, size=table.groupby(KEYS[:2]).ngroups))
+    code = table.groupby(KEYS[:2]).ngroup().to_numpy()
+    noise = (
+        rng.normal(scale=recipe.pair_noise, size=code.max() + 1)[code]
+        + _country_noise(table, recipe.country_noise, rng)
+        + rng.normal(scale=recipe.year_noise, size=4000)[table["year"].to_numpy() % 4000]
+    )
+    log_mean = np.log(recipe.mean_works) + np.log(exposure[code]) + effects.sum(axis=1) + noise
+    mean = np.exp(np.clip(log_mean, -12, 14))
+    if recipe.dispersion:
+        mean = mean * rng.gamma(1 / recipe.dispersion, recipe.dispersion, size=len(mean))
+    panel = table[KEYS].assign(y=rng.poisson(mean).astype(float), exposure=exposure[code])
+    truth = true_ranks(effects.abs().mean()).assign(
+        driver=lambda t: t["importance"] > 0, shape=lambda t: t["factor"].map(shapes)
+    )
+    return World(
+        kind, seed, pd.concat([panel, table[names]], axis=1), tuple(names), truth, effects
+    )
+
+
+def true_ranks(importance: pd.Series) -> pd.DataFrame:
+    """Return factors by importance with the range of ranks that ties allow.
+
+    >>> true_ranks(pd.Series({"a": 0.0, "b": 2.0, "c": 0.0}))[["factor", "rank_best"]].values
+    array([['b', 1],
+           ['a', 2],
+           ['c', 2]], dtype=object)
+    """
+    ordered = importance.sort_values(ascending=False, kind="stable")
+    return pd.DataFrame(
+        {
+            "factor": ordered.index,
+            "importance": ordered.to_numpy(),
+            "rank_best": [int((importance > v).sum()) + 1 for v in ordered],
+            "rank_worst": [int((importance >= v).sum()) for v in ordered],
+        }
+    )
+
+
+def _add_twins(
+    table: pd.DataFrame, names: list[str], chosen: list[str], recipe: Recipe, rng
+) -> pd.DataFrame:
+    """Make null factors into noisy copies of drivers, moving as the driver moves in time."""
+    nulls = [n for n in names if n not in chosen and not n.startswith("dummy")]
+    models = [n for n in chosen if not n.startswith("dummy")]
+    table = table.copy()
+    code = table.groupby(KEYS[:2]).ngroup().to_numpy()
+    for twin, model in zip(nulls[: recipe.twins], models, strict=False):
+        base = _standardised(table[model])
+        static = table.groupby(KEYS[:2])[model].nunique().max() == 1
+        own = rng.normal(size=code.max() + 1)[code]
+        if not static:
+            steps = pd.Series(rng.normal(scale=0.3, size=len(code))).groupby(code).cumsum()
+            own = own + steps.to_numpy()
+        own = (own - own.mean()) / own.std()
+        table[twin] = recipe.collinear * base + np.sqrt(1 - recipe.collinear**2) * own
+    return table
+
+
+def _standardised(column: pd.Series) -> np.ndarray:
+    value = column.fillna(column.mean()).to_numpy(float)
+    return (value - value.mean()) / max(value.std(), 1e-12)
+
+
+def _shaped(z: np.ndarray, shape: str, rng: np.random.Generator) -> np.ndarray:
+    if shape == "linear":
+        return z
+    if shape == "saturating":
+        return 1 - np.exp(-(z - z.min()) / rng.uniform(0.7, 1.3))
+    if shape == "threshold":
+        return (z > np.quantile(z, rng.uniform(0.35, 0.65))).astype(float)
+    if shape == "hump":
+        return -((z - rng.uniform(-0.5, 0.5)) ** 2)
+    raise ConfigError(f"simulate: unknown shape {shape!r}; known are {', '.join(SHAPES)}")
+
+
+def _product_shares(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Interventional Shapley values of `a * b` with the rows themselves as background."""
+    joint = (a * b).mean()
+    alone_a, alone_b = a * b.mean(), b * a.mean()
+    first = 0.5 * (alone_a - joint) + 0.5 * (a * b - alone_b)
+    second = 0.5 * (alone_b - joint) + 0.5 * (a * b - alone_a)
+    return first - first.mean(), second - second.mean()
+
+
+def _country_noise(table: pd.DataFrame, scale: float, rng: np.random.Generator) -> np.ndarray:
+    countries = pd.unique(pd.concat([table["i"], table["j"]]))
+    value = pd.Series(rng.normal(scale=scale, size=len(countries)), index=countries)
+    return (table["i"].map(value) + table["j"].map(value)).to_numpy()
