@@ -1,0 +1,332 @@
+"""Panel to leak-free feature matrix: every value is one that was known at the origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.errors import DataError, some
+from mlcoop.features.catalogue import PAIR_INPUTS, input_columns, split_input
+from mlcoop.features.factor import Factor
+from mlcoop.schema import PAIR, PAIR_YEAR
+
+# Counts of the year before are what an origin is defined by; see `_exposure`.
+EXPOSURE_LAG = 1
+EXPOSURE_CARRY = 2
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column of X: which factor it belongs to, and whose figure it is."""
+
+    name: str
+    factor: str
+    label: str
+    group: str
+    role: str
+
+
+@dataclass(frozen=True)
+class FeatureMatrix:
+    """Rows, columns and target of a factor model.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        focal, partner, country_a, country_b, year (the target year), works (NaN where not
+        observed), exposure (above 0; 1 if none), weight, in_focus. `country_a < country_b` names
+        the pair whichever way the row looks at it.
+    X : DataFrame of float32 on the same index, NaN where missing
+    features : tuple of Feature, one per column of X in order
+    focal : str or None
+        Focal country of the study.
+    """
+
+    rows: pd.DataFrame
+    X: pd.DataFrame
+    features: tuple[Feature, ...]
+    focal: str | None = None
+
+    def take(self, mask: pd.Series | np.ndarray) -> FeatureMatrix:
+        """Return the matrix of the rows where `mask` holds, index kept."""
+        return FeatureMatrix(self.rows[mask], self.X[mask], self.features, self.focal)
+
+
+def build_features(
+    panel: pd.DataFrame,
+    *,
+    factors: Sequence[Factor],
+    years: Iterable[int],
+    focal: str | None = None,
+    focus_pairs: pd.DataFrame | Iterable[tuple[str, str]] | None = None,
+    horizon: int = 1,
+    exposure: bool = False,
+) -> FeatureMatrix:
+    """Build the features of every pair of the panel for the target years.
+
+    A factor's value for target year t at horizon h is its function of the inputs observed in
+    year t - lag - (h - 1), found by year and never by row. An input missing there is the last
+    known one at most `carry` years older. Country factors become a feature for each end.
+
+    Parameters
+    ----------
+    panel : DataFrame
+        `schema.PANEL`; years before the first target year serve the lags.
+    factors : sequence of Factor
+        From `select_factors`, filtered by `usable_factors` where the panel may lack inputs.
+    years : iterable of int
+        Target years. One beyond the panel's last year is a year to be forecast: works are NaN.
+    focal : str or None
+        ISO3 of the study's focal country. Then a country factor becomes two factors,
+        `NAME_partner` and `NAME_focal`, and both feature columns keep these names. Without one,
+        both columns belong to the factor NAME in role "both".
+    focus_pairs : DataFrame with country_a and country_b, or pairs of codes, or None
+        The pairs that the study is about; None means all pairs, or with a focal country all its
+        pairs.
+    horizon : int, at least 1
+    exposure : bool
+        Multiply expectation by both ends' international works with others over the total of the
+        panel's countries, so that the model explains intensity instead of volume.
+
+    Returns
+    -------
+    FeatureMatrix
+        Sorted by pair, year and orientation. With any country factor each pair and year stands
+        twice, once from either end, with weight 0.5; else once with weight 1.
+
+    Raises
+    ------
+    DataError
+        If the panel lacks a column or has a pair and year twice, if a focus pair is not in it, or
+        if the exposure is unknown for some rows.
+    """
+    years = sorted(set(int(year) for year in years))
+    assert horizon >= 1 and years
+    needed = {column for factor in factors for column in input_columns(factor)}
+    if exposure:
+        needed |= {"works", "international_works_a", "international_works_b"}
+    grid = _Grid(panel, sorted(needed | {"works"}))
+    pairs = grid.pairs
+    both_ways = any(factor.role == "country" for factor in factors)
+    ways = 2 if both_ways else 1
+
+    columns: dict[str, np.ndarray] = {}
+    features: list[Feature] = []
+    for factor in factors:
+        observed = [year - factor.lag - (horizon - 1) for year in years]
+        if factor.role == "pair":
+            value = _evaluate(factor, grid, observed, own=None)
+            columns[factor.name] = np.repeat(value, ways)
+            features.append(Feature(factor.name, factor.name, factor.label, factor.group, "pair"))
+            continue
+        at_a = _evaluate(factor, grid, observed, own="a")
+        at_b = _evaluate(factor, grid, observed, own="b")
+        # First row of two looks from a (focal a, partner b), the second from b.
+        by_role = {"partner": (at_b, at_a), "focal": (at_a, at_b)}
+        for role, values in by_role.items():
+            name = f"{factor.name}_{role}"
+            columns[name] = np.stack(values, axis=1).ravel()
+            features.append(_role_feature(factor, name, role, focal))
+
+    rows = _rows(grid, years, ways, focal)
+    rows["works"] = np.repeat(grid.at("works", years, 0).ravel(), ways)
+    if exposure:
+        observed = [year - EXPOSURE_LAG - (horizon - 1) for year in years]
+        rows["exposure"] = np.repeat(_exposure(grid, observed, years), ways)
+    rows["in_focus"] = np.repeat(_in_focus(pairs, focus_pairs, focal), len(years) * ways)
+    X = pd.DataFrame(
+        {name: values.astype(np.float32) for name, values in columns.items()}, index=rows.index
+    )
+    assert not np.isinf(X.to_numpy()).any(), "a factor function returned infinity"
+    return FeatureMatrix(rows, X, tuple(features), focal)
+
+
+def with_target_year(
+    panel: pd.DataFrame,
+    *,
+    factors: Sequence[Factor],
+    focal: str | None = None,
+    focus_pairs: pd.DataFrame | Iterable[tuple[str, str]] | None = None,
+    horizon: int = 1,
+    exposure: bool = False,
+) -> FeatureMatrix:
+    """Build the features of the year that lies `horizon` years after the last year with counts.
+
+    The same as `build_features` for that one year; works are NaN.
+    """
+    last = int(panel.loc[panel["works"].notna(), "year"].max())
+    return build_features(
+        panel,
+        factors=factors,
+        years=[last + horizon],
+        focal=focal,
+        focus_pairs=focus_pairs,
+        horizon=horizon,
+        exposure=exposure,
+    )
+
+
+def explain_rows(matrix: FeatureMatrix) -> pd.Series:
+    """Return which rows are explained: a boolean Series on the index of the matrix.
+
+    The focus pairs; where the study has a focal country and rows look both ways, only the rows
+    that look from the focal country to its partner.
+    """
+    rows = matrix.rows
+    chosen = rows["in_focus"].astype(bool)
+    if matrix.focal is not None:
+        with_focal = (rows["country_a"] == matrix.focal) | (rows["country_b"] == matrix.focal)
+        chosen &= (rows["focal"] == matrix.focal) | ~with_focal
+    return chosen
+
+
+class _Grid:
+    """The panel's columns as arrays of (pair, year), to look values up by year."""
+
+    def __init__(self, panel: pd.DataFrame, columns: list[str]) -> None:
+        absent = [c for c in [*PAIR_YEAR, *columns] if c not in panel.columns]
+        if absent:
+            raise DataError(
+                f"panel: no column {some(absent)}; add it or leave out the factors that read it"
+            )
+        keys = pd.MultiIndex.from_frame(panel[PAIR])
+        code, pairs = keys.factorize(sort=True)
+        self.pairs = pd.DataFrame(pairs.to_list(), columns=PAIR)
+        year = panel["year"].to_numpy(int)
+        self.first = int(year.min())
+        self.width = int(year.max()) - self.first + 1
+        cell = code * self.width + (year - self.first)
+        if len(np.unique(cell)) < len(cell):
+            twice = panel[panel.duplicated(PAIR_YEAR)]
+            raise DataError(
+                f"panel: a pair and year stands twice: {some(twice[PAIR_YEAR].to_numpy().tolist())}"
+                "; keep one row each"
+            )
+        self._values: dict[str, np.ndarray] = {}
+        for name in columns:
+            flat = np.full(len(self.pairs) * self.width, np.nan)
+            flat[cell] = panel[name].to_numpy(float)
+            self._values[name] = flat.reshape(len(self.pairs), self.width)
+
+    def at(self, name: str, observed: Sequence[int], carry: int) -> np.ndarray:
+        """Return the values (pair, observed year), carried forward at most `carry` years."""
+        out = np.full((len(self.pairs), len(observed)), np.nan)
+        for j, year in enumerate(observed):
+            for back in range(carry + 1):
+                k = year - back - self.first
+                if k < 0:
+                    break
+                if k >= self.width:
+                    continue
+                hole = np.isnan(out[:, j])
+                if not hole.any():
+                    break
+                out[hole, j] = self._values[name][hole, k]
+        return out
+
+
+def _evaluate(factor: Factor, grid: _Grid, observed: Sequence[int], own: str | None) -> np.ndarray:
+    """Return the factor's value for every pair and observed year, flat in that order."""
+    table = grid.pairs.loc[grid.pairs.index.repeat(len(observed))].reset_index(drop=True)
+    table["year"] = np.tile(np.asarray(observed), len(grid.pairs))
+    if own is not None:
+        table["iso3"] = table[f"country_{own}"]
+        table = table.drop(columns=PAIR)
+    for name in factor.inputs:
+        variable, back = split_input(name)
+        then = [year - back for year in observed]
+        if variable in PAIR_INPUTS:
+            table[name] = grid.at(variable, then, factor.carry).ravel()
+        elif own is not None:
+            table[name] = grid.at(f"{variable}_{own}", then, factor.carry).ravel()
+        else:
+            for end in ("a", "b"):
+                table[f"{name}_{end}"] = grid.at(f"{variable}_{end}", then, factor.carry).ravel()
+    return factor.function(table).to_numpy(float)
+
+
+def _role_feature(factor: Factor, name: str, role: str, focal: str | None) -> Feature:
+    if focal is None:
+        return Feature(name, factor.name, factor.label, factor.group, "both")
+    owner = "partner" if role == "partner" else "focal country"
+    group = f"{factor.group}_{role}" if factor.by_role else factor.group
+    return Feature(name, name, f"{factor.label}, {owner}", group, role)
+
+
+def _rows(grid: _Grid, years: list[int], ways: int, focal: str | None) -> pd.DataFrame:
+    repeat = len(years) * ways
+    a = np.repeat(grid.pairs["country_a"].to_numpy(object), repeat)
+    b = np.repeat(grid.pairs["country_b"].to_numpy(object), repeat)
+    alternate = np.tile([False, True], len(a) // 2)
+    from_b = alternate if ways == 2 else b == focal
+    return pd.DataFrame(
+        {
+            "focal": np.where(from_b, b, a),
+            "partner": np.where(from_b, a, b),
+            "country_a": a,
+            "country_b": b,
+            "year": np.tile(np.repeat(years, ways), len(grid.pairs)),
+            "works": np.nan,
+            "exposure": 1.0,
+            "weight": 1.0 / ways,
+            "in_focus": False,
+        }
+    ).astype({column: "str" for column in ("focal", "partner", "country_a", "country_b")})
+
+
+def _in_focus(
+    pairs: pd.DataFrame,
+    focus_pairs: pd.DataFrame | Iterable[tuple[str, str]] | None,
+    focal: str | None,
+) -> np.ndarray:
+    if focus_pairs is None:
+        if focal is None:
+            return np.ones(len(pairs), dtype=bool)
+        return ((pairs["country_a"] == focal) | (pairs["country_b"] == focal)).to_numpy()
+    if isinstance(focus_pairs, pd.DataFrame):
+        focus_pairs = focus_pairs[PAIR].itertuples(index=False, name=None)
+    wanted = {(min(pair), max(pair)) for pair in focus_pairs}
+    present = list(zip(pairs["country_a"], pairs["country_b"], strict=True))
+    missing = sorted(wanted - set(present))
+    if missing:
+        raise DataError(
+            f"focus: {some('-'.join(pair) for pair in missing)} not in the panel; drop these pairs "
+            "from the focus or add their countries to the training set"
+        )
+    return np.array([pair in wanted for pair in present])
+
+
+def _exposure(grid: _Grid, observed: Sequence[int], years: list[int]) -> np.ndarray:
+    """Return expected works if countries mixed at random, from works without the pair's own.
+
+    For countries i and j with w_i and w_j international works without each other, and T the sum
+    of all countries' international works of that year, w_i w_j / T, as association strength does
+    (van Eck and Waltman 2009, doi:10.1002/asi.21075). A country without any counts as one work.
+    """
+    works = grid.at("works", observed, EXPOSURE_CARRY)
+    total_a = grid.at("international_works_a", observed, EXPOSURE_CARRY)
+    total_b = grid.at("international_works_b", observed, EXPOSURE_CARRY)
+    ends = pd.concat(
+        [
+            pd.DataFrame(total).groupby(grid.pairs[f"country_{end}"].to_numpy()).first()
+            for end, total in (("a", total_a), ("b", total_b))
+        ]
+    )
+    world = ends.groupby(level=0).first().sum(min_count=1).to_numpy()
+    with np.errstate(invalid="ignore"):
+        value = np.maximum(total_a - works, 1) * np.maximum(total_b - works, 1) / world
+    unknown = np.isnan(value)
+    if unknown.any():
+        lost = {
+            (grid.pairs.at[i, "country_a"], grid.pairs.at[i, "country_b"], years[j])
+            for i, j in zip(*np.nonzero(unknown), strict=True)
+        }
+        named = some("-".join(map(str, key)) for key in sorted(lost))
+        raise DataError(
+            f"exposure: no international works known for {named}; start the "
+            "study a year later or set exposure: false"
+        )
+    return value.ravel()

@@ -1,0 +1,91 @@
+"""Culture and language: what the two countries speak, and what history they share."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mlcoop.features.factor import Factor, column, pairwise
+from mlcoop.features.proximity import CEPII, MAYER
+from mlcoop.sources.geography import common_spoken_language
+
+
+def spoken_language(table: pd.DataFrame) -> pd.Series:
+    """Return the chance that two people, one from each country, share a language."""
+    return pairwise(table, common_spoken_language)
+
+
+def _tie(name: str, label: str, input_: str, definition: str, default: bool = True) -> Factor:
+    return Factor(
+        name=name,
+        label=label,
+        group="culture_language",
+        unit="0 or 1",
+        source=CEPII,
+        role="pair",
+        inputs=(input_,),
+        lag=1,
+        carry=99,
+        function=column(input_),
+        sign=1,
+        kind="dummy",
+        definition=definition,
+        reference=MAYER,
+        default=default,
+    )
+
+
+FACTORS = (
+    _tie(
+        "official_language",
+        "Common official language",
+        "common_official_language",
+        "1 if a language is official or primary in both countries.",
+    ),
+    _tie(
+        "ethnic_language",
+        "Language spoken in both",
+        "common_ethnic_language",
+        "1 if a language is spoken by at least 9 % of the population of both countries.",
+    ),
+    Factor(
+        name="spoken_language",
+        label="Chance of a common spoken language",
+        group="culture_language",
+        unit="probability",
+        source="Unicode CLDR",
+        role="pair",
+        inputs=(),
+        lag=1,
+        function=spoken_language,
+        sign=1,
+        kind="level",
+        definition="Probability that two people, one from each country, share a language, from "
+        "CLDR's shares of speakers; second languages included where CLDR counts them.",
+        reference="Melitz and Toubal (2014), doi:10.1016/j.jinteco.2014.04.004",
+    ),
+    _tie(
+        "colonial_tie",
+        "Colonial tie",
+        "colony",
+        "1 if one was ever a colony of the other.",
+    ),
+    _tie(
+        "common_coloniser",
+        "Common coloniser",
+        "common_coloniser",
+        "1 if both had the same coloniser after 1945.",
+    ),
+    _tie(
+        "colony_after_1945",
+        "Colonial tie after 1945",
+        "colony_after_1945",
+        "1 if they were in a colonial relation after 1945.",
+        default=False,
+    ),
+    _tie(
+        "same_country",
+        "Once one country",
+        "same_country",
+        "1 if the two were or are the same country.",
+    ),
+)

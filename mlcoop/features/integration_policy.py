@@ -1,0 +1,141 @@
+"""Integration and policy: blocs, agreements and programmes that both countries are in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.features.factor import Factor
+from mlcoop.features.memberships import (
+    bilateral_agreements,
+    shared_memberships,
+    years_since_belt_and_road,
+)
+
+
+def economic_blocs(table: pd.DataFrame) -> pd.Series:
+    """Return how many economic blocs and plurilateral agreements both are in."""
+    return shared_memberships(table, "blocs", ["economic"])
+
+
+def trade_agreement(table: pd.DataFrame) -> pd.Series:
+    """Return 1 where any trade agreement, of a bloc or bilateral, is in force between the two."""
+    return ((economic_blocs(table) + bilateral_agreements(table)) > 0).astype(float)
+
+
+def forums(table: pd.DataFrame) -> pd.Series:
+    """Return how many political forums both are in."""
+    return shared_memberships(table, "blocs", ["forum"])
+
+
+def belt_and_road(table: pd.DataFrame) -> pd.Series:
+    """Return log(1 + years) since China's partner joined the Belt and Road; 0 elsewhere."""
+    return np.log1p(years_since_belt_and_road(table))
+
+
+def eu_framework(table: pd.DataFrame) -> pd.Series:
+    """Return 1 where both are in, or associated to, the EU framework programme."""
+    return shared_memberships(table, "research_programmes", ["programme"])
+
+
+def laboratories(table: pd.DataFrame) -> pd.Series:
+    """Return how many intergovernmental laboratories both are members of."""
+    return shared_memberships(table, "research_programmes", ["laboratory"])
+
+
+def experiments(table: pd.DataFrame) -> pd.Series:
+    """Return how many of the large LHC experiments both have institutes in."""
+    return shared_memberships(table, "research_programmes", ["experiment"])
+
+
+def _club(
+    name: str, label: str, kind: str, unit: str, table: str, definition: str, reference: str
+) -> Factor:
+    return Factor(
+        name=name,
+        label=label,
+        group="integration_policy",
+        unit=unit,
+        source=f"mlcoop table {table}",
+        role="pair",
+        inputs=(),
+        lag=1,
+        function=globals()[name],
+        sign=1,
+        kind=kind,  # type: ignore[arg-type]
+        definition=definition,
+        reference=reference,
+    )
+
+
+FACTORS = (
+    _club(
+        "economic_blocs",
+        "Economic blocs in common",
+        "count",
+        "blocs",
+        "blocs",
+        "Number of customs unions, free trade areas and plurilateral agreements in force that "
+        "both countries belong to.",
+        "Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
+    ),
+    _club(
+        "trade_agreement",
+        "Trade agreement in force",
+        "dummy",
+        "0 or 1",
+        "blocs and agreements",
+        "1 if an economic bloc or a bilateral agreement listed in the tables is in force between "
+        "the two.",
+        "Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
+    ),
+    _club(
+        "forums",
+        "Political forums in common",
+        "count",
+        "forums",
+        "blocs",
+        "Number of political organisations (OECD, SCO, BRICS, APEC, OIC and others of the table) "
+        "that both countries belong to.",
+        "Pevehouse et al. (2020), doi:10.1177/0022343319881175",
+    ),
+    _club(
+        "belt_and_road",
+        "Belt and Road agreement",
+        "years",
+        "log(1 + years)",
+        "belt_and_road",
+        "Logarithm of 1 plus the years since China's partner signed its first document on the "
+        "Belt and Road, the year of signing counting as 1; 0 before, and for pairs without China.",
+        "table belt_and_road.csv, tables/SOURCES.md",
+    ),
+    _club(
+        "eu_framework",
+        "EU framework programme",
+        "dummy",
+        "0 or 1",
+        "research_programmes",
+        "1 if both countries are members of the European Union or associated to its framework "
+        "programme for research.",
+        "Hoekman et al. (2013), doi:10.1093/jeg/lbs011",
+    ),
+    _club(
+        "laboratories",
+        "Laboratories in common",
+        "count",
+        "laboratories",
+        "research_programmes",
+        "Number of CERN (members and associates apart), ESA, ESO and JINR that both belong to.",
+        "table research_programmes.csv, tables/SOURCES.md",
+    ),
+    _club(
+        "experiments",
+        "LHC experiments in common",
+        "count",
+        "experiments",
+        "research_programmes",
+        "Number of ATLAS, CMS and ALICE in which both countries have institutes. Their papers "
+        "carry every member's address and weigh much under full counting.",
+        "ATLAS Collaboration (2008), doi:10.1088/1748-0221/3/08/S08003",
+    ),
+)

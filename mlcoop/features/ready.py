@@ -1,0 +1,195 @@
+"""A user's own ready panel, with its own factor columns, to a feature matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.features.build import Feature, FeatureMatrix
+
+Focus = str | pd.DataFrame | Iterable[tuple[str, str]] | None
+
+
+def matrix_from_ready_panel(
+    table: pd.DataFrame,
+    *,
+    pair: Sequence[str],
+    year: str,
+    target: str,
+    factors: Sequence[str],
+    exposure: str | None = None,
+    groups: Mapping[str, str] | None = None,
+    focus: Focus = None,
+) -> FeatureMatrix:
+    """Take a ready panel as a feature matrix; its columns are used as they are, without lags.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per pair and year, or one per ordered pair and year.
+    pair : two column names
+        The ends of a pair: any values, compared as text. (i, j) and (j, i) are one pair; where
+        both stand in a year they get half weight each and never part.
+    year, target : str
+        Column of the target year, and of the counts (0 or more; missing in a year to forecast).
+    factors : sequence of str
+        Factor columns, numbers or 0/1.
+    exposure : str or None
+        Column that multiplies the expectation, above 0.
+    groups : mapping of factor to group, or None
+        None makes each factor a group of its own.
+    focus : column name, pairs, or None
+        A 0/1 column, or the pairs that the study is about; None means all.
+
+    Returns
+    -------
+    FeatureMatrix
+        All features in role "pair", sorted by pair, year and orientation.
+
+    Raises
+    ------
+    ConfigError
+        If a column is not there or a factor is named twice.
+    DataError
+        If a row stands twice, a value is not a number, a count is negative, or an exposure is not
+        above zero.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> own = pd.DataFrame({"i": "x", "j": ["y", "z"], "t": 2001, "n": [3, 0], "f": [1.0, 2.0]})
+    >>> m = matrix_from_ready_panel(own, pair=["i", "j"], year="t", target="n", factors=["f"])
+    >>> m.X["f"].tolist(), m.rows["works"].tolist()
+    ([1.0, 2.0], [3.0, 0.0])
+    """
+    pair, factors = list(pair), list(factors)
+    _check_columns(table, pair, year, target, exposure, factors, groups, focus)
+    left, right = (table[c].astype(str).to_numpy(object) for c in pair)
+    swapped = left > right
+    rows = pd.DataFrame(
+        {
+            "focal": left,
+            "partner": right,
+            "country_a": np.where(swapped, right, left),
+            "country_b": np.where(swapped, left, right),
+            "year": _numbers(table, year, missing=False).astype(int),
+            "works": _numbers(table, target),
+            "exposure": 1.0 if exposure is None else _numbers(table, exposure, missing=False),
+        }
+    )
+    X = pd.DataFrame({name: _numbers(table, name) for name in factors}).astype(np.float32)
+    rows["in_focus"] = _focus_mask(table, rows, focus)
+    order = rows.sort_values(["country_a", "country_b", "year", "focal"], kind="stable").index
+    rows, X = rows.loc[order].reset_index(drop=True), X.loc[order].reset_index(drop=True)
+    _check_values(rows, X, pair, year, target, exposure)
+    ways = rows.groupby(["country_a", "country_b", "year"])["year"].transform("size")
+    rows["weight"] = 1.0 / ways
+    features = tuple(
+        Feature(name, name, name, (groups or {}).get(name, name), "pair") for name in factors
+    )
+    columns = ["focal", "partner", "country_a", "country_b", "year", "works"]
+    return FeatureMatrix(rows[[*columns, "exposure", "weight", "in_focus"]], X, features, None)
+
+
+def _check_columns(
+    table: pd.DataFrame,
+    pair: list[str],
+    year: str,
+    target: str,
+    exposure: str | None,
+    factors: list[str],
+    groups: Mapping[str, str] | None,
+    focus: Focus,
+) -> None:
+    if len(pair) != 2 or pair[0] == pair[1]:
+        raise ConfigError(f"panel.pair: {pair} must name the two columns of a pair's ends")
+    named = [("pair", c) for c in pair] + [("year", year), ("target", target)]
+    named += [("exposure", exposure)] if exposure is not None else []
+    named += [("factors", c) for c in factors]
+    named += [("focus", focus)] if isinstance(focus, str) else []
+    problems = []
+    for key, column in named:
+        if column not in table.columns:
+            near = get_close_matches(str(column), [str(c) for c in table.columns], n=1)
+            hint = f' Did you mean "{near[0]}"?' if near else f" It has {some(table.columns)}."
+            problems.append(f'panel.{key}: no column "{column}" in the file.{hint}')
+    repeated = sorted({c for c in factors if factors.count(c) > 1})
+    if repeated:
+        problems.append(f"panel.factors: {some(repeated)} named twice; keep one")
+    taken = {*pair, year, target, exposure}
+    for column in factors:
+        if column in taken:
+            problems.append(
+                f'panel.factors: "{column}" is already the pair, year, target or exposure; take it '
+                "out of the factors"
+            )
+    strangers = sorted(set(groups or {}) - set(factors))
+    if strangers:
+        problems.append(f"panel.groups: {some(strangers)} not among the factors")
+    if not factors:
+        problems.append("panel.factors: name at least one factor column")
+    if problems:
+        raise ConfigError(" ".join(problems))
+
+
+def _numbers(table: pd.DataFrame, column: str, missing: bool = True) -> np.ndarray:
+    values = pd.to_numeric(table[column], errors="coerce").to_numpy(float)
+    values = np.where(np.isfinite(values), values, np.nan)
+    given = table[column].notna().to_numpy()
+    wrong = given & np.isnan(values)
+    if wrong.any():
+        raise DataError(
+            f"panel, {column}: not a number: {some(table.loc[wrong, column])}; recode it or leave "
+            "the column out"
+        )
+    if not missing and np.isnan(values).any():
+        where = np.flatnonzero(np.isnan(values)).tolist()
+        raise DataError(f"panel, {column}: missing in rows {some(where)}; fill or drop these rows")
+    return values
+
+
+def _focus_mask(table: pd.DataFrame, rows: pd.DataFrame, focus: Focus) -> np.ndarray:
+    if focus is None:
+        return np.ones(len(rows), dtype=bool)
+    if isinstance(focus, str):
+        return _numbers(table, focus, missing=False) != 0
+    if isinstance(focus, pd.DataFrame):
+        focus = focus[["country_a", "country_b"]].itertuples(index=False, name=None)
+    wanted = {tuple(sorted(map(str, ends))) for ends in focus}
+    present = list(zip(rows["country_a"], rows["country_b"], strict=True))
+    lost = sorted(wanted - set(present))
+    if lost:
+        raise DataError(f"panel.focus: pairs {some('-'.join(p) for p in lost)} not in the file")
+    return np.array([p in wanted for p in present])
+
+
+def _check_values(
+    rows: pd.DataFrame,
+    X: pd.DataFrame,
+    pair: list[str],
+    year: str,
+    target: str,
+    exposure: str | None,
+) -> None:
+    twice = rows[rows.duplicated(["focal", "partner", "year"])]
+    if len(twice):
+        keys = twice[["focal", "partner", "year"]].to_numpy().tolist()
+        raise DataError(f"panel, {pair} and {year}: rows stand twice: {some(keys)}; keep one each")
+    selves = rows[rows["country_a"] == rows["country_b"]]
+    if len(selves):
+        raise DataError(
+            f"panel, {pair}: both ends are the same: {some(selves['country_a'])}; drop these rows"
+        )
+    if (rows["works"] < 0).any():
+        bad = rows.loc[rows["works"] < 0, "works"]
+        raise DataError(f"panel, {target}: below zero: {some(bad)}; counts start at 0")
+    if (rows["exposure"] <= 0).any():
+        bad = rows.loc[rows["exposure"] <= 0, "exposure"]
+        raise DataError(f"panel, {exposure}: not above zero: {some(bad)}; drop these rows")
+    empty = X.columns[X.isna().all()]
+    if len(empty):
+        raise DataError(f"panel, {some(empty)}: no value at all; leave the column out")
