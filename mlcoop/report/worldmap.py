@@ -129,9 +129,7 @@ def _path(ring: list[int], arcs: list[list[tuple[float, float]]]) -> str:
             steps.append(here)
     if len(steps) < 3:
         return ""
-    moves = [
-        f"{x - px} {y - py}" for (px, py), (x, y) in zip(steps[:-1], steps[1:], strict=True)
-    ]
+    moves = [f"{x - px} {y - py}" for (px, py), (x, y) in zip(steps[:-1], steps[1:], strict=True)]
     return f"M{steps[0][0]} {steps[0][1]}l{' '.join(moves)}z".replace(" -", "-")
 
 

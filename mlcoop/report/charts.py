@@ -1,0 +1,214 @@
+"""Drawings of the page about factors: rankings, effects, the planted order, coverage of data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from mlcoop.report.content import Curve, FactorData, Planted, Ranked
+from mlcoop.report.names import number, percent, small_percent, span
+from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
+
+SHOWN = 20  # rows of the ranking before "show all"
+COLOURS = 10  # group colours in the style sheet
+
+
+def colour_index(factors: Sequence[Ranked], groups: Sequence[Ranked]) -> dict[str, int]:
+    """Return the colour number of every group, in the groups' rank order."""
+    order = list(dict.fromkeys([g.label for g in groups] + [f.group for f in factors]))
+    return {group: i % COLOURS for i, group in enumerate(order)}
+
+
+def ranking(
+    rows: Sequence[Ranked],
+    colours: Mapping[str, int],
+    width: int,
+    *,
+    title: str,
+    name: str,
+    shown: int = SHOWN,
+) -> Markup:
+    """Draw shares as dots with their intervals, in tiers; factors below the null line are grey."""
+    narrow = width < 500
+    row_height = 34 if narrow else 24
+    left, right, top = (14, 14, 30) if narrow else (250, 92, 30)
+    high = max([r.share_high for r in rows] + [1e-9])
+    x = scale(0, high, left, width - right)
+    many = len(rows) > shown + 2
+    heights = [top + row_height * n + 2 for n in (len(rows), shown if many else len(rows))]
+    lead = rows[0]
+    label = (
+        f"{title}. {len(rows)} rows; first is {lead.label} with {small_percent(lead.share)} "
+        f"({span(lead.share_low, lead.share_high, small_percent)}). The table below holds the same."
+    )
+    canvas = Canvas(width, heights[0], label, name)
+    y = _tier_bands(canvas, rows, top, row_height, width)
+    for tick in ticks(0, high, 3 if narrow else 6):
+        canvas.line(x(tick), top - 6, x(tick), y, "grid")
+        canvas.text(x(tick), top - 12, percent(tick), "tick", "middle")
+    for i, row in enumerate(rows):
+        _ranking_row(
+            canvas, row, i, colours, x, (top, row_height, left, width), i >= shown and many
+        )
+    extra = f' data-full="{heights[0]}" data-short="{heights[1]}"' if many else ""
+    markup = canvas.markup("ranking")
+    return Markup(str(markup).replace("<svg ", f"<svg{extra} ", 1)) if extra else markup
+
+
+def _tier_bands(
+    canvas: Canvas, rows: Sequence[Ranked], top: float, row_height: float, width: float
+) -> float:
+    start = 0
+    for i in range(1, len(rows) + 1):
+        if i == len(rows) or rows[i].tier != rows[start].tier:
+            y0, y1 = top + start * row_height, top + i * row_height
+            tier = rows[start].tier
+            canvas.rect(0, y0, width, y1 - y0, "band odd" if tier % 2 else "band")
+            canvas.text(width - 8, y0 + 15, f"tier {tier}", "tick", "end")
+            start = i
+    return top + len(rows) * row_height
+
+
+def _ranking_row(
+    canvas: Canvas,
+    row: Ranked,
+    i: int,
+    colours: Mapping[str, int],
+    x: Scale,
+    frame: tuple[float, float, float, float],
+    hidden: bool,
+) -> None:
+    top, row_height, left, width = frame
+    narrow = width < 500
+    grey = row.above_null is False
+    tone = "gx" if grey else f"g{colours.get(row.group, 0)}"
+    note = "; not told from chance" if grey else ""
+    tip = (
+        f"{row.label}: {small_percent(row.share)} "
+        f"({span(row.share_low, row.share_high, small_percent)}), rank {row.rank} "
+        f"({span(row.rank_low, row.rank_high)}), tier {row.tier}, {row.group}{note}"
+    )
+    canvas.open(f"row{' extra' if hidden else ''}{' null' if grey else ''}", tip)
+    y0 = top + i * row_height
+    y = y0 + (24 if narrow else row_height / 2)
+    canvas.rect(0, y0, width, row_height, "hit")
+    if narrow:
+        canvas.text(left, y0 + 14, cut(f"{row.rank}  {row.label}", width - 70), "label")
+    else:
+        canvas.text(left - 34, y + 4.5, cut(row.label, left - 48), "label", "end")
+        canvas.text(left - 12, y + 4.5, row.rank, "tick num", "end")
+    canvas.line(x(row.share_low), y, x(row.share_high), y, f"whisker {tone}")
+    canvas.dot(x(row.share), y, 4.5 if narrow else 5, f"dot {tone}")
+    canvas.close()
+
+
+def effect_grid(curves: Sequence[Curve], colours: Mapping[str, int], width: int) -> Markup:
+    """Draw what each factor does as small curves: change of collaboration over its values."""
+    columns = 1 if width < 500 else 3
+    gap, cell_h = 24, 178
+    cell_w = (width - gap * (columns - 1)) / columns
+    height = math.ceil(len(curves) / columns) * cell_h
+    names = ", ".join(c.label for c in curves)
+    canvas = Canvas(width, height, f"Effect curves with bands for {names}", "effects")
+    for i, curve in enumerate(curves):
+        x0, y0 = (i % columns) * (cell_w + gap), (i // columns) * cell_h
+        _effect(canvas, curve, f"g{colours.get(curve.group, 0)}", x0, y0, cell_w, cell_h)
+    return canvas.markup("effects")
+
+
+def _effect(
+    canvas: Canvas, curve: Curve, tone: str, x0: float, y0: float, width: float, height: float
+) -> None:
+    logs = [math.log1p(max(v, -0.999)) for v in (*curve.low, *curve.high, *curve.effect, 0.0)]
+    reach = max(abs(min(logs)), abs(max(logs)), 0.02)
+    left, top, bottom = x0 + 50, y0 + 30, y0 + height - 38
+    right = x0 + width - 4
+    x = scale(curve.value[0], curve.value[-1], left, right)
+    y = scale(-reach * 1.05, reach * 1.05, bottom, top)
+
+    def height_of(value: float) -> float:
+        return y(math.log1p(max(value, -0.999)))
+
+    canvas.text(x0, y0 + 16, cut(curve.label, width), "label strong")
+    for step in _ratio_ticks(reach):
+        cls = "zero" if step == 0 else "grid"
+        canvas.line(left, height_of(step), right, height_of(step), cls)
+        text = "0" if step == 0 else percent(step, 0 if abs(step) > 0.02 else 1, signed=True)
+        canvas.text(left - 6, height_of(step) + 4, text, "tick", "end")
+    peak = max(curve.density) or 1.0
+    xs = [x(v) for v in curve.value]
+    rug = [bottom + 14 - 14 * d / peak for d in curve.density]
+    canvas.area(xs, [bottom + 14.0] * len(xs), rug, "density")
+    canvas.area(
+        xs, [height_of(v) for v in curve.low], [height_of(v) for v in curve.high], f"cone {tone}"
+    )
+    canvas.path(zip(xs, (height_of(v) for v in curve.effect), strict=True), f"curve {tone}")
+    for j, (value, effect) in enumerate(zip(curve.value, curve.effect, strict=True)):
+        band = span(curve.low[j], curve.high[j], lambda v: percent(v, 1, signed=True))
+        tip = f"{curve.label} at {number(value, 2)}: {percent(effect, 1, signed=True)} ({band})"
+        canvas.dot(xs[j], height_of(effect), 6, "ghost", tip)
+    for value, anchor in ((curve.value[0], "start"), (curve.value[-1], "end")):
+        canvas.text(x(value), bottom + 29, _short(value), "tick", anchor)
+
+
+def _ratio_ticks(reach: float) -> list[float]:
+    """Return round relative changes for a log axis that reaches `reach` to both sides."""
+    ladder = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 9.0, 99.0]
+    up = [s for s in ladder if 0.45 * reach < math.log1p(s) <= reach * 1.05]
+    down = [-s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.67, 0.8, 0.9, 0.99)]
+    below = [s for s in down if 0.45 * reach < -math.log1p(s) <= reach * 1.05]
+    return [*below[-1:], 0, *up[-1:]]
+
+
+def _short(value: float) -> str:
+    size = abs(value)
+    for factor, unit in ((1e12, " tn"), (1e9, " bn"), (1e6, " m")):
+        if size >= factor:
+            return f"{number(value / factor, 1)}{unit}"
+    text = number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def planted_slope(rows: Sequence[Planted], width: int) -> Markup:
+    """Draw planted ranks against recovered ones, with the intervals of the latter."""
+    height = 40 + 26 * len(rows) + 12
+    most = max([r.high or 0 for r in rows] + [r.rank for r in rows])
+    label = "Planted rank (ring) and recovered rank (dot) with its interval, simulated counts"
+    canvas = Canvas(width, height, label, "planted")
+    left = 150 if width < 500 else 250
+    x = scale(1, max(most, 2), left + 10, width - 20)
+    for tick in sorted({1, *(round(t) for t in ticks(1, most, 5) if t >= 1)}):
+        canvas.line(x(tick), 30, x(tick), height - 8, "grid")
+        canvas.text(x(tick), 22, tick, "tick", "middle")
+    for i, row in enumerate(rows):
+        y = 48 + 26 * i
+        canvas.text(left - 6, y + 4, cut(row.label, left - 10), "label", "end")
+        if row.recovered is not None and row.low is not None and row.high is not None:
+            tip = f"{row.label}: planted {row.rank}, recovered {row.recovered} "
+            tip += f"({span(row.low, row.high)})"
+            canvas.line(x(row.low), y, x(row.high), y, "whisker g0")
+            canvas.dot(x(row.recovered), y, 5, "dot g0", tip)
+        canvas.dot(x(row.rank), y, 8, "ring", f"{row.label}: planted rank {row.rank}")
+    return canvas.markup("planted")
+
+
+def data_bars(rows: Sequence[FactorData], width: int) -> Markup:
+    """Draw the share of figures at hand for every factor, gappiest first."""
+    known = [r for r in rows if r.coverage is not None]
+    height = 26 + 20 * len(known)
+    left = 160 if width < 500 else 250
+    label = "Share of figures at hand for every factor; the table below holds the same"
+    canvas = Canvas(width, height, label, "coverage")
+    x = scale(0, 1, left, width - 46)
+    for tick in (0, 0.5, 1):
+        canvas.line(x(tick), 20, x(tick), height, "grid")
+        canvas.text(x(tick), 14, percent(tick), "tick", "middle")
+    for i, row in enumerate(known):
+        y = 24 + 20 * i
+        tip = f"{row.label}: {percent(row.coverage, 1)} ({row.source})"
+        canvas.text(left - 8, y + 12, cut(row.label, left - 12), "label", "end")
+        canvas.rect(left, y + 3, x(row.coverage or 0) - left, 11, "bar g0", tip, 2)
+        canvas.text(width - 4, y + 12, percent(row.coverage), "tick", "end")
+    return canvas.markup("coverage")

@@ -1,0 +1,202 @@
+"""The numbers and sentences of a report, before any markup.
+
+`summary.summarise` takes an `Experiment` to a `Summary`. Pages, figures and the terminal show
+what stands here and compute nothing of their own, so a number is the same wherever it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One row of a ranking: a factor, or a group (whose `group` is itself).
+
+    `share` is the part of the total importance (0 to 1). `effect` is the relative change of
+    collaboration from a low to a high value of the factor (0.05 is 5 % more). `above_null` is
+    None where no null line was drawn.
+    """
+
+    key: str
+    label: str
+    group: str
+    role: str
+    rank: int
+    rank_low: int
+    rank_high: int
+    tier: int
+    share: float
+    share_low: float
+    share_high: float
+    direction: str = ""
+    effect: float | None = None
+    above_null: bool | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a factor does: relative change of collaboration over the values of a factor."""
+
+    key: str
+    label: str
+    group: str
+    value: tuple[float, ...]
+    effect: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    density: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SetErrors:
+    """Errors (WAPE) of model and baselines on one set of pairs, over all years and by year.
+
+    `best` is the baseline with the lowest error on this set, in hindsight. `skill` is
+    1 - error of the model / error of `best`, with its interval over origins where one was made.
+    `verdict` is "won", "lost" or "undecided" (the interval holds zero, or there is none).
+    """
+
+    key: str
+    label: str
+    errors: Mapping[str, float]
+    by_year: Mapping[int, Mapping[str, float]]
+    best: str | None
+    skill: float | None
+    skill_low: float | None
+    skill_high: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Share of held-out counts inside their interval, on one set of pairs."""
+
+    key: str
+    label: str
+    level: float
+    mean: float | None
+    width: float | None
+    by_year: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The forecast of one pair and year; `change` is relative to the last count."""
+
+    a: str
+    b: str
+    label: str
+    year: int
+    last_year: int
+    last_observed: float | None
+    predicted: float
+    lower: float
+    upper: float
+    level: float
+    change: float | None
+
+
+@dataclass(frozen=True)
+class Held:
+    """One count and what was forecast for it beforehand."""
+
+    year: int
+    observed: float | None
+    predicted: float | None
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
+class FactorData:
+    """Where the figures of a factor come from and how much of them there is (0 to 1)."""
+
+    key: str
+    label: str
+    group: str
+    role: str
+    source: str
+    lag: str
+    coverage: float | None
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something left out of the study, and why."""
+
+    kind: str
+    what: str
+    reason: str
+    count: str
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A factor's place in the planted order beside the recovered one."""
+
+    key: str
+    label: str
+    rank: int
+    importance: float | None
+    recovered: int | None
+    low: int | None
+    high: int | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published study beside ours: counts by domain and year, and its claims."""
+
+    title: str
+    source: str
+    rows: tuple[tuple[str, int, float | None, float | None], ...]
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How far the hyperparameters were searched."""
+
+    trials: int
+    best: float | None
+    first: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A whole study in plain values; an empty part has its reason in `absent`."""
+
+    name: str
+    title: str
+    simulated: bool
+    focal: str | None
+    asked: str
+    answer: tuple[str, ...]
+    trust: tuple[str, ...]
+    rank_level: float
+    resamples: int
+    factors: tuple[Ranked, ...]
+    groups: tuple[Ranked, ...]
+    curves: tuple[Curve, ...]
+    errors: tuple[SetErrors, ...]
+    calibration: tuple[Calibration, ...]
+    forecasts: tuple[Expected, ...]
+    past: Mapping[tuple[str, str], tuple[Held, ...]]
+    factor_model: Mapping[str, Mapping[str, float]]
+    countries: tuple[str, ...]
+    factor_data: tuple[FactorData, ...]
+    left_out: tuple[Left, ...]
+    facts: tuple[tuple[str, str], ...]
+    planted: tuple[Planted, ...]
+    planted_tau: float | None
+    reference: Reference | None
+    tuning: Tuning | None
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    config: Mapping[str, Any]
+    citation: str
+    absent: Mapping[str, str]

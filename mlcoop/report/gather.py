@@ -1,0 +1,402 @@
+"""Tables of an experiment to the plain values of a summary, part by part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.report.content import (
+    Calibration,
+    Curve,
+    Expected,
+    FactorData,
+    Held,
+    Left,
+    Planted,
+    Ranked,
+    Reference,
+    SetErrors,
+    Tuning,
+)
+from mlcoop.report.names import filled, optional, pair_name, plain, set_name
+from mlcoop.schema import BASELINES, Experiment
+
+SET_ORDER = ("focus", "all", "largest_5pct")
+# A shock year can make the mean of few origins swing: no verdict without an interval.
+UNDECIDED = "undecided"
+
+
+def factor_labels(experiment: Experiment) -> dict[str, str]:
+    """Return the words for every factor that the catalogue or the ranking names."""
+    labels = {
+        str(row["factor"]): str(row.get("label") or plain(str(row["factor"])))
+        for row in experiment.coverage.get("factors") or []
+    }
+    table = experiment.factors
+    if table is not None and "factor" in table:
+        own = table["label"] if "label" in table else table["factor"].map(lambda k: plain(str(k)))
+        for key, label in zip(table["factor"], own, strict=True):
+            labels.setdefault(str(key), str(label))
+    return labels
+
+
+def as_share(effect: Any, unit: Any) -> float | None:
+    """Return an effect as a relative change; without a unit it is read as a log difference.
+
+    >>> as_share(5, "percent"), as_share(1.05, "ratio"), round(as_share(0.1, None), 4)
+    (0.05, 0.05, 0.1052)
+    """
+    value = optional(effect)
+    if value is None:
+        return None
+    text = str(unit or "log").lower()
+    if "%" in text or "percent" in text or "per cent" in text or text == "pct":
+        return value / 100
+    if "ratio" in text or "times" in text:
+        return round(value - 1, 12)
+    if text in ("share", "relative"):
+        return value
+    return math.expm1(value)
+
+
+def ranked(
+    table: pd.DataFrame | None, key: str, labels: Mapping[str, str] | None = None
+) -> tuple[Ranked, ...]:
+    """Return the rows of `factors.csv` or `groups.csv` in rank order."""
+    if table is None or not len(table):
+        return ()
+    rows = []
+    for row in table.sort_values("rank", kind="stable").to_dict("records"):
+        name = str(row[key])
+        above = row.get("above_null")
+        role = row.get("role")
+        rows.append(
+            Ranked(
+                key=name,
+                label=(labels or {}).get(name) or plain(name),
+                group=plain(str(row.get("group", name))),
+                role="" if pd.isna(role) else str(role),
+                rank=int(row["rank"]),
+                rank_low=int(row["rank_low"]),
+                rank_high=int(row["rank_high"]),
+                tier=int(row["tier"]),
+                share=float(row["share"]),
+                share_low=float(row["share_low"]),
+                share_high=float(row["share_high"]),
+                direction=direction(row.get("direction")),
+                effect=as_share(row.get("effect_low_to_high"), row.get("effect_unit")),
+                above_null=None if above is None or pd.isna(above) else bool(above),
+            )
+        )
+    return tuple(rows)
+
+
+def direction(value: Any) -> str:
+    """Return "more", "less", "mixed" or "" for the sign of a factor.
+
+    >>> direction("+"), direction(-1.0), direction("non-monotone"), direction(float("nan"))
+    ('more', 'less', 'mixed', '')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, (int, float)):
+        return "more" if value > 0 else "less" if value < 0 else "mixed"
+    text = str(value).strip().lower()
+    if text in ("+", "+1", "1", "up", "more", "positive", "increasing"):
+        return "more"
+    if text in ("-", "−", "-1", "down", "less", "negative", "decreasing"):
+        return "less"
+    return "mixed" if text and text not in ("0", "none", "nan", "unclear") else ""
+
+
+def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[str, str]) -> tuple:
+    """Return the effect curves in rank order; effects on the log scale become relative changes."""
+    table = experiment.effects
+    if table is None or not len(table):
+        return ()
+    order = {f.key: f.rank for f in factors}
+    groups = {f.key: f.group for f in factors}
+    result = []
+    for key in sorted(table["factor"].unique(), key=lambda k: (order.get(str(k), 10**6), str(k))):
+        part = table[table["factor"] == key].dropna(subset=["value", "effect"])
+        part = part.sort_values("value", kind="stable")
+        if len(part) < 2:
+            continue
+        unit = part["effect_unit"].iloc[0] if "effect_unit" in part else None
+        density = part["density"].fillna(0.0) if "density" in part else 0.0 * part["value"]
+
+        def column(name: str, part: pd.DataFrame = part, unit: Any = unit) -> tuple[float, ...]:
+            source = part[name].fillna(part["effect"]) if name in part else part["effect"]
+            return tuple(as_share(v, unit) or 0.0 for v in source)
+
+        result.append(
+            Curve(
+                key=str(key),
+                label=labels.get(str(key), plain(str(key))),
+                group=groups.get(str(key), ""),
+                value=tuple(float(v) for v in part["value"]),
+                effect=column("effect"),
+                low=column("low"),
+                high=column("high"),
+                density=tuple(float(v) for v in density),
+            )
+        )
+    return tuple(result)
+
+
+def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
+    """Return the errors of model and baselines for every set, from `metrics` or the backtest."""
+    metrics = experiment.metrics.get("forecast") or {}
+    sets = metrics.get("sets") or {}
+    by_year: dict[str, dict[int, dict[str, float]]] = {}
+    for row in metrics.get("by_year") or []:
+        wape = optional(row.get("wape"))
+        if wape is not None:
+            years = by_year.setdefault(str(row["set"]), {})
+            years.setdefault(int(row["year"]), {})[str(row["method"])] = wape
+    if not sets and not by_year and filled(experiment.backtest):
+        by_year["backtest"] = _wape_by_year(experiment.backtest)
+    result = []
+    names = [s for s in SET_ORDER if s in sets or s in by_year]
+    for name in [*names, *sorted((set(sets) | set(by_year)) - set(names))]:
+        years = dict(sorted(by_year.get(name, {}).items()))
+        errors = {
+            method: float(values["wape"])
+            for method, values in (sets.get(name) or {}).items()
+            if optional((values or {}).get("wape")) is not None
+        } or _means(years)
+        rivals = {m: e for m, e in errors.items() if m != "model"}
+        best = min(rivals, key=lambda m: (rivals[m], m)) if rivals else None
+        stated = (metrics.get("skill") or {}).get(name) or {}
+        skill = optional(stated.get("value"))
+        if skill is None and best is not None and "model" in errors and rivals[best] > 0:
+            skill = 1 - errors["model"] / rivals[best]
+        low, high = optional(stated.get("low")), optional(stated.get("high"))
+        result.append(
+            SetErrors(
+                key=name,
+                label="backtested pairs" if name == "backtest" else set_name(name),
+                errors=errors,
+                by_year=years,
+                best=str(stated["against"]) if stated.get("against") in rivals else best,
+                skill=skill,
+                skill_low=low,
+                skill_high=high,
+                verdict=_verdict(low, high),
+            )
+        )
+    return tuple(result)
+
+
+def _verdict(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return UNDECIDED
+    return "won" if low > 0 else "lost" if high < 0 else UNDECIDED
+
+
+def _wape_by_year(backtest: pd.DataFrame | None) -> dict[int, dict[str, float]]:
+    assert backtest is not None
+    known = backtest.dropna(subset=["observed"])
+    methods = {"model": "predicted", **{b: b for b in BASELINES if b in known}}
+    result: dict[int, dict[str, float]] = {}
+    for year, part in known.groupby("year"):
+        total = part["observed"].sum()
+        if total > 0:
+            result[int(str(year))] = {
+                method: float((part[column] - part["observed"]).abs().sum() / total)
+                for method, column in methods.items()
+                if part[column].notna().all()
+            }
+    return result
+
+
+def _means(by_year: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
+    methods = sorted({m for year in by_year.values() for m in year})
+    return {
+        m: float(np.mean([year[m] for year in by_year.values()]))
+        for m in methods
+        if all(m in year for year in by_year.values())
+    }
+
+
+def calibration(experiment: Experiment) -> tuple[Calibration, ...]:
+    """Return how often intervals held, by set and year, from `metrics` or the backtest."""
+    metrics = experiment.metrics.get("forecast") or {}
+    held = metrics.get("coverage") or {}
+    level = optional(metrics.get("level")) or forecast_level(experiment)
+    result = []
+    for name in [s for s in SET_ORDER if s in held] + sorted(set(held) - set(SET_ORDER)):
+        part = held[name] or {}
+        years = {int(y): optional(v) for y, v in (part.get("by_year") or {}).items()}
+        result.append(
+            Calibration(
+                key=name,
+                label=set_name(name),
+                level=level,
+                mean=optional(part.get("mean")),
+                width=optional(part.get("width_share")),
+                by_year={y: v for y, v in sorted(years.items()) if v is not None},
+            )
+        )
+    if not result and experiment.backtest is not None and len(experiment.backtest):
+        known = experiment.backtest.dropna(subset=["observed", "lower", "upper"])
+        inside = known["observed"].between(known["lower"], known["upper"])
+        if len(known):
+            by_year = {int(y): float(v) for y, v in inside.groupby(known["year"]).mean().items()}
+            mean = float(inside.mean())
+            width = float((known["upper"] - known["lower"]).sum() / known["observed"].sum())
+            result.append(Calibration("backtest", "backtested pairs", level, mean, width, by_year))
+    return tuple(result)
+
+
+def forecast_level(experiment: Experiment) -> float:
+    """Return the level of the forecast's intervals."""
+    if experiment.forecast is not None and len(experiment.forecast):
+        return float(experiment.forecast["level"].iloc[0])
+    return optional((experiment.config.get("forecast") or {}).get("level")) or 0.9
+
+
+def expected(experiment: Experiment, focal: str | None) -> tuple[Expected, ...]:
+    """Return the forecasts, first year first and largest pair first."""
+    table = experiment.forecast
+    if table is None or not len(table):
+        return ()
+    rows = []
+    for row in table.sort_values(
+        ["year", "predicted", "country_a", "country_b"], ascending=[True, False, True, True]
+    ).to_dict("records"):
+        last = optional(row["last_observed"])
+        rows.append(
+            Expected(
+                a=str(row["country_a"]),
+                b=str(row["country_b"]),
+                label=pair_name(str(row["country_a"]), str(row["country_b"]), focal),
+                year=int(row["year"]),
+                last_year=int(row["last_year"]),
+                last_observed=last,
+                predicted=float(row["predicted"]),
+                lower=float(row["lower"]),
+                upper=float(row["upper"]),
+                level=float(row["level"]),
+                change=float(row["predicted"]) / last - 1 if last else None,
+            )
+        )
+    return tuple(rows)
+
+
+def past(
+    experiment: Experiment, pairs: set[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[Held, ...]]:
+    """Return what was counted and forecast one year ahead for `pairs`, year by year."""
+    table = experiment.backtest
+    if table is None or not len(table):
+        return {}
+    table = table.assign(horizon=table["year"] - table["origin"])
+    table = table.sort_values(["year", "horizon"], kind="stable")
+    table = table.drop_duplicates(["country_a", "country_b", "year"])
+    result: dict[tuple[str, str], tuple[Held, ...]] = {}
+    for pair, part in table.groupby(["country_a", "country_b"], sort=True):
+        assert isinstance(pair, tuple)
+        key = (str(pair[0]), str(pair[1]))
+        if key in pairs:
+            result[key] = tuple(
+                Held(
+                    int(row["year"]),
+                    optional(row["observed"]),
+                    optional(row["predicted"]),
+                    optional(row["lower"]),
+                    optional(row["upper"]),
+                )
+                for row in part.to_dict("records")
+            )
+    return result
+
+
+def factor_data(coverage: Mapping[str, Any]) -> tuple[FactorData, ...]:
+    """Return source, lag and share of figures at hand for every factor, gappiest first."""
+    rows = [
+        FactorData(
+            key=str(row["factor"]),
+            label=str(row.get("label") or plain(str(row["factor"]))),
+            group=plain(str(row.get("group") or "")),
+            role=str(row.get("role") or ""),
+            source=str(row.get("source") or ""),
+            lag=str(row["lag"]) if row.get("lag") is not None else "",
+            coverage=optional(row.get("coverage")),
+        )
+        for row in coverage.get("factors") or []
+    ]
+    return tuple(sorted(rows, key=lambda r: (r.coverage is None, r.coverage or 0.0, r.key)))
+
+
+def left_out(coverage: Mapping[str, Any]) -> tuple[Left, ...]:
+    """Return every dropped country, pair and year with its reason."""
+    return tuple(
+        Left(
+            str(row.get("kind") or ""),
+            str(row.get("what") or ""),
+            str(row.get("reason") or ""),
+            "" if row.get("count") is None else str(row["count"]),
+        )
+        for row in coverage.get("dropped") or []
+    )
+
+
+def planted(
+    coverage: Mapping[str, Any], factors: Sequence[Ranked], labels: Mapping[str, str]
+) -> tuple[Planted, ...]:
+    """Return the planted order beside the recovered ranks."""
+    found = {f.key: f for f in factors}
+    rows = []
+    for row in sorted(coverage.get("planted") or [], key=lambda r: r["rank"]):
+        key = str(row["factor"])
+        mine = found.get(key)
+        rows.append(
+            Planted(
+                key=key,
+                label=labels.get(key, plain(key)),
+                rank=int(row["rank"]),
+                importance=optional(row.get("importance")),
+                recovered=mine.rank if mine else None,
+                low=mine.rank_low if mine else None,
+                high=mine.rank_high if mine else None,
+            )
+        )
+    return tuple(rows)
+
+
+def reference(coverage: Mapping[str, Any]) -> Reference | None:
+    """Return the published study beside ours, where the study names one."""
+    given = coverage.get("reference")
+    if not given:
+        return None
+    rows = tuple(
+        (
+            str(row.get("domain", "")),
+            int(row["year"]),
+            optional(row.get("published")),
+            optional(row.get("counted")),
+        )
+        for row in given.get("rows") or []
+    )
+    return Reference(
+        str(given.get("title", "")),
+        str(given.get("source", "")),
+        rows,
+        tuple(str(claim) for claim in given.get("claims") or []),
+    )
+
+
+def tuning(trials: pd.DataFrame | None) -> Tuning | None:
+    """Return how many trials were made and what they gained, from Optuna's table."""
+    if trials is None or not len(trials):
+        return None
+    value = next((c for c in ("value", "loss") if c in trials), None)
+    losses = trials[value].dropna() if value else pd.Series(dtype=float)
+    best = optional(losses.min()) if len(losses) else None
+    first = optional(losses.iloc[0]) if len(losses) else None
+    return Tuning(len(trials), best, first)

@@ -1,0 +1,172 @@
+"""What the reader sees for a code, a method, a number: the words of report and terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pandas as pd
+import pycountry
+
+METHODS = {
+    "model": "mlcoop",
+    "persistence": "last year's count",
+    "drift1": "drift over 1 year",
+    "drift3": "drift over 3 years",
+    "drift5": "drift over 5 years",
+    "group_growth": "group growth",
+    "drift3_group": "half drift over 3 years, half group growth",
+    "smoothing": "damped smoothing",
+    "ppml": "PPML with pair effects and trend",
+}
+SETS = {"focus": "focus pairs", "all": "all pairs", "largest_5pct": "largest 5 % of pairs"}
+ROLES = {"pair": "of the pair", "partner": "of the partner", "focal": "of the focal country"}
+# Names as a reader of English expects them; ISO's own are inverted or formal.
+_SHORT = {
+    "XKX": "Kosovo",
+    "TWN": "Taiwan",
+    "KOR": "South Korea",
+    "PRK": "North Korea",
+    "IRN": "Iran",
+    "LAO": "Laos",
+    "VNM": "Vietnam",
+    "RUS": "Russia",
+    "SYR": "Syria",
+    "MDA": "Moldova",
+    "BOL": "Bolivia",
+    "VEN": "Venezuela",
+    "TZA": "Tanzania",
+    "PSE": "Palestine",
+    "BRN": "Brunei",
+    "COD": "DR Congo",
+    "COG": "Congo",
+    "CIV": "Côte d’Ivoire",
+    "FSM": "Micronesia",
+    "HKG": "Hong Kong",
+    "MAC": "Macao",
+    "TUR": "Türkiye",
+    "USA": "United States",
+    "GBR": "United Kingdom",
+    "FLK": "Falkland Islands",
+}
+
+
+@cache
+def country_name(code: str) -> str:
+    """Return the short English name of an ISO3 code; any other text comes back unchanged.
+
+    >>> country_name("KOR"), country_name("plant-7")
+    ('South Korea', 'plant-7')
+    """
+    if code in _SHORT:
+        return _SHORT[code]
+    found = pycountry.countries.get(alpha_3=code) if len(code) == 3 else None
+    if found is None:
+        return code
+    return str(getattr(found, "common_name", found.name))
+
+
+def pair_name(a: str, b: str, focal: str | None = None) -> str:
+    """Return the pair in words, the focal country first.
+
+    >>> pair_name("BGD", "CHN", focal="CHN")
+    'China–Bangladesh'
+    """
+    first, second = (b, a) if b == focal else (a, b)
+    return f"{country_name(first)}–{country_name(second)}"
+
+
+def plain(key: str) -> str:
+    """Return a key as words: underscores to spaces, a capital first.
+
+    >>> plain("research_strength")
+    'Research strength'
+    """
+    words = key.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def method_name(method: str) -> str:
+    """Return the words for a forecasting method."""
+    return METHODS.get(method, plain(method))
+
+
+def set_name(key: str) -> str:
+    """Return the words for a set of pairs."""
+    return SETS.get(key, plain(key).lower())
+
+
+def number(value: Any, digits: int = 0) -> str:
+    """Return a count with thousands separated, or a dash for what is missing.
+
+    >>> number(12345.6), number(float("nan"))
+    ('12,346', '–')
+    """
+    if value is None or not math.isfinite(float(value)):
+        return "–"
+    text = f"{float(value):,.{digits}f}"
+    return text.replace("-", "−") if float(text.replace(",", "")) else text.replace("-", "")
+
+
+def percent(share: Any, digits: int = 0, signed: bool = False) -> str:
+    """Return a share as per cent.
+
+    >>> percent(0.123), percent(-0.0512, 1, signed=True), percent(0.05, signed=True)
+    ('12 %', '−5.1 %', '+5 %')
+    """
+    if share is None or not math.isfinite(float(share)):
+        return "–"
+    text = number(float(share) * 100, digits)
+    return f"{'+' if signed and float(share) > 0 and text.strip('0.') else ''}{text} %"
+
+
+def small_percent(share: Any) -> str:
+    """Return a share as per cent, with a decimal where it is below ten per cent."""
+    missing = share is None or not math.isfinite(float(share))
+    return percent(share, 0 if missing or abs(float(share)) >= 0.0995 else 1)
+
+
+def listing(items: Sequence[str], most: int = 4) -> str:
+    """Return items as a phrase.
+
+    >>> listing(["a", "b", "c"])
+    'a, b and c'
+    >>> listing(list("abcdef"), most=2)
+    'a, b and 4 more'
+    """
+    shown = list(items)
+    if len(shown) > most:
+        shown = [*shown[:most], f"{len(shown) - most} more"]
+    if len(shown) < 2:
+        return "".join(shown)
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def span(low: Any, high: Any, form: Any = number, joint: str = " to ") -> str:
+    """Return an interval; a unit that both bounds share is written once.
+
+    >>> span(0.11, 0.17, percent), span(3, 3)
+    ('11 to 17 %', '3')
+    """
+    left, right = form(low), form(high)
+    if left == right:
+        return left
+    if left.endswith(" %") and right.endswith(" %"):
+        left = left[:-2]
+    return f"{left}{joint}{right}"
+
+
+def filled(table: pd.DataFrame | None) -> bool:
+    """Tell whether a stage left a table with rows."""
+    return table is not None and len(table) > 0
+
+
+def optional(value: Any) -> float | None:
+    """Return a float, or None for anything missing or not finite."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        return None
+    return result if math.isfinite(result) else None

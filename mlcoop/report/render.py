@@ -1,0 +1,236 @@
+"""Summaries to self-contained pages: one HTML file, nothing fetched, every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mlcoop.report import charts, charts_time, mapview, sentences, tables
+from mlcoop.report.content import SetErrors, Summary
+from mlcoop.report.names import country_name, listing, number, percent, plain, span
+from mlcoop.report.summary import summarise
+from mlcoop.report.svg import both
+from mlcoop.report.worldmap import SOURCE, world
+from mlcoop.schema import Experiment
+
+FANS = 12
+CURVES = 12
+
+
+def render_report(experiment: Experiment) -> str:
+    """Return the report of a study as one self-contained HTML file.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        A part that is None or empty is replaced by the reason, in its place.
+
+    Returns
+    -------
+    str
+        HTML; the numbers in it are those of `summarise`, raw in `data-v` beside each cell's text.
+    """
+    return page("report.html", study=experiment.name, **_content(summarise(experiment)))
+
+
+def page(template: str, **content: Any) -> str:
+    """Return a template of this package filled in, with style and script inside."""
+    source = files("mlcoop.report").joinpath("templates")
+    css = Markup(source.joinpath("page.css").read_text("utf-8"))
+    js = Markup(source.joinpath("page.js").read_text("utf-8"))
+    return _environment().get_template(template).render(css=css, js=js, **content)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mlcoop.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_hold_together,
+    )
+    environment.filters["raw"] = lambda value: "" if value is None else str(value)
+    return environment
+
+
+def _hold_together(value: Any) -> Any:
+    """Keep a number and its per cent sign on one line; markup is left as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return value.replace(" %", "\u00a0%")
+    return value
+
+
+def _content(s: Summary) -> dict[str, Any]:
+    colours = charts.colour_index(s.factors, s.groups)
+    values: dict[str, Any] = {
+        "s": s,
+        "toc": _toc(s),
+        "tiles": _tiles(s),
+        "level": percent(s.rank_level),
+        "tau": number(s.planted_tau, 2),
+        "colours": colours,
+        "has_null": any(f.above_null is False for f in s.factors),
+        "roles": _roles(s),
+        "tuning_words": _tuning_words(s),
+        "country_list": ", ".join(sorted(country_name(c) for c in s.countries)),
+        "left_out_table": tables.left_out(s),
+        "data_table_rows": tables.factor_data(s),
+        "data_drawing": _draw(
+            any(f.coverage is not None for f in s.factor_data),
+            lambda w: charts.data_bars(s.factor_data, w),
+        ),
+    }
+    if s.planted:
+        values["planted_drawing"] = both(lambda w: charts.planted_slope(s.planted, w))
+        values["planted_table"] = tables.planted(s.planted, s.rank_level)
+    if s.factors:
+        values["ranking_drawing"] = both(
+            lambda w: charts.ranking(
+                s.factors, colours, w, title="Ranking of factors", name="ranking"
+            )
+        )
+        values["factor_table"] = tables.ranking(s.factors, "factor", s.rank_level)
+    if s.groups:
+        by_name = {g.label: colours[g.label] for g in s.groups}
+        rows = [g.__class__(**{**g.__dict__, "group": g.label}) for g in s.groups]
+        values["group_drawing"] = both(
+            lambda w: charts.ranking(
+                rows, by_name, w, title="Ranking of groups", name="groups", shown=99
+            )
+        )
+        values["group_table"] = tables.ranking(s.groups, "group", s.rank_level)
+    if s.curves:
+        values["effects_drawing"] = both(
+            lambda w: charts.effect_grid(s.curves[:CURVES], colours, w)
+        )
+    values |= _forecast_content(s)
+    values["error_parts"] = [_error_part(part, s) for part in s.errors]
+    if s.calibration:
+        values["calibration_table"] = tables.calibration(s)
+        values["calibration_level"] = percent(s.calibration[0].level)
+        values["calibration_drawing"] = _draw(
+            any(len(r.by_year) > 1 for r in s.calibration),
+            lambda w: charts_time.calibration(s.calibration, w),
+        )
+    if s.reference:
+        values["reference_table"] = tables.reference(s.reference.rows)
+    return values
+
+
+def _draw(worth: bool, draw: Any) -> Markup | None:
+    return both(draw) if worth else None
+
+
+def _forecast_content(s: Summary) -> dict[str, Any]:
+    if not s.forecasts:
+        return {}
+    ahead: dict[tuple[str, str], list] = {}
+    for f in s.forecasts:
+        ahead.setdefault((f.a, f.b), []).append(f)
+    pairs = [(s.past.get(p, ()), fs) for p, fs in list(ahead.items())[:FANS]]
+    content: dict[str, Any] = {
+        "fans": both(lambda w: charts_time.fan_grid(pairs, w)),
+        "forecast_table": tables.forecasts(s),
+        "forecast_level": percent(s.forecasts[0].level),
+        "map_drawing": None,
+    }
+    map_values, words = mapview.map_values(s.forecasts, s.focal)
+    if any(code in world()["points"] for code in map_values):
+        drawing, legend = mapview.world_map(
+            map_values, words, s.focal, s.left_out, simulated=s.simulated
+        )
+        content |= {"map_drawing": drawing, "map_legend": legend, "map_source": _map_caption(s)}
+    return content
+
+
+def _map_caption(s: Summary) -> str:
+    year = s.forecasts[0].year
+    what = "simulated works" if s.simulated else "works"
+    return (
+        f"Expected {what} in {year} by country of the focus set. Click a country to find it in the "
+        f"table. {SOURCE}"
+    )
+
+
+def _error_part(part: SetErrors, s: Summary) -> dict[str, Any]:
+    level = s.forecasts[0].level if s.forecasts else None
+    if s.calibration:
+        level = s.calibration[0].level
+    won, of = tables.won_years(part)
+    count = f" Year by year the forecast beat that rule in {won} of {of}." if of else ""
+    drawing = _draw(len(part.by_year) > 1, lambda w: charts_time.errors_by_year(part, w))
+    return {
+        "label": plain(part.label),
+        "sentence": sentences.skill_sentence(part, level) + count,
+        "drawing": drawing,
+        "table": tables.errors(part),
+    }
+
+
+def _toc(s: Summary) -> list[tuple[str, str]]:
+    rows = [
+        ("warnings", "Warnings", bool(s.warnings)),
+        ("planted-order", "Planted order", bool(s.planted)),
+        ("factors-ranking", "Factors", True),
+        ("effects", "Effects", True),
+        ("forecasts", "Forecasts", True),
+        ("backtest", "Backtest", True),
+        ("intervals", "Intervals", True),
+        ("published", "Published study", s.reference is not None),
+        ("data", "Data", True),
+        ("provenance", "Provenance", True),
+    ]
+    return [(ident, label) for ident, label, there in rows if there]
+
+
+def _tiles(s: Summary) -> list[tuple[str, str, str]]:
+    """Return the few figures a reader in a hurry takes along."""
+    tiles = []
+    if s.factors:
+        first = s.factors[0]
+        tied = sum(f.tier == first.tier for f in s.factors)
+        note = f"first tier of {tied}" if tied > 1 else "alone in the first tier"
+        tiles.append(("Leading factor", first.label, note))
+    if s.forecasts:
+        rows = [f for f in s.forecasts if f.year == s.forecasts[0].year]
+        total = sum(f.predicted for f in rows)
+        tiles.append((f"Works expected in {rows[0].year}", number(total), f"{len(rows)} pairs"))
+    if s.errors and "model" in s.errors[0].errors:
+        e = s.errors[0]
+        note = {"won": "beats", "lost": "loses to", "undecided": "not told from"}[e.verdict]
+        words = f"{note} the best simple rule" if e.best else ""
+        tiles.append(("Error one year ahead", percent(e.errors["model"], 1), words))
+    if s.calibration and s.calibration[0].mean is not None:
+        c = s.calibration[0]
+        tiles.append(("Intervals held", percent(c.mean), f"aimed at {percent(c.level)}"))
+    return tiles
+
+
+def _roles(s: Summary) -> str:
+    shares: dict[str, float] = {}
+    for f in s.factors:
+        shares[f.role] = shares.get(f.role, 0.0) + f.share
+    names = {
+        "pair": "the pair itself",
+        "partner": "the partner",
+        "focal": country_name(s.focal) if s.focal else "the focal country",
+        "both": "either country",
+    }
+    if len([r for r in shares if r]) < 2:
+        return ""
+    ordered: Sequence[tuple[str, float]] = sorted(shares.items(), key=lambda item: -item[1])
+    return listing([f"{names.get(r, r or 'unnamed')} {percent(v)}" for r, v in ordered])
+
+
+def _tuning_words(s: Summary) -> str:
+    t = s.tuning
+    if t is None or t.best is None or t.first is None:
+        return ""
+    return f"loss in cross-validation {span(t.first, t.best, lambda v: number(v, 4))}"

@@ -1,0 +1,270 @@
+"""What was asked, the answer, and how far to trust it: sentences made from the numbers.
+
+Every sentence speaks of association and carries its uncertainty, or says that none was computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlcoop.report.content import Calibration, Expected, Held, Ranked, SetErrors
+from mlcoop.report.names import (
+    country_name,
+    listing,
+    method_name,
+    number,
+    percent,
+    plain,
+    small_percent,
+    span,
+)
+
+NOT_CAUSE = (
+    "The ranking describes association, not cause: it tells which factors go with collaboration, "
+    "not what would happen if one were changed."
+)
+
+
+def about(config: Mapping[str, Any]) -> str:
+    """Return the focus set in words.
+
+    >>> about({"focus": {"focal": "CHN", "partners": "belt-and-road"}})
+    'China and the belt-and-road countries'
+    """
+    focus = config.get("focus") or {}
+    focal, partners = focus.get("focal"), focus.get("partners")
+    if config.get("panel"):
+        return "the pairs of the panel"
+    if not focal:
+        return "all pairs of the training set" if not partners else _partners(partners)
+    return f"{country_name(str(focal))} and {_partners(partners)}"
+
+
+def _partners(partners: Any) -> str:
+    if isinstance(partners, str):
+        named = country_name(partners)
+        return named if named != partners else f"the {partners} countries"
+    listed = [country_name(str(p)) for p in partners or []]
+    return listing(listed) if listed else "its partners"
+
+
+def asked(config: Mapping[str, Any], coverage: Mapping[str, Any], simulated: bool) -> str:
+    """Return the study's question with its years, pairs and what is counted."""
+    years = coverage.get("years") or []
+    when = f", {years[0]}–{years[1]}" if len(years) == 2 else ""
+    target = config.get("target") or {}
+    field = target.get("field") or "all"
+    of = "" if field == "all" else f" in {field} sciences" if field != "health" else " in health"
+    cited = "highly cited " if target.get("highly_cited") else ""
+    what = f"simulated {cited}joint works" if simulated else f"{cited}joint works{of}"
+    counting = f", {target['counting']} counting" if target.get("counting") else ""
+    pairs = coverage.get("pairs")
+    size = f" {number(pairs)} pairs stand in the panel." if pairs else ""
+    return (
+        f"Which factors go with the number of {what} of {about(config)}{when}{counting}, "
+        f"and how many works will next year bring?{size}"
+    )
+
+
+def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -> str:
+    """Return which factors lead, with the interval of the first and the width of its tier."""
+    first = factors[0]
+    mates = [f.label for f in factors if f.tier == first.tier and f.key != first.key]
+    if mates:
+        order = (
+            f"the data cannot tell its order from that of {listing(mates, 3)}"
+            if len(mates) > 1
+            else f"the data cannot tell its order from that of {mates[0]}"
+        )
+    else:
+        order = "the data put it first alone"
+    told = [f.above_null for f in factors if f.above_null is not None]
+    null = (
+        f" {sum(told)} of the {len(factors)} factors stand above what chance alone would give."
+        if told
+        else ""
+    )
+    where = "In this simulated world, " if simulated else ""
+    opening = f"{where}{first.label}" if where else first.label
+    return (
+        f"{opening} goes furthest with collaboration, with {small_percent(first.share)} of the "
+        f"total importance of {len(factors)} factors ({_interval(first, level)}; "
+        f"rank {span(first.rank_low, first.rank_high)}); {order}.{null}"
+    )
+
+
+def _interval(row: Ranked, level: float) -> str:
+    bounds = span(row.share_low, row.share_high, small_percent)
+    return f"{percent(level)} interval {bounds}"
+
+
+def group_sentence(groups: Sequence[Ranked], level: float) -> str:
+    """Return the leading groups with the interval of the first."""
+    first, rest = groups[0], groups[1:]
+    text = (
+        f"By group, {_in_sentence(first.label)} comes first ({small_percent(first.share)} of the "
+        f"total importance, {_interval(first, level)}, rank {span(first.rank_low, first.rank_high)}"
+        f" of {len(groups)})"
+    )
+    if rest:
+        then = [f"{_in_sentence(g.label)} ({small_percent(g.share)})" for g in rest[:2]]
+        text += f", then {listing(then)}"
+    mates = [_in_sentence(g.label) for g in rest if g.tier == first.tier]
+    if mates:
+        text += f"; the data cannot tell the first from {listing(mates, 3)}"
+    return text + "."
+
+
+def _in_sentence(label: str) -> str:
+    """Lower the first letter of a plain word, and leave acronyms and names with capitals."""
+    head = label.split(" ")[0]
+    return label[:1].lower() + label[1:] if head[1:].islower() else label
+
+
+def forecast_sentence(
+    forecasts: Sequence[Expected],
+    past: Mapping[tuple[str, str], Sequence[Held]],
+    simulated: bool,
+) -> str:
+    """Return next year's total, how far such totals missed before, and the largest pair."""
+    year = forecasts[0].year
+    rows = [f for f in forecasts if f.year == year]
+    total = sum(f.predicted for f in rows)
+    last = [f.last_observed for f in rows if f.last_observed is not None]
+    change = ""
+    if len(last) == len(rows) and sum(last) > 0:
+        step = total / sum(last) - 1
+        change = (
+            f", {percent(abs(step), 1)} {'more' if step >= 0 else 'fewer'} than the "
+            f"{number(sum(last))} counted in {rows[0].last_year}"
+        )
+    misses = total_misses(past, {(f.a, f.b) for f in rows})
+    if misses:
+        change += (
+            f" (over {len(misses)} earlier years such a total missed by "
+            f"{percent(float(np.mean(misses)), 1)} on average, {percent(max(misses), 1)} at worst)"
+        )
+    top = rows[0]
+    pairs = f"the {len(rows)} pairs" if len(rows) > 1 else "the pair"
+    largest = "" if len(rows) == 1 else f"the largest, {top.label}, "
+    return (
+        f"For {year} the forecast is {number(total)} {'simulated ' if simulated else ''}works over "
+        f"{pairs}{change}; {largest}{number(top.predicted)} "
+        f"({percent(top.level)} interval {span(top.lower, top.upper)})."
+    )
+
+
+def total_misses(
+    past: Mapping[tuple[str, str], Sequence[Held]], pairs: set[tuple[str, str]]
+) -> list[float]:
+    """Return the relative error of the total over `pairs`, for each year forecast before."""
+    sums: dict[int, list[float]] = {}
+    for pair, held in past.items():
+        if pair not in pairs:
+            continue
+        for point in held:
+            if point.observed is not None and point.predicted is not None:
+                both = sums.setdefault(point.year, [0.0, 0.0])
+                both[0] += point.observed
+                both[1] += point.predicted
+    return [abs(p / o - 1) for _, (o, p) in sorted(sums.items()) if o > 0]
+
+
+def skill_sentence(errors: SetErrors, level: float | None) -> str:
+    """Return whether the forecast beats the best simple rule, and plainly when it does not."""
+    years = len(errors.by_year)
+    over = f"Over {years} years forecast blind" if years > 1 else "Forecast blind"
+    if "model" not in errors.errors:
+        return f"{over}, no error of the model was recorded for {errors.label}."
+    missed = (
+        f"{over}, the forecast for {errors.label} missed by {percent(errors.errors['model'], 1)}"
+    )
+    if errors.best is None:
+        return f"{missed} of the works; no simple rule was run beside it."
+    rule = f"{method_name(errors.best)}, {percent(errors.errors[errors.best], 1)}"
+    bounds = ""
+    if errors.skill_low is not None and errors.skill_high is not None:
+        at = f"{percent(level)} interval " if level else "interval "
+        low_high = f"{percent(errors.skill_low, 1)} to {percent(errors.skill_high, 1)}"
+        bounds = f" ({at}{low_high})"
+    return (
+        f"{missed} of the works, against {rule}, for the best simple rule in hindsight: "
+        f"{skill_words(errors)}{bounds}."
+    )
+
+
+def skill_words(errors: SetErrors) -> str:
+    """Return the verdict in words.
+
+    >>> skill_words(SetErrors("all", "all pairs", {}, {}, "drift1", 0.04, -0.01, 0.09, "undecided"))
+    '4.0 % less error, which the data cannot tell from none'
+    """
+    if errors.skill is None:
+        return "no skill was computed"
+    side = "less" if errors.skill >= 0 else "more"
+    amount = f"{percent(abs(errors.skill), 1)} {side} error"
+    if errors.verdict == "won":
+        return f"{amount}, better than the rule"
+    if errors.verdict == "lost":
+        return f"{amount}, worse than the rule"
+    if errors.skill_low is None:
+        return f"{amount}; no interval was made, so no verdict"
+    return f"{amount}, which the data cannot tell from none"
+
+
+def calibration_sentence(rows: Sequence[Calibration]) -> str:
+    """Return how often the intervals held, and in the worst year."""
+    row = rows[0]
+    if row.mean is None:
+        return ""
+    worst = ""
+    if row.by_year:
+        year = min(row.by_year, key=lambda y: row.by_year[y])
+        worst = f"; in the worst year, {year}, {percent(row.by_year[year])}"
+    return (
+        f"Intervals meant to hold {percent(row.level)} of the time held {percent(row.mean)} of "
+        f"the counts of {row.label}{worst}."
+    )
+
+
+def deviance_sentence(factor_model: Mapping[str, Mapping[str, float]]) -> str:
+    """Return what the factors explain on pairs that the model was not trained on."""
+    ours = factor_model.get("deviance_explained") or {}
+    rival = factor_model.get("ppml_deviance_explained") or {}
+    key = "focus_unseen" if "focus_unseen" in ours else next(iter(ours), None)
+    if key is None or ours[key] is None:
+        return ""
+    who = (
+        "focus pairs" if key == "focus_unseen" else plain(key).lower().replace(" unseen", " pairs")
+    )
+    beside = ""
+    if rival.get(key) is not None:
+        beside = f" (a gravity regression by PPML: {percent(rival[key])})"
+    return (
+        f"On {who} that it was not trained on, the factor model explains "
+        f"{percent(ours[key])} of the Poisson deviance{beside}."
+    )
+
+
+def resampling_sentence(n: int, unit: str | None, level: float) -> str:
+    """Return what the ranks' intervals rest on."""
+    if not n:
+        return "No resamples were made, so the order of the factors carries no interval of its own."
+    what = {"pair": "pairs", "country": "countries"}.get(unit or "", "pairs or countries")
+    return (
+        f"Ranks and tiers rest on {n} refits on resampled {what}, at {percent(level)} for all "
+        f"factors together; factors in one tier are not to be put in order."
+    )
+
+
+def planted_sentence(tau: float | None, inside: int, of: int) -> str:
+    """Return how near the recovered order came to the planted one."""
+    agreement = "" if tau is None else f"Kendall’s tau with the planted order is {number(tau, 2)}; "
+    text = (
+        f"All counts are simulated, so the true order is known: {agreement}"
+        f"{inside} of {of} planted ranks lie inside their interval."
+    )
+    return text

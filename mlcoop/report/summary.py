@@ -1,0 +1,175 @@
+"""An experiment to the numbers and sentences that every page, figure and terminal shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scipy.stats import kendalltau
+
+from mlcoop.report import gather, sentences
+from mlcoop.report.content import Planted, Summary
+from mlcoop.report.names import filled, optional
+from mlcoop.schema import Experiment
+
+ABSENT = {
+    "factors": "The factor ranking was not made (explain is off, or its table is missing).",
+    "groups": "No ranking of groups was made.",
+    "curves": "No effect curves were made.",
+    "errors": "No backtest stands in this folder (evaluation is off, or its figures are missing).",
+    "calibration": "No held-out intervals stand in this folder.",
+    "forecasts": (
+        "No forecast stands in this folder: the forecast is off, or forecast.csv is missing. "
+        "It repeats the sources’ counts, so a fresh clone lacks it until the study is run."
+    ),
+    "past": (
+        "backtest.csv is not in this folder: it repeats the sources’ counts, so a fresh clone "
+        "lacks it until the study is run."
+    ),
+    "factor_data": "No account of the data behind the factors stands in this folder.",
+}
+
+
+def summarise(experiment: Experiment) -> Summary:
+    """Return the summary of a finished study.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Any table may be None or empty: the part is then left empty with its reason in `absent`.
+
+    Returns
+    -------
+    Summary
+        Shares and errors as fractions, effects as relative changes, counts as they stand.
+    """
+    config, coverage = experiment.config, experiment.coverage
+    simulated = bool(coverage.get("simulated"))
+    focal = (config.get("focus") or {}).get("focal")
+    labels = gather.factor_labels(experiment)
+    factors = gather.ranked(experiment.factors, "factor", labels)
+    groups = gather.ranked(experiment.groups, "group")
+    rank_level = optional((config.get("explain") or {}).get("level")) or 0.95
+    errors = gather.set_errors(experiment)
+    calibration = gather.calibration(experiment)
+    forecasts = gather.expected(experiment, focal)
+    held = gather.past(experiment, {(f.a, f.b) for f in forecasts} or _focus_pairs(experiment))
+    planted = gather.planted(coverage, factors, labels)
+    tau = _planted_tau(planted)
+    resamples = _replicates(experiment)
+    factor_model = experiment.metrics.get("factor_model") or {}
+
+    answer = []
+    if factors:
+        answer.append(sentences.ranking_sentence(factors, rank_level, simulated))
+    if groups:
+        answer.append(sentences.group_sentence(groups, rank_level))
+    if forecasts:
+        answer.append(sentences.forecast_sentence(forecasts, held, simulated))
+    trust = []
+    if planted:
+        inside = sum(p.low is not None and p.low <= p.rank <= (p.high or 0) for p in planted)
+        trust.append(sentences.planted_sentence(tau, inside, len(planted)))
+    if errors:
+        level = optional((experiment.metrics.get("forecast") or {}).get("level"))
+        trust.append(sentences.skill_sentence(errors[0], level))
+    if calibration:
+        trust.append(sentences.calibration_sentence(calibration))
+    trust.append(sentences.deviance_sentence(factor_model))
+    if factors:
+        unit = (config.get("explain") or {}).get("unit")
+        trust.append(sentences.resampling_sentence(resamples, unit, rank_level))
+        trust.append(sentences.NOT_CAUSE)
+
+    parts: dict[str, Any] = {
+        "factors": factors,
+        "groups": groups,
+        "curves": gather.curves(experiment, factors, labels),
+        "errors": errors,
+        "calibration": calibration,
+        "forecasts": forecasts,
+        "past": held,
+        "factor_data": gather.factor_data(coverage),
+    }
+    return Summary(
+        name=experiment.name,
+        title=str(config.get("title") or experiment.name),
+        simulated=simulated,
+        focal=focal,
+        asked=sentences.asked(config, coverage, simulated),
+        answer=tuple(answer),
+        trust=tuple(t for t in trust if t),
+        rank_level=rank_level,
+        resamples=resamples,
+        factor_model=factor_model,
+        countries=tuple(str(c) for c in coverage.get("countries") or []),
+        left_out=gather.left_out(coverage),
+        facts=_facts(coverage),
+        planted=planted,
+        planted_tau=tau,
+        reference=gather.reference(coverage),
+        tuning=gather.tuning(experiment.trials),
+        warnings=tuple(str(w) for w in coverage.get("warnings") or []),
+        notes=tuple(str(n) for n in coverage.get("notes") or []),
+        provenance=experiment.provenance,
+        config=config,
+        citation=citation(experiment),
+        absent={key: reason for key, reason in ABSENT.items() if not parts[key]},
+        **parts,
+    )
+
+
+def citation(experiment: Experiment) -> str:
+    """Return how to cite the study, from its provenance."""
+    provenance = experiment.provenance
+    versions = provenance.get("versions") or {}
+    version = versions.get("mlcoop") or provenance.get("mlcoop") or provenance.get("version")
+    when = str(provenance.get("finished") or provenance.get("created") or "")[:10]
+    commit = str(provenance.get("commit") or "")[:12]
+    title = str(experiment.config.get("title") or experiment.name)
+    made = [
+        f"study “{experiment.name}”",
+        f"seed {experiment.config['seed']}" if experiment.config.get("seed") is not None else "",
+        f"run on {when}" if when else "",
+        f"commit {commit}" if commit else "",
+    ]
+    tool = f"mlcoop{f' {version}' if version else ''}"
+    kind = " (simulated data)" if experiment.coverage.get("simulated") else ""
+    return f"{title}{kind}. Made with {tool}: {', '.join(m for m in made if m)}."
+
+
+def _facts(coverage: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    years = coverage.get("years") or []
+    zeros = optional(coverage.get("zeros"))
+    rows = [
+        ("Countries", f"{len(coverage['countries']):,}" if coverage.get("countries") else ""),
+        ("Pairs", f"{coverage['pairs']:,}" if coverage.get("pairs") else ""),
+        ("Focus pairs", f"{coverage['focus_pairs']:,}" if coverage.get("focus_pairs") else ""),
+        ("Years", f"{years[0]}–{years[1]}" if len(years) == 2 else ""),
+        ("Known zeros", "" if zeros is None else f"{zeros * 100:.1f} % of pair years"),
+    ]
+    return tuple((k, v) for k, v in rows if v)
+
+
+def _planted_tau(planted: Sequence[Planted]) -> float | None:
+    both = [(p.rank, p.recovered) for p in planted if p.recovered is not None]
+    if len(both) < 2:
+        return None
+    return optional(kendalltau([b[0] for b in both], [b[1] for b in both]).statistic)
+
+
+def _replicates(experiment: Experiment) -> int:
+    table = experiment.resamples
+    if table is None or not len(table):
+        return 0
+    kinds = table[table["kind"] == "factor"] if "kind" in table else table
+    return int(kinds["replicate"].nunique())
+
+
+def _focus_pairs(experiment: Experiment) -> set[tuple[str, str]]:
+    table = experiment.backtest
+    if not filled(table) or table is None:
+        return set()
+    if "in_focus" in table:
+        table = table[table["in_focus"]]
+    return set(zip(table["country_a"].astype(str), table["country_b"].astype(str), strict=True))

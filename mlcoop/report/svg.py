@@ -1,0 +1,126 @@
+"""A drawing as inline SVG: classes instead of colours, text always escaped, tips for the mouse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from markupsafe import Markup, escape
+
+Scale = Callable[[float], float]
+
+WIDE, NARROW = 760, 350
+
+
+class Canvas:
+    """Collect shapes of one drawing; `markup` returns them as an accessible `<svg>`."""
+
+    def __init__(self, width: float, height: float, label: str, name: str) -> None:
+        self.width, self.height, self.label, self.name = width, height, label, name
+        self._parts: list[Markup] = []
+        self._open: list[str] = []
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, cls: str = "grid") -> None:
+        """Draw a straight line."""
+        self._add(f'<line class="{cls}" x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}"/>')
+
+    def rect(
+        self, x: float, y: float, width: float, height: float, cls: str, tip: str = "", r: float = 0
+    ) -> None:
+        """Draw a box."""
+        round_ = f' rx="{_n(r)}"' if r else ""
+        self._add(
+            f'<rect class="{cls}" x="{_n(x)}" y="{_n(y)}" width="{_n(max(width, 0))}" '
+            f'height="{_n(max(height, 0))}"{round_}{self._tip(tip)}/>'
+        )
+
+    def dot(self, x: float, y: float, r: float, cls: str, tip: str = "") -> None:
+        """Draw a dot."""
+        self._add(f'<circle class="{cls}" cx="{_n(x)}" cy="{_n(y)}" r="{_n(r)}"{self._tip(tip)}/>')
+
+    def text(self, x: float, y: float, words: object, cls: str = "", anchor: str = "start") -> None:
+        """Write text; `anchor` is start, middle or end."""
+        self._add(
+            f'<text class="{cls}" x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">{escape(words)}'
+            "</text>"
+        )
+
+    def path(self, points: Iterable[tuple[float, float]], cls: str, tip: str = "") -> None:
+        """Draw a line through points."""
+        self.shape("M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in points), cls, tip)
+
+    def area(
+        self, xs: Sequence[float], low: Sequence[float], high: Sequence[float], cls: str
+    ) -> None:
+        """Fill between two lines."""
+        forth = [f"{_n(x)} {_n(y)}" for x, y in zip(xs, low, strict=True)]
+        back = [f"{_n(x)} {_n(y)}" for x, y in zip(xs, high, strict=True)][::-1]
+        self.shape("M" + "L".join(forth + back) + "z", cls)
+
+    def shape(self, d: str, cls: str, tip: str = "", extra: str = "") -> None:
+        """Draw an SVG path; `d` and `extra` come from us, never from data."""
+        self._add(f'<path class="{cls}" d="{d}"{self._tip(tip)}{extra}/>')
+
+    def open(self, cls: str, tip: str = "") -> None:
+        """Begin a group."""
+        self._add(f'<g class="{cls}"{self._tip(tip)}>')
+
+    def close(self) -> None:
+        """End a group."""
+        self._add("</g>")
+
+    def markup(self, cls: str = "") -> Markup:
+        """Return the drawing."""
+        head = (
+            f'<svg class="chart {cls}" viewBox="0 0 {_n(self.width)} {_n(self.height)}" '
+            f'role="img" aria-label="{escape(self.label)}" data-name="{escape(self.name)}">'
+        )
+        return Markup(head) + Markup("").join(self._parts) + Markup("</svg>")
+
+    def _tip(self, tip: str) -> str:
+        return f' data-tip="{escape(tip)}"' if tip else ""
+
+    def _add(self, part: str) -> None:
+        self._parts.append(Markup(part))
+
+
+def scale(low: float, high: float, start: float, end: float) -> Scale:
+    """Return the linear map of [low, high] to [start, end]."""
+    width = (high - low) or 1.0
+    return lambda value: start + (value - low) / width * (end - start)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Return round numbers inside [low, high], some `about` of them.
+
+    >>> ticks(0, 0.43)
+    [0.0, 0.1, 0.2, 0.3, 0.4]
+    """
+    if not high > low:
+        return [low]
+    raw = (high - low) / max(about, 1)
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(s * power for s in (1, 2, 2.5, 5, 10) if s * power >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def both(draw: Callable[[int], Markup]) -> Markup:
+    """Return a drawing twice, for wide and for narrow screens; the style shows one of them."""
+    wide = Markup('<div class="wide">') + draw(WIDE) + Markup("</div>")
+    return wide + Markup('<div class="narrow">') + draw(NARROW) + Markup("</div>")
+
+
+def cut(text: str, room: float, size: float = 13) -> str:
+    """Shorten text that would not fit into `room` pixels at a font of `size`.
+
+    >>> cut("a short one", 200), cut("a much longer label than that", 60)
+    ('a short one', 'a much l…')
+    """
+    most = int(room / (size * 0.53))
+    return text if len(text) <= most else text[: max(most - 1, 1)].rstrip() + "…"
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

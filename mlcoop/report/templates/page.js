@@ -1,0 +1,186 @@
+"use strict";
+(function () {
+  const root = document.documentElement;
+  const all = (what, where) => Array.from((where || document).querySelectorAll(what));
+
+  // Light and dark: follow the system until the reader chooses.
+  const theme = document.getElementById("theme");
+  if (theme) {
+    theme.hidden = false;
+    theme.addEventListener("click", () => {
+      const dark = root.dataset.theme
+        ? root.dataset.theme === "dark"
+        : matchMedia("(prefers-color-scheme: dark)").matches;
+      root.dataset.theme = dark ? "light" : "dark";
+    });
+  }
+  // Paper is white, and shows every row.
+  let chosen;
+  addEventListener("beforeprint", () => {
+    chosen = root.dataset.theme;
+    root.dataset.theme = "light";
+    all("details").forEach((d) => { d.dataset.was = d.open ? "1" : ""; d.open = true; });
+    all("svg[data-full]").forEach((s) => fold(s, false));
+  });
+  addEventListener("afterprint", () => {
+    if (chosen) { root.dataset.theme = chosen; } else { delete root.dataset.theme; }
+    all("details").forEach((d) => { d.open = d.dataset.was === "1"; });
+    all("svg[data-full]").forEach((s) => fold(s, s.dataset.folded === "1"));
+  });
+
+  // Tips follow the pointer.
+  const tip = document.createElement("div");
+  tip.id = "tip";
+  document.body.append(tip);
+  const hide = () => { tip.style.visibility = "hidden"; };
+  document.addEventListener("pointermove", (event) => {
+    const at = event.target.closest ? event.target.closest("[data-tip]") : null;
+    if (!at) { hide(); return; }
+    tip.textContent = at.dataset.tip;
+    const x = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+    const below = event.clientY + 18 + tip.offsetHeight < innerHeight;
+    tip.style.left = Math.max(8, x) + "px";
+    tip.style.top = (below ? event.clientY + 18 : event.clientY - tip.offsetHeight - 12) + "px";
+    tip.style.visibility = "visible";
+  });
+  document.addEventListener("scroll", hide, { passive: true });
+
+  // Long rankings start folded.
+  function fold(svg, on) {
+    const width = svg.viewBox.baseVal.width;
+    const height = on ? svg.dataset.short : svg.dataset.full;
+    svg.setAttribute("viewBox", "0 0 " + width + " " + height);
+    svg.style.overflow = "hidden";
+    all(".extra", svg).forEach((g) => { g.style.display = on ? "none" : ""; });
+  }
+  all("figure").forEach((figure) => {
+    const long = all("svg[data-full]", figure);
+    const tools = figure.querySelector(".tools");
+    if (!long.length || !tools) { return; }
+    const rows = all(".row", long[0]).length;
+    const button = document.createElement("button");
+    button.type = "button";
+    const set = (on) => {
+      long.forEach((svg) => { fold(svg, on); svg.dataset.folded = on ? "1" : ""; });
+      button.textContent = on ? "Show all " + rows : "Show the first only";
+      button.setAttribute("aria-expanded", String(!on));
+    };
+    button.addEventListener("click", () => set(long[0].dataset.folded !== "1"));
+    set(true);
+    tools.prepend(button);
+  });
+
+  // Files are made in the page; nothing is fetched.
+  function save(name, type, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: type }));
+    link.download = name;
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+  const study = document.body.dataset.study || "mlcoop";
+  const safe = (text) => text.replace(/[^\p{L}\p{N}._-]+/gu, "-");
+  const quote = (v) => (/[",\r\n]/.test(v) ? '"' + v.replace(/"/g, '""') + '"' : v);
+  function csv(table) {
+    const heads = all("thead th", table);
+    const kept = heads.map((h, i) => (h.dataset.key ? i : -1)).filter((i) => i >= 0);
+    const lines = [kept.map((i) => quote(heads[i].dataset.key)).join(",")];
+    all("tbody tr", table).forEach((row) => {
+      lines.push(kept.map((i) => quote(row.cells[i].dataset.v || "")).join(","));
+    });
+    return lines.join("\r\n") + "\r\n";
+  }
+  const PAINT = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray",
+    "stroke-linecap", "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight",
+    "display"];
+  function drawing(svg) {
+    const copy = svg.cloneNode(true);
+    const from = [svg].concat(all("*", svg));
+    const to = [copy].concat(all("*", copy));
+    from.forEach((node, i) => {
+      const style = getComputedStyle(node);
+      PAINT.forEach((key) => to[i].style.setProperty(key, style.getPropertyValue(key)));
+      if (node.dataset.tip) {
+        const words = document.createElementNS("http://www.w3.org/2000/svg", "title");
+        words.textContent = node.dataset.tip;
+        to[i].prepend(words);
+      }
+    });
+    const box = svg.viewBox.baseVal;
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.setAttribute("width", box.width);
+    copy.setAttribute("height", box.height);
+    copy.style.background = getComputedStyle(root).getPropertyValue("--paper");
+    return new XMLSerializer().serializeToString(copy);
+  }
+  all("button[data-csv]").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const table = document.getElementById(button.dataset.csv);
+      save(safe(study + "-" + table.id) + ".csv", "text/csv", csv(table));
+    });
+  });
+  all("button[data-svg]").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      all("svg.chart", button.closest("figure")).filter((s) => s.getClientRects().length)
+        .forEach((svg) => save(safe(study + "-" + svg.dataset.name) + ".svg", "image/svg+xml",
+          drawing(svg)));
+    });
+  });
+
+  // Sort by clicking a head, or with the keyboard.
+  all("table.sortable").forEach((table) => {
+    const heads = all("thead th", table);
+    heads.forEach((head, place) => {
+      if (head.classList.contains("off")) { return; }
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const numeric = head.classList.contains("n");
+        const was = head.getAttribute("aria-sort");
+        const up = was ? was === "descending" : !numeric || head.dataset.key === "rank";
+        heads.forEach((h) => h.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        const value = (row) => row.cells[place].dataset.v || "";
+        const rows = all("tbody tr", table).map((row) => [value(row), row]);
+        rows.sort((a, b) => {
+          if (a[0] === "" || b[0] === "") { return (a[0] === "") - (b[0] === ""); }
+          const x = Number(a[0]), y = Number(b[0]);
+          const order = Number.isNaN(x) || Number.isNaN(y) ? a[0].localeCompare(b[0]) : x - y;
+          return up ? order : -order;
+        });
+        table.tBodies[0].append(...rows.map((r) => r[1]));
+      });
+    });
+  });
+
+  // Search; a click on the map searches for that country.
+  all("input[data-table]").forEach((input) => {
+    input.hidden = false;
+    const table = document.getElementById(input.dataset.table);
+    const count = document.getElementById(input.dataset.table + "-count");
+    const rows = all("tbody tr", table);
+    const show = () => {
+      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let kept = 0;
+      rows.forEach((row) => {
+        const first = row.cells[0].dataset.v || "";
+        const text = (row.textContent + " " + first).toLowerCase();
+        row.hidden = !words.every((w) => text.includes(w));
+        kept += row.hidden ? 0 : 1;
+      });
+      count.textContent = kept === rows.length ? "" : kept + " of " + rows.length;
+    };
+    input.addEventListener("input", show);
+    all("svg.map [data-code]").forEach((land) => land.addEventListener("click", () => {
+      input.value = input.value === land.dataset.code ? "" : land.dataset.code;
+      show();
+      if (input.value) { input.scrollIntoView({ block: "start" }); }
+    }));
+  });
+})();
