@@ -285,9 +285,7 @@ def plant_world(
     truth = true_ranks(effects.abs().mean()).assign(
         driver=lambda t: t["importance"] > 0, shape=lambda t: t["factor"].map(shapes)
     )
-    return World(
-        kind, seed, pd.concat([panel, table[names]], axis=1), tuple(names), truth, effects
-    )
+    return World(kind, seed, pd.concat([panel, table[names]], axis=1), tuple(names), truth, effects)
 
 
 def true_ranks(importance: pd.Series) -> pd.DataFrame:

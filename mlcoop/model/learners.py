@@ -49,9 +49,7 @@ class Estimator(Protocol):
         """Return expected works, shape (n_rows,)."""
         ...
 
-    def shap_values(
-        self, X: pd.DataFrame, background: pd.DataFrame
-    ) -> tuple[pd.DataFrame, float]:
+    def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         """Return interventional Shapley values on the log scale, and the base value."""
         ...
 
@@ -214,9 +212,7 @@ class LinearBoosting:
         """Return expected works, shape (n_rows,)."""
         return _expected(self.margin(X), exposure)
 
-    def shap_values(
-        self, X: pd.DataFrame, background: pd.DataFrame
-    ) -> tuple[pd.DataFrame, float]:
+    def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         """Return interventional Shapley values on the log scale, and the base value."""
         x, b = np.asarray(X, dtype=float), np.asarray(background, dtype=float)
         values, base = _basis_shapley(self.basis_, self.fit_.coef, x, b)
@@ -277,9 +273,7 @@ class PoissonBoosting:
         """Return expected works, shape (n_rows,)."""
         return _expected(self.margin(X), exposure)
 
-    def shap_values(
-        self, X: pd.DataFrame, background: pd.DataFrame
-    ) -> tuple[pd.DataFrame, float]:
+    def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         """Return interventional Shapley values on the log scale, and the base value."""
         values, base = tree_shapley(
             self.booster_, np.asarray(X, dtype=float), np.asarray(background, dtype=float)
@@ -339,9 +333,7 @@ class PPML:
         """Return expected works, shape (n_rows,)."""
         return _expected(self.margin(X), exposure)
 
-    def shap_values(
-        self, X: pd.DataFrame, background: pd.DataFrame
-    ) -> tuple[pd.DataFrame, float]:
+    def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         """Return interventional Shapley values on the log scale, and the base value."""
         values, base = _basis_shapley(
             self.basis_,
@@ -384,9 +376,7 @@ def _with_products(basis: Basis, data: _Training, fit: MixedFit) -> Basis:
     return Basis(basis.mean, basis.scale, basis.smooths, products)
 
 
-def _without_dropped(
-    basis: Basis, data: _Training, fit: MixedFit
-) -> tuple[Basis, Rows, MixedFit]:
+def _without_dropped(basis: Basis, data: _Training, fit: MixedFit) -> tuple[Basis, Rows, MixedFit]:
     """Leave dropped products out of the design, so that refits are fast."""
     first = 1 + len(basis.mean) + sum(s.rotation.shape[1] for s in basis.smooths)
     alive = np.isfinite(fit.penalty[first:])
@@ -425,12 +415,8 @@ def _basis_shapley(
     for k, (a, b) in enumerate(basis.products):
         mean_a, mean_b, joint = zb[:, a].mean(), zb[:, b].mean(), (zb[:, a] * zb[:, b]).mean()
         both = z[:, a] * z[:, b]
-        values[:, a] += (
-            coef[first + k] * 0.5 * (z[:, a] * mean_b - joint + both - mean_a * z[:, b])
-        )
-        values[:, b] += (
-            coef[first + k] * 0.5 * (mean_a * z[:, b] - joint + both - z[:, a] * mean_b)
-        )
+        values[:, a] += coef[first + k] * 0.5 * (z[:, a] * mean_b - joint + both - mean_a * z[:, b])
+        values[:, b] += coef[first + k] * 0.5 * (mean_a * z[:, b] - joint + both - z[:, a] * mean_b)
     base = float((basis.design(zb) @ coef).mean())
     return values, base
 

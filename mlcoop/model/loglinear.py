@@ -124,9 +124,7 @@ def fit_mixed(
     return state
 
 
-def refit_mixed(
-    rows: Rows, fit: MixedFit, multiplicity: np.ndarray, *, steps: int = 3
-) -> MixedFit:
+def refit_mixed(rows: Rows, fit: MixedFit, multiplicity: np.ndarray, *, steps: int = 3) -> MixedFit:
     """Estimate the coefficients again with pairs reweighted, variance components kept.
 
     Parameters

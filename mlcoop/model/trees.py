@@ -67,9 +67,7 @@ def predict_margin(booster: Any, X: np.ndarray) -> np.ndarray:
     return booster.predict(data, output_margin=True).astype(float)
 
 
-def tree_shapley(
-    booster: Any, X: np.ndarray, background: np.ndarray
-) -> tuple[np.ndarray, float]:
+def tree_shapley(booster: Any, X: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, float]:
     """Return interventional Shapley values of the trees' margin over a background.
 
     Parameters
@@ -149,9 +147,7 @@ def _depth(tree: Params, node: int = 0) -> int:
     return 1 + max(_depth(tree, tree["left"][node]), _depth(tree, tree["right"][node]))
 
 
-def _deep_shapley(
-    booster: Any, X: np.ndarray, background: np.ndarray
-) -> tuple[np.ndarray, float]:
+def _deep_shapley(booster: Any, X: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, float]:
     import shap
 
     explainer = shap.TreeExplainer(

@@ -1,0 +1,168 @@
+"""Score a learner on pairs that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.errors import ConfigError, DataError
+from mlcoop.model.learners import LEARNERS, Learner
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+
+Params = dict[str, Any]
+
+
+def find_learner(learner: str | Learner) -> Learner:
+    """Return the catalogue entry of a learner given by name or as itself."""
+    if isinstance(learner, Learner):
+        return learner
+    if learner not in LEARNERS:
+        raise ConfigError(f"learner: unknown {learner!r}; known are {', '.join(LEARNERS)}")
+    return LEARNERS[learner]
+
+
+def pair_names(rows: pd.DataFrame) -> np.ndarray:
+    """Return one name per row for the unordered pair, the same in both orientations."""
+    return (rows["country_a"].astype(str) + "|" + rows["country_b"].astype(str)).to_numpy()
+
+
+def split_pairs(pairs: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Return the fold of each row; all rows of a pair are in one.
+
+    Raises
+    ------
+    DataError
+        When there are fewer pairs than folds.
+    """
+    names, code = np.unique(pairs, return_inverse=True)
+    if len(names) < folds:
+        raise DataError(f"cross-fitting: {len(names)} pairs cannot make {folds} folds; add pairs")
+    fold = np.random.default_rng(seed).permutation(len(names)) % folds
+    return fold[code]
+
+
+def cross_validated_deviance(
+    matrix: FeatureMatrix,
+    learner: str | Learner,
+    params: Params | None = None,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    mask: np.ndarray | None = None,
+) -> float:
+    """Return the share of Poisson deviance that a learner explains on unseen pairs.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+    learner, params
+        Entry of `LEARNERS` (or its name) and its parameters; None for its defaults.
+    folds : int
+    seed : int
+    mask : bool array of shape (n_rows,), optional
+        Rows to score, e.g. `matrix.rows["in_focus"]`; all rows when None. Only pairs with a
+        scored row are put into folds; the others are always trained on.
+
+    Returns
+    -------
+    float
+        1 is perfect, 0 no better than a constant rate per exposure, below 0 worse.
+    """
+    observed, predicted, level, weight = _held_out(matrix, learner, params, folds, seed, mask)
+    total = poisson_deviance(observed, level, weight)
+    return 1 - poisson_deviance(observed, predicted, weight) / total if total > 0 else 0.0
+
+
+def fold_scores(
+    matrix: FeatureMatrix, learner: str | Learner, folds: int, seed: int
+) -> Callable[[Params], Iterator[float]]:
+    """Return a function from parameters to an iterator of losses, one per fold of unseen pairs.
+
+    The loss is the mean Poisson deviance per work observed on the focus rows of the fold (lower
+    is better), so folds and studies compare.
+    """
+    focus = matrix.rows["in_focus"].to_numpy(bool)
+
+    def scores(params: Params) -> Iterator[float]:
+        mask = focus if focus.any() else None
+        for observed, predicted, _, weight in _fold_by_fold(
+            matrix, learner, params, folds, seed, mask
+        ):
+            size = max(float((weight * observed).sum()), 1e-9)
+            yield poisson_deviance(observed, predicted, weight) / size
+
+    return scores
+
+
+def poisson_deviance(observed: np.ndarray, expected: np.ndarray, weight: np.ndarray) -> float:
+    """Return the weighted Poisson deviance.
+
+    >>> one = np.ones(1)
+    >>> round(poisson_deviance(2 * one, one, one), 3)  # 2 (2 ln 2 - 1)
+    0.773
+    """
+    expected = np.maximum(expected, 1e-9)
+    ratio = np.where(observed > 0, observed, 1.0) / expected
+    log_part = np.where(observed > 0, observed * np.log(ratio), 0.0)
+    return float(2 * (weight * (log_part - observed + expected)).sum())
+
+
+Held = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _held_out(
+    matrix: FeatureMatrix,
+    learner: str | Learner,
+    params: Params | None,
+    folds: int,
+    seed: int,
+    mask: np.ndarray | None,
+) -> Held:
+    parts = list(_fold_by_fold(matrix, learner, params, folds, seed, mask))
+    joined = [np.concatenate([p[k] for p in parts]) for k in range(4)]
+    return joined[0], joined[1], joined[2], joined[3]
+
+
+def _fold_by_fold(
+    matrix: FeatureMatrix,
+    learner: str | Learner,
+    params: Params | None,
+    folds: int,
+    seed: int,
+    mask: np.ndarray | None,
+) -> Iterator[Held]:
+    entry = find_learner(learner)
+    settings = {**entry.defaults, **(params or {})}
+    rows = matrix.rows
+    known = rows["works"].notna().to_numpy()
+    scored = known if mask is None else known & np.asarray(mask, dtype=bool)
+    if not scored.any():
+        raise DataError("cross-fitting: no row with known works to score; check the focus set")
+    pairs = pair_names(rows)
+    fold = np.full(len(rows), -1)
+    fold[scored] = split_pairs(pairs[scored], folds, seed)
+    fold_of = dict(zip(pairs[scored], fold[scored], strict=True))
+    fold_of_pair = np.array([fold_of.get(p, -1) for p in pairs])
+    works, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
+    weight = rows["weight"].to_numpy(float)
+    for k in range(folds):
+        train, test = known & (fold_of_pair != k), scored & (fold == k)
+        estimator = entry.make(settings, seed).fit(
+            matrix.X[train],
+            works[train],
+            exposure=exposure[train],
+            weight=weight[train],
+            pairs=pairs[train],
+        )
+        rate = (weight[train] * works[train]).sum() / (weight[train] * exposure[train]).sum()
+        yield (
+            works[test],
+            estimator.predict(matrix.X[test], exposure=exposure[test]),
+            rate * exposure[test],
+            weight[test],
+        )

@@ -1,0 +1,182 @@
+"""What the replicates allow one to claim: rank sets, tiers and a null line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+DRAWS = 20_000
+
+
+def order_claims(
+    importance: np.ndarray,
+    deviations: np.ndarray,
+    *,
+    level: float,
+    freedom: float,
+    eligible: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Decide which factors are above which, all claims being right at once with `level`.
+
+    Parameters
+    ----------
+    importance : array of shape (n_factors,)
+        Mean absolute Shapley value.
+    deviations : array of shape (n_replicates, n_factors)
+        Deviation of the *signed* importance from its estimate: the mean of the replicate's
+        Shapley values times the sign of the estimate's. Unlike the importance itself it is not
+        folded at zero, so its spread is right for weak factors too.
+    level : float in (0, 1)
+    freedom : float
+        Degrees of freedom of the spread (clusters less fitted terms).
+    eligible : bool array of shape (n_factors,)
+        Factors that may be claimed to be above another.
+    seed : int
+
+    Returns
+    -------
+    claims : bool array of shape (n_factors, n_factors)
+        `claims[j, k]`: j is above k.
+
+    Notes
+    -----
+    A pair is claimed when both the difference and the sum of its signed importances stand out:
+    a factor that could as well have an effect of the other sign, and larger, is not below.
+    The critical value is the quantile of the largest studentised difference over all pairs not
+    yet claimed (step-down), from draws of a multivariate t.
+
+    References
+    ----------
+    Mogstad, Romano, Shaikh and Wilhelm 2024, doi:10.1093/restud/rdad006 (rank sets from
+    simultaneous differences); Romano and Wolf 2005, doi:10.1111/j.1468-0262.2005.00615.x.
+    """
+    n = len(importance)
+    claims = np.zeros((n, n), dtype=bool)
+    if n < 2:
+        return claims
+    first, second = np.triu_indices(n, 1)
+    covariance = np.atleast_2d(np.cov(deviations, rowvar=False))
+    spread = np.diag(covariance)
+    joint = covariance[first, second]
+    tiny = 1e-12 + 1e-9 * np.max(importance, initial=0.0)
+    minus = np.sqrt(np.maximum(spread[first] + spread[second] - 2 * joint, 0)) + tiny
+    plus = np.sqrt(np.maximum(spread[first] + spread[second] + 2 * joint, 0)) + tiny
+    difference = importance[first] - importance[second]
+    statistic = np.minimum(
+        np.abs(difference) / minus, (importance[first] + importance[second]) / plus
+    )
+    higher = np.where(difference >= 0, first, second)
+    statistic = np.where(eligible[higher], statistic, 0.0)
+    noise = _draws(covariance, freedom, seed)
+    studentised = np.abs(noise[:, first] - noise[:, second]) / minus
+    open_pairs = np.ones(len(first), dtype=bool)
+    while open_pairs.any():
+        bound = np.quantile(studentised[:, open_pairs].max(axis=1), level)
+        found = open_pairs & (statistic > bound)
+        if not found.any():
+            break
+        open_pairs &= ~found
+    for j, k, up, still in zip(first, second, higher, open_pairs, strict=True):
+        if not still:
+            claims[up, k if up == j else j] = True
+    return claims
+
+
+def rank_sets(order: np.ndarray, claims: np.ndarray) -> pd.DataFrame:
+    """Return rank, its simultaneous confidence set and tier for each factor.
+
+    Parameters
+    ----------
+    order : int array of shape (n_factors,)
+        Positions of the factors from most to least important.
+    claims : bool array of shape (n_factors, n_factors)
+
+    Returns
+    -------
+    DataFrame of shape (n_factors, 4): `rank, rank_low, rank_high, tier`
+        A new tier starts only where every factor so far is above every factor that follows, so
+        any two factors whose order is not told share one.
+
+    Examples
+    --------
+    >>> above = np.array([[0, 1, 1], [0, 0, 0], [0, 0, 0]], dtype=bool)
+    >>> rank_sets(np.array([0, 2, 1]), above).values.tolist()
+    [[1, 1, 1, 1], [3, 2, 3, 2], [2, 2, 3, 2]]
+    """
+    n = len(order)
+    rank = np.empty(n, dtype=int)
+    rank[order] = np.arange(1, n + 1)
+    low = 1 + claims.sum(axis=0)
+    high = n - claims.sum(axis=1)
+    tier = np.ones(n, dtype=int)
+    current = 1
+    for position, factor in enumerate(order):
+        if position and claims[np.ix_(order[:position], order[position:])].all():
+            current += 1
+        tier[factor] = current
+    return pd.DataFrame(
+        {
+            "rank": rank,
+            "rank_low": np.minimum(low, rank),
+            "rank_high": np.maximum(high, rank),
+            "tier": tier,
+        }
+    )
+
+
+def null_p_values(
+    values: np.ndarray, deviations: np.ndarray, *, freedom: float, most_directions: int = 4
+) -> float:
+    """Return the p-value of a factor's Shapley values against having no effect at all.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows,)
+        Estimated Shapley values of the factor.
+    deviations : array of shape (n_replicates, n_rows)
+        Replicates less the estimate.
+    freedom : float
+        Degrees of freedom of the replicates' spread.
+
+    Notes
+    -----
+    A Wald test along the main directions in which the replicates differ: one for a linear effect,
+    more for a bent one or one that depends on other factors.
+    """
+    gram = deviations @ deviations.T / len(deviations)
+    size, vectors = np.linalg.eigh(gram)
+    size, vectors = size[::-1], vectors[:, ::-1]
+    if size[0] <= 1e-18:
+        return 1.0 if np.abs(values).max() < 1e-9 else 0.0
+    share = np.cumsum(size) / size.sum()
+    kept = min(int(np.searchsorted(share, 0.9)) + 1, most_directions)
+    directions = deviations.T @ vectors[:, :kept] / np.sqrt(size[:kept] * len(deviations))
+    along = values @ directions
+    wald = float((along**2 / size[:kept]).sum()) / kept
+    return float(stats.f.sf(wald, kept, freedom))
+
+
+def false_discovery(p_values: np.ndarray) -> np.ndarray:
+    """Return Benjamini-Hochberg q-values.
+
+    Examples
+    --------
+    >>> false_discovery(np.array([0.01, 0.04, 0.03, 0.5])).round(3).tolist()
+    [0.04, 0.053, 0.053, 0.5]
+    """
+    n = len(p_values)
+    order = np.argsort(p_values, kind="stable")
+    scaled = p_values[order] * n / np.arange(1, n + 1)
+    q = np.empty(n)
+    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return q
+
+
+def _draws(covariance: np.ndarray, freedom: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    size, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(size, 0))
+    normal = rng.standard_normal((DRAWS, len(covariance))) @ root.T
+    return normal / np.sqrt(rng.chisquare(freedom, size=(DRAWS, 1)) / freedom)

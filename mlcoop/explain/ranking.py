@@ -1,0 +1,260 @@
+"""Rank factors by mean absolute Shapley value, claiming no more than the data can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.errors import ConfigError
+from mlcoop.explain.crossfit import find_learner
+from mlcoop.explain.inference import false_discovery, null_p_values, order_claims, rank_sets
+from mlcoop.explain.replicates import Explained, explain_replicates
+from mlcoop.model.learners import Learner
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+
+FEWEST_RESAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranking of factors and groups.
+
+    Attributes
+    ----------
+    factors : DataFrame
+        `factor, group, role, rank, rank_low, rank_high, tier, share, share_low, share_high,
+        direction, effect_low_to_high, effect_low, effect_high, effect_unit, importance,
+        importance_se, null_p, null_q, above_null`, most important first. Effects are percent more
+        works when the factor goes from its 10th to its 90th percentile over the focus rows.
+    groups : DataFrame
+        `group, role, rank, rank_low, rank_high, tier, share, share_low, share_high, importance,
+        importance_se`.
+    replicates : DataFrame
+        Long: `replicate, kind` (factor or group), `name, importance`. Signed: below zero where
+        the replicate's effect runs against the estimate's.
+    claims : DataFrame of shape (n_factors, n_factors), bool
+        Row above column.
+    notes : dict
+        `level, resamples, unit, learner, pairs_explained, rows_explained, halves_tau`.
+    """
+
+    factors: pd.DataFrame
+    groups: pd.DataFrame
+    replicates: pd.DataFrame
+    claims: pd.DataFrame
+    notes: dict[str, Any]
+
+
+def rank_factors(
+    matrix: FeatureMatrix,
+    learner: str | Learner,
+    params: dict[str, Any] | None = None,
+    *,
+    level: float = 0.95,
+    resamples: int = 100,
+    unit: str = "auto",
+    seed: int = 0,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Ranking:
+    """Rank factors over the focus rows, with simultaneous rank sets and tiers.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+        Trained on all rows with known works, explained on those in focus.
+    learner, params
+        Entry of `LEARNERS` (or its name) and parameters that differ from its defaults.
+    level : float in (0.5, 1)
+        Probability with which all claimed orders are right at once.
+    resamples : int
+        Refits, at least 20.
+    unit : {"auto", "pair", "country"}
+        What is resampled whole; `auto` takes countries where both ends vary.
+    seed, workers : int
+        The seed settles every number; workers change none.
+    progress : callable (done, of), optional
+
+    Returns
+    -------
+    Ranking
+
+    Raises
+    ------
+    ConfigError
+        Settings out of range.
+    DataError
+        No focus row with known works, or fewer pairs than folds.
+
+    Notes
+    -----
+    Shapley values describe the fitted model, hence associations; they show no cause. A factor
+    below the null line (Benjamini-Hochberg at 1 - level) is claimed to be above none.
+    """
+    if not 0.5 < level < 1:
+        raise ConfigError(f"explain.level: {level} is not between 0.5 and 1")
+    if resamples < FEWEST_RESAMPLES:
+        raise ConfigError(f"explain.resamples: {resamples} is below {FEWEST_RESAMPLES}")
+    if unit not in ("auto", "pair", "country"):
+        raise ConfigError(f"explain.unit: {unit!r} is none of auto, pair, country")
+    entry = find_learner(learner)
+    columns = _columns_of(matrix)
+    explained = explain_replicates(
+        matrix,
+        entry,
+        {**entry.defaults, **(params or {})},
+        columns,
+        resamples=resamples,
+        unit=unit,
+        seed=seed,
+        workers=workers,
+        progress=progress,
+    )
+    described = matrix.features
+    about = {f.factor: f for f in described}
+    factors, names, values, moves, claims = _judge(explained, columns, level=level, seed=seed)
+    x = matrix.X.iloc[explained.rows]
+    factors.insert(0, "factor", names)
+    factors.insert(1, "group", [about[n].group for n in names])
+    factors.insert(2, "role", [about[n].role for n in names])
+    factors["direction"] = [
+        _direction(x, explained.values, columns[n]) if up else "none"
+        for n, up in zip(names, factors["above_null"], strict=True)
+    ]
+    half = _quantile(level, explained.freedom) * explained.low_to_high_replicates.std(
+        axis=0, ddof=1
+    )
+    centre = explained.low_to_high
+    factors["effect_low_to_high"] = 100 * np.expm1(centre)
+    factors["effect_low"] = 100 * np.expm1(centre - half)
+    factors["effect_high"] = 100 * np.expm1(centre + half)
+    factors["effect_unit"] = "percent more works, 10th to 90th percentile"
+    members: dict[tuple[str, str], list[int]] = {}
+    for position, feature in enumerate(described):
+        members.setdefault((feature.group, feature.role), []).append(position)
+    groups, keys, g_values, g_moves, _ = _judge(explained, members, level=level, seed=seed)
+    groups.insert(0, "group", [k[0] for k in keys])
+    groups.insert(1, "role", [k[1] for k in keys])
+    replicates = pd.concat(
+        [
+            _long("factor", names, values, moves),
+            _long("group", [f"{g}/{r}" for g, r in keys], g_values, g_moves),
+        ],
+        ignore_index=True,
+    )
+    notes = {
+        "level": level,
+        "resamples": resamples,
+        "unit": explained.unit,
+        "learner": entry.name,
+        "rows_explained": len(explained.rows),
+        "halves_tau": _halves_agreement(values, moves),
+    }
+    front = ["factor", "group", "role", "rank", "rank_low", "rank_high", "tier"]
+    front += ["share", "share_low", "share_high", "direction", "effect_low_to_high"]
+    factors = factors[front + [c for c in factors.columns if c not in front]]
+    order = np.argsort(factors["rank"].to_numpy())
+    return Ranking(
+        factors.iloc[order].reset_index(drop=True),
+        groups.sort_values("rank")
+        .drop(columns=["null_p", "null_q", "above_null"])
+        .reset_index(drop=True),
+        replicates,
+        pd.DataFrame(claims, index=names, columns=names),
+        notes,
+    )
+
+
+def _columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
+    columns: dict[str, list[int]] = {}
+    for position, feature in enumerate(matrix.features):
+        columns.setdefault(feature.factor, []).append(position)
+    return columns
+
+
+def _judge(
+    explained: Explained, columns: dict[Any, list[int]], *, level: float, seed: int
+) -> tuple[pd.DataFrame, list[Any], np.ndarray, np.ndarray, np.ndarray]:
+    """Return the ranking of players (factors or groups), each a set of columns."""
+    names = list(columns)
+    importance = np.empty(len(names))
+    deviations = np.empty((len(explained.replicates), len(names)))
+    p_values = np.empty(len(names))
+    for position, name in enumerate(names):
+        values = explained.values[:, columns[name]].sum(axis=1)
+        moves = explained.replicates[:, :, columns[name]].sum(axis=2).astype(float)
+        sign = np.sign(values)
+        importance[position] = np.abs(values).mean()
+        deviations[:, position] = moves @ sign / len(values)
+        p_values[position] = null_p_values(values, moves, freedom=explained.freedom)
+    q = false_discovery(p_values)
+    above = q <= 1 - level
+    claims = order_claims(
+        importance,
+        deviations,
+        level=level,
+        freedom=explained.freedom,
+        eligible=above,
+        seed=seed,
+    )
+    order = np.lexsort((-importance, ~above))
+    table = rank_sets(order, claims)
+    total = max(importance.sum(), 1e-12)
+    table["share"] = importance / total
+    drawn = np.maximum(importance + deviations, 0)
+    drawn /= np.maximum(drawn.sum(axis=1, keepdims=True), 1e-12)
+    half = _quantile(level, explained.freedom) * drawn.std(axis=0, ddof=1)
+    table["share_low"] = np.maximum(table["share"] - half, 0)
+    table["share_high"] = np.minimum(table["share"] + half, 1)
+    table["importance"] = importance
+    table["importance_se"] = deviations.std(axis=0, ddof=1)
+    table["null_p"], table["null_q"], table["above_null"] = p_values, q, above
+    return table, names, importance, deviations, claims
+
+
+def _quantile(level: float, freedom: float) -> float:
+    from scipy import stats
+
+    return float(stats.t.ppf(0.5 + level / 2, freedom))
+
+
+def _direction(x: pd.DataFrame, values: np.ndarray, columns: list[int]) -> str:
+    """Return whether works rise with the factor, from the slope of its Shapley values."""
+    rising = falling = 0.0
+    for c in columns:
+        feature, value = x.iloc[:, c].to_numpy(float), values[:, c]
+        seen = ~np.isnan(feature)
+        if seen.sum() < 3 or feature[seen].std() == 0 or value[seen].std() == 0:
+            continue
+        r = float(np.corrcoef(feature[seen], value[seen])[0, 1])
+        size = float(np.abs(value).mean())
+        rising, falling = rising + size * max(r, 0), falling + size * max(-r, 0)
+    total = sum(float(np.abs(values[:, c]).mean()) for c in columns)
+    if total == 0:
+        return "none"
+    slope = (rising - falling) / total
+    return "+" if slope > 0.3 else "-" if slope < -0.3 else "mixed"
+
+
+def _long(kind: str, names: list[str], values: np.ndarray, moves: np.ndarray) -> pd.DataFrame:
+    table = pd.DataFrame(values + moves, columns=names)
+    table.insert(0, "replicate", np.arange(len(table)))
+    long = table.melt(id_vars="replicate", var_name="name", value_name="importance")
+    long.insert(1, "kind", kind)
+    return long
+
+
+def _halves_agreement(values: np.ndarray, moves: np.ndarray) -> float:
+    """Mean Kendall tau between the importances of two independent replicates."""
+    from scipy import stats
+
+    drawn = np.maximum(values + moves, 0)
+    half = len(drawn) // 2
+    taus = [stats.kendalltau(drawn[b], drawn[half + b]).statistic for b in range(half)]
+    return float(np.nanmean(taus)) if len(values) > 1 else 1.0

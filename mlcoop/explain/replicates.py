@@ -1,0 +1,215 @@
+"""Cross-fitted Shapley values of the focus rows, and their replicates under resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from mlcoop.errors import DataError
+from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.model.learners import Estimator, Learner
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+
+FOLDS = 5
+MOST_BACKGROUND = 400
+MOST_EXPLAINED = 3000
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Shapley values of the explained rows and how they move under resampling.
+
+    Attributes
+    ----------
+    rows : int array
+        Positions of the explained rows in the matrix.
+    values : array of shape (n_rows, n_features)
+        Cross-fitted: the models of a row's fold were not trained on its pair.
+    replicates : array of shape (n_replicates, n_rows, n_features), float32
+        Values of refits on resampled pairs less those of the same fold's fit, shrunk to the
+        spread of the estimate.
+    fold : int array of shape (n_replicates,)
+    freedom : float
+        Resampled units less terms fitted, at least 8.
+    unit : str
+    estimators : tuple of Estimator
+        One per fold.
+    fold_of_row : int array of shape (n_rows,)
+    contrasts : array of shape (n_features,)
+    """
+
+    rows: np.ndarray
+    values: np.ndarray
+    replicates: np.ndarray
+    freedom: float
+    unit: str
+    estimators: tuple[Estimator, ...]
+    fold_of_row: np.ndarray
+    low_to_high: np.ndarray
+    low_to_high_replicates: np.ndarray
+
+
+def choose_unit(rows: pd.DataFrame, unit: str) -> str:
+    """Resolve `auto`: countries where both ends take many values, pairs elsewhere.
+
+    With a focal country in every pair its partner *is* the pair, and resampling the focal country
+    would resample nothing.
+    """
+    if unit != "auto":
+        return unit
+    ends = pd.concat([rows["country_a"], rows["country_b"]])
+    pairs = rows.drop_duplicates(["country_a", "country_b"])
+    most = pd.concat([pairs["country_a"], pairs["country_b"]]).value_counts()
+    several = ends.nunique() < 0.5 * len(pairs)
+    return "country" if several and most.iloc[0] < 0.5 * len(pairs) else "pair"
+
+
+def explain_replicates(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: dict[str, Any],
+    factors: dict[str, list[int]],
+    *,
+    resamples: int,
+    unit: str,
+    seed: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Explained:
+    """Fit, cross-fit and refit; return the Shapley values of the focus rows with replicates.
+
+    Parameters
+    ----------
+    factors : dict
+        Columns of X by factor, for the contrast from low to high.
+    resamples : int
+        Refits under exponential (Bayesian bootstrap) weights of whole units, at least 20.
+
+    Raises
+    ------
+    DataError
+        No focus row with known works, or too few pairs.
+    """
+    rows = matrix.rows
+    known = rows["works"].notna().to_numpy()
+    focus = rows["in_focus"].to_numpy(bool)
+    explained = np.flatnonzero(known & focus)
+    if not len(explained):
+        raise DataError("ranking: no focus row with known works; check focus and years")
+    rng = np.random.default_rng(seed)
+    if len(explained) > MOST_EXPLAINED:
+        explained = np.sort(rng.choice(explained, MOST_EXPLAINED, replace=False))
+    pairs = pair_names(rows)
+    fold = split_pairs(pairs[explained], FOLDS, seed)
+    fold_of = dict(zip(pairs[explained], fold, strict=True))
+    fold_of_pair = np.array([fold_of.get(p, -1) for p in pairs])
+    background = matrix.X.iloc[_sample(explained, MOST_BACKGROUND, rng)]
+    target = matrix.X.iloc[explained]
+    scenarios = _low_and_high(target, factors, background)
+
+    def fit(k: int) -> tuple[Estimator, np.ndarray, np.ndarray]:
+        train = np.flatnonzero(known & (fold_of_pair != k))
+        estimator = learner.make(params, seed).fit(
+            matrix.X.iloc[train],
+            rows["works"].to_numpy(float)[train],
+            exposure=rows["exposure"].to_numpy(float)[train],
+            weight=rows["weight"].to_numpy(float)[train],
+            pairs=pairs[train],
+        )
+        values, _ = estimator.shap_values(target, background)
+        return estimator, values.to_numpy(), _contrast(estimator, scenarios, len(background))
+
+    fits = Parallel(n_jobs=workers)(delayed(fit)(k) for k in range(FOLDS))
+    by_fold = np.stack([f[1] for f in fits])
+    values = by_fold[fold, np.arange(len(explained))]
+    unit = choose_unit(rows[known], unit)
+    names = pd.Index(np.unique(pairs[known]))
+    left = np.array([n.split("|")[0] for n in names])
+    right = np.array([n.split("|")[1] for n in names])
+    # a fit without a fold spreads a little more than the estimate, which uses all folds
+    shrink = np.sqrt(np.mean([np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(5)]))
+
+    def again(b: int) -> tuple[np.ndarray, np.ndarray]:
+        k = b % FOLDS
+        times = _multiplicity(left, right, unit, np.random.default_rng([seed, 7, b]))
+        estimator = fits[k][0].refit(pd.Series(times, index=names), seed + b + 1)
+        found, _ = estimator.shap_values(target, background)
+        contrast = _contrast(estimator, scenarios, len(background))
+        return (
+            ((found.to_numpy() - by_fold[k]) * shrink).astype(np.float32),
+            (contrast - fits[k][2]) * shrink,
+        )
+
+    results = []
+    for begin in range(0, resamples, 10 * workers):
+        todo = range(begin, min(begin + 10 * workers, resamples))
+        results += Parallel(n_jobs=workers)(delayed(again)(b) for b in todo)
+        if progress is not None:
+            progress(len(results), resamples)
+    units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
+    return Explained(
+        explained,
+        values,
+        np.stack([r[0] for r in results]),
+        max(8.0, units - min(len(factors), units / 2)),
+        unit,
+        tuple(f[0] for f in fits),
+        fold,
+        np.mean([f[2] for f in fits], axis=0),
+        np.stack([r[1] for r in results]),
+    )
+
+
+def _multiplicity(
+    left: np.ndarray, right: np.ndarray, unit: str, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw exponential weights of mean one for whole pairs, or a product for both countries."""
+    if unit == "pair":
+        return rng.exponential(size=len(left))
+    countries = np.unique(np.r_[left, right])
+    times = rng.exponential(size=len(countries))
+    product = times[np.searchsorted(countries, left)] * times[np.searchsorted(countries, right)]
+    return product / product.mean()
+
+
+def _sample(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    if len(positions) <= most:
+        return positions
+    return np.sort(rng.choice(positions, most, replace=False))
+
+
+def _low_and_high(
+    target: pd.DataFrame, factors: dict[str, list[int]], background: pd.DataFrame
+) -> pd.DataFrame:
+    """Stack the background once per factor at its 10th and once at its 90th percentile.
+
+    A factor that is the same at both, such as a rare tie, goes from its least to its largest.
+    """
+    base = background.to_numpy(float)[:100]
+    parts = []
+    for columns in factors.values():
+        for q in (0.1, 0.9):
+            table = base.copy()
+            for c in columns:
+                x = target.iloc[:, c].dropna().to_numpy(float)
+                if not len(x):
+                    continue
+                low, high = np.quantile(x, [0.1, 0.9])
+                if low == high:
+                    low, high = x.min(), x.max()
+                table[:, c] = low if q < 0.5 else high
+            parts.append(table)
+    return pd.DataFrame(np.vstack(parts), columns=target.columns)
+
+
+def _contrast(estimator: Estimator, scenarios: pd.DataFrame, n_background: int) -> np.ndarray:
+    """Return the mean log change from low to high, shape (n_factors,)."""
+    margin = estimator.margin(scenarios).reshape(-1, 2, min(n_background, 100))
+    return (margin[:, 1] - margin[:, 0]).mean(axis=1)
