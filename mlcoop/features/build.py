@@ -192,9 +192,15 @@ class _Grid:
             raise DataError(
                 f"panel: no column {some(absent)}; add it or leave out the factors that read it"
             )
-        keys = pd.MultiIndex.from_frame(panel[PAIR])
-        code, pairs = keys.factorize(sort=True)
-        self.pairs = pd.DataFrame(pairs.to_list(), columns=PAIR)
+        code_a, names_a = pd.factorize(panel["country_a"], sort=True)
+        code_b, names_b = pd.factorize(panel["country_b"], sort=True)
+        pairs, code = np.unique(code_a * len(names_b) + code_b, return_inverse=True)
+        self.pairs = pd.DataFrame(
+            {
+                "country_a": names_a.take(pairs // len(names_b)),
+                "country_b": names_b.take(pairs % len(names_b)),
+            }
+        )
         year = panel["year"].to_numpy(int)
         self.first = int(year.min())
         self.width = int(year.max()) - self.first + 1
@@ -205,11 +211,19 @@ class _Grid:
                 f"panel: a pair and year stands twice: {some(twice[PAIR_YEAR].to_numpy().tolist())}"
                 "; keep one row each"
             )
+        self._repeated: dict[int, pd.DataFrame] = {}
         self._values: dict[str, np.ndarray] = {}
         for name in columns:
             flat = np.full(len(self.pairs) * self.width, np.nan)
             flat[cell] = panel[name].to_numpy(float)
             self._values[name] = flat.reshape(len(self.pairs), self.width)
+
+    def keys(self, observed: Sequence[int]) -> pd.DataFrame:
+        """Return the table of pairs and observed years, year changing fastest."""
+        if len(observed) not in self._repeated:
+            rows = self.pairs.index.repeat(len(observed))
+            self._repeated[len(observed)] = self.pairs.loc[rows].reset_index(drop=True)
+        return self._repeated[len(observed)].assign(year=np.tile(observed, len(self.pairs)))
 
     def at(self, name: str, observed: Sequence[int], carry: int) -> np.ndarray:
         """Return the values (pair, observed year), carried forward at most `carry` years."""
@@ -230,8 +244,7 @@ class _Grid:
 
 def _evaluate(factor: Factor, grid: _Grid, observed: Sequence[int], own: str | None) -> np.ndarray:
     """Return the factor's value for every pair and observed year, flat in that order."""
-    table = grid.pairs.loc[grid.pairs.index.repeat(len(observed))].reset_index(drop=True)
-    table["year"] = np.tile(np.asarray(observed), len(grid.pairs))
+    table = grid.keys(observed)
     if own is not None:
         table["iso3"] = table[f"country_{own}"]
         table = table.drop(columns=PAIR)

@@ -135,7 +135,16 @@ def pairwise(table: pd.DataFrame, function: Callable[[str, str], float]) -> pd.S
     function : callable
         Of two ISO3 codes, in alphabetical order.
     """
-    ends = pd.MultiIndex.from_frame(table[["country_a", "country_b"]])
-    code, pairs = ends.factorize()
-    values = np.array([function(*sorted(pair)) for pair in pairs], dtype=float)
-    return pd.Series(values[code], index=table.index)
+    code_a, names_a = pd.factorize(table["country_a"])
+    code_b, names_b = pd.factorize(table["country_b"])
+    # Two integers in one: a MultiIndex would build a tuple for each row.
+    pairs, place = np.unique(code_a * len(names_b) + code_b, return_inverse=True)
+    list_a, list_b = list(names_a), list(names_b)
+    values = np.array(
+        [
+            function(*sorted((list_a[pair // len(names_b)], list_b[pair % len(names_b)])))
+            for pair in pairs
+        ],
+        dtype=float,
+    )
+    return pd.Series(values[place], index=table.index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.features.build import Feature, FeatureMatrix
 
-Focus = str | pd.DataFrame | Iterable[tuple[str, str]] | None
+Focus: TypeAlias = "str | pd.DataFrame | Iterable[tuple[str, str]] | None"
 
 
 def matrix_from_ready_panel(

@@ -41,23 +41,18 @@ def _countries() -> dict[str, dict]:
 def _places() -> pd.DataFrame:
     """Return latitude and longitude of capital and main city, indexed by ISO3."""
     iso2_to_3 = {c["iso"]: iso3 for iso3, c in _countries().items()}
-    cities = _cities()
-    by_name = {
-        (city["countrycode"], name): city
-        for city in sorted(cities, key=lambda c: c["population"])
-        for name in (*city["alternatenames"], city["name"])
-    }
     rows = {}
-    largest: dict[str, dict] = {}
-    for city in sorted(cities, key=lambda c: (-c["population"], c["geonameid"])):
-        largest.setdefault(city["countrycode"], city)
-    for iso2, main in largest.items():
+    by_country: dict[str, list[dict]] = {}
+    for city in sorted(_cities(), key=lambda c: (-c["population"], c["geonameid"])):
+        by_country.setdefault(city["countrycode"], []).append(city)
+    for iso2, cities in by_country.items():
         iso3 = iso2_to_3.get(iso2)
         if iso3 is None:
             continue
+        largest = cities[0]
         name = CAPITAL_CITY.get(iso3, _countries()[iso3]["capital"].strip())
-        capital = by_name.get((iso2, name), main)
-        main = by_name.get((iso2, MAIN_CITY.get(iso3, "")), main)
+        capital = _named(cities, name) or largest
+        main = _named(cities, MAIN_CITY.get(iso3, "")) or largest
         rows[iso3] = (
             capital["latitude"],
             capital["longitude"],
@@ -67,6 +62,17 @@ def _places() -> pd.DataFrame:
     return pd.DataFrame.from_dict(
         rows, orient="index", columns=["capital_lat", "capital_lon", "main_lat", "main_lon"]
     ).sort_index()
+
+
+def _named(cities: list[dict], name: str) -> dict | None:
+    """Return the largest city of that name, by its own name before any other name it has."""
+    for city in cities:
+        if city["name"] == name:
+            return city
+    for city in cities:
+        if name and name in city["alternatenames"]:
+            return city
+    return None
 
 
 @cache
