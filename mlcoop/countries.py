@@ -45,7 +45,7 @@ _VARIANTS = {
     "BOL": "Bolivia (Plurinational State of)",
     "BRN": "Brunei; Brunei Darussalam",
     "CAF": "Central African Rep; Cent Afr Republ",
-    "CHN": "PR China; P R China; Peoples R China; China (mainland); Mainland China; China, mainland",
+    "CHN": "PR China; P R China; Peoples R China; China (mainland); Mainland China;China, mainland",
     "CIV": "Ivory Coast; Cote dIvoire; Côte d Ivoire",
     "COD": "Congo, Dem Rep; Congo (Kinshasa); Congo-Kinshasa; DR Congo; DRC; Dem Rep Congo; Zaire;"
     "Democratic Republic of Congo; Congo, Democratic Republic of the;"

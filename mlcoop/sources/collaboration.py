@@ -1,0 +1,409 @@
+"""From answers of OpenAlex to collaboration counts, country totals and the last complete year."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.countries import iso2_of
+from mlcoop.errors import ConfigError, some
+from mlcoop.schema import COUNTS, INDICATORS, PAIR_YEAR, check
+from mlcoop.sources import openalex
+from mlcoop.sources.cache import Record
+from mlcoop.sources.http import Asks, Progress, Request
+from mlcoop.sources.openalex import Filters, Groups
+
+WHERE = "OpenAlex"
+Key = TypeVar("Key", bound=Hashable)
+# A country's works seldom change by more than this factor from one year to the next.
+PLAUSIBLE_RATIO = 3.0
+ENOUGH_TO_JUDGE = 300
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Collaboration counts and how far they are known.
+
+    Attributes
+    ----------
+    table : DataFrame
+        `schema.COUNTS`: works of a pair in a year, full counting, only pairs that a row lists.
+    covered : DataFrame of iso3, year
+        Countries whose whole row was read in that year. A pair that `table` does not list is a
+        known zero where either end is covered, and missing otherwise.
+    totals : DataFrame
+        `schema.INDICATORS`, variable `international_works`, of the countries whose row was read.
+    records : list of Record
+    warnings : list of str
+        Surprises of the answers, one line a kind.
+    """
+
+    table: pd.DataFrame
+    covered: pd.DataFrame
+    totals: pd.DataFrame
+    records: list[Record] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def year_totals(
+    client: Asks, lo: int, hi: int, filters: Filters
+) -> tuple[dict[int, int], list[Record]]:
+    """Return the world's international works by year, and the record of the one request.
+
+    A year that the source does not hold is absent from the answer, never zero.
+    """
+    answer = client.get(openalex.years_request(lo, hi, filters))
+    counts = openalex.read_groups(answer.content).counts
+    years = {int(key): works for key, works in counts.items() if key.isdigit() and works > 0}
+    return {y: years[y] for y in sorted(years) if lo <= y <= hi}, [answer.record]
+
+
+def resolve_latest(totals: Mapping[int, int], max_shortfall: float = 0.1) -> int:
+    """Return the last complete year: the last that does not fall short of those before it.
+
+    Parameters
+    ----------
+    totals : mapping of year to works
+    max_shortfall : float in [0, 1)
+        A year is incomplete when it holds less than `1 - max_shortfall` of the largest of the
+        three years before it. (The year before alone would not do: of two incomplete years the
+        second need not fall short of the first.)
+
+    Raises
+    ------
+    ConfigError
+        When no year is complete.
+
+    Examples
+    --------
+    >>> resolve_latest({2018: 90, 2019: 100, 2020: 110, 2021: 60, 2022: 58})
+    2020
+    """
+    for year in sorted(totals, reverse=True):
+        before = [totals[y] for y in range(year - 3, year) if y in totals]
+        if before and totals[year] >= (1 - max_shortfall) * max(before):
+            return year
+    raise ConfigError(
+        f"years.end: latest: the source holds no complete year (works by year: {dict(totals)}); "
+        "write a year, or change the target's filters"
+    )
+
+
+def check_years(totals: Mapping[int, int], lo: int, hi: int, max_shortfall: float = 0.1) -> None:
+    """Refuse years that the source does not hold or holds in part only.
+
+    Raises
+    ------
+    ConfigError
+        With the reason and the last complete year: an absent year must not be read as zeros.
+    """
+    absent = [year for year in range(lo, hi + 1) if year not in totals]
+    if not totals or (absent and min(absent) < min(totals)):
+        first = min(totals) if totals else None
+        raise ConfigError(
+            f"years.start: {WHERE} holds no works of {some(absent)}"
+            + (f"; start at {first} or later" if first else "; check the target's filters")
+        )
+    latest = resolve_latest(totals, max_shortfall)
+    if hi > latest:
+        short = f"{totals[hi]:,} works" if hi in totals else "no works"
+        raise ConfigError(
+            f"years.end: {WHERE} is not complete in {hi} ({short}; {totals[latest]:,} in {latest}, "
+            f"the last complete year); write {latest} or latest"
+        )
+    if absent:
+        raise ConfigError(f"years: {WHERE} holds no works of {some(absent)}; shorten the years")
+
+
+def country_totals(
+    client: Asks,
+    years: Sequence[int],
+    filters: Filters,
+    *,
+    must: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> tuple[pd.DataFrame, list[Record], list[str]]:
+    """Return every country's international works by year.
+
+    Parameters
+    ----------
+    must : iterable of str, ISO3
+        Countries that have to be in the answer: where a year's list was cut before one of them,
+        the rest of the list is asked for too, and one that a whole list does not name has 0.
+
+    Returns
+    -------
+    table : DataFrame
+        `schema.INDICATORS`, variable `international_works`.
+    records : list of Record
+    warnings : list of str
+    """
+    must = list(dict.fromkeys(must))
+    pages = client.get_many(
+        [openalex.totals_request(year, filters) for year in years],
+        progress=progress,
+        what="country totals",
+    )
+    records = [page.record for page in pages]
+    lists = {y: openalex.read_groups(p.content) for y, p in zip(years, pages, strict=True)}
+    wanting = [
+        year
+        for year, groups in lists.items()
+        if groups.cut and set(must) - set(openalex.by_country(groups.counts)[0])
+    ]
+    whole, more = _whole_lists(
+        client, {year: openalex.totals_request(year, filters, "*") for year in wanting}, progress
+    )
+    rows: list[tuple[str, int, int]] = []
+    unknown = _Unknown()
+    for year, groups in lists.items():
+        counts = whole.get(year, groups.counts)
+        known, odd = openalex.by_country(counts)
+        unknown.add(year, odd)
+        if known and (year in whole or not groups.cut):
+            known = {country: 0 for country in must} | known
+        rows.extend((country, year, works) for country, works in known.items())
+    table = pd.DataFrame(rows, columns=["iso3", "year", "value"])
+    table.insert(2, "variable", "international_works")
+    table = check(table.sort_values(["iso3", "year"], ignore_index=True), INDICATORS, WHERE)
+    return table, records + more, unknown.lines() + _jumps(table)
+
+
+def counts(
+    client: Asks,
+    countries: Sequence[str],
+    years: Sequence[int],
+    filters: Filters,
+    *,
+    focal: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Counts:
+    """Return the collaboration counts of all pairs of `countries`, by year.
+
+    Parameters
+    ----------
+    countries : sequence of str, ISO3, most active first
+    years : sequence of int
+        Years that the source is known to hold (see `check_years`).
+    focal : sequence of str or None
+        Only these countries' rows are read, whole; None reads what all pairs need.
+    progress : function of (done, total, what) or None
+
+    Raises
+    ------
+    BudgetSpent, SourceError
+        See `Client.get_many`; what was answered stays cached.
+    """
+    plan = openalex.plan_counts(countries, years, filters, focal=focal)
+    answers = client.get_many(plan, progress=progress, what="collaboration counts")
+    records = [answer.record for answer in answers]
+    lists: dict[tuple[str, int], Groups] = {}
+    for request, answer in zip(plan, answers, strict=True):
+        about = request.about
+        lists[about["country"], int(about["year"])] = openalex.read_groups(answer.content)
+
+    cut = _still_unknown(lists, countries, focal)
+    whole, more = _whole_lists(
+        client,
+        {(c, y): openalex.row_request(c, y, filters, "*") for c, y in cut},
+        progress,
+    )
+    rows = {key: whole.get(key, groups.counts) for key, groups in lists.items()}
+    complete = {key for key, groups in lists.items() if key in whole or not groups.cut}
+    return tidy(rows, complete, records + more)
+
+
+def tidy(
+    rows: Mapping[tuple[str, int], Mapping[str, int]],
+    complete: set[tuple[str, int]],
+    records: list[Record],
+) -> Counts:
+    """Return counts from rows of the matrix, and name what does not fit together.
+
+    Parameters
+    ----------
+    rows : mapping of (iso3, year) to a mapping of ISO2 to works
+        The row's own country holds the country's international works.
+    complete : set of (iso3, year)
+        Rows that are known to name every partner.
+
+    Notes
+    -----
+    Where both ends' rows were read and differ, the larger count is kept: works are added to the
+    index between two requests, seldom taken out.
+    """
+    ends: list[str] = []
+    partners: list[str] = []
+    at: list[int] = []
+    works: list[int] = []
+    totals: list[tuple[str, int, int]] = []
+    unknown = _Unknown()
+    for (country, year), row in rows.items():
+        known, odd = openalex.by_country(row)
+        unknown.add(year, odd)
+        if row:
+            totals.append((country, year, known.pop(country, 0)))
+        ends.extend([country] * len(known))
+        partners.extend(known)
+        at.extend([year] * len(known))
+        works.extend(known.values())
+    x, y = np.asarray(ends, object), np.asarray(partners, object)
+    first = np.asarray(x < y, bool)
+    seen = pd.DataFrame(
+        {
+            "country_a": np.where(first, x, y),
+            "country_b": np.where(first, y, x),
+            "year": np.asarray(at, int),
+            "works": np.asarray(works, float),
+        }
+    )
+    both = seen.groupby(PAIR_YEAR, as_index=False, sort=True)["works"].agg(["max", "min", "size"])
+    table = both.rename(columns={"max": "works"})[[*PAIR_YEAR, "works"]]
+    covered = pd.DataFrame(sorted(complete), columns=["iso3", "year"])
+    total_table = pd.DataFrame(totals, columns=["iso3", "year", "value"])
+    total_table.insert(2, "variable", "international_works")
+    warnings = unknown.lines() + _asymmetries(both, complete) + _misfits(total_table, rows)
+    return Counts(
+        table=check(table, COUNTS, WHERE),
+        covered=covered.astype({"iso3": object, "year": int}),
+        totals=check(
+            total_table.sort_values(["iso3", "year"], ignore_index=True), INDICATORS, WHERE
+        ),
+        records=records,
+        warnings=warnings,
+    )
+
+
+def _still_unknown(
+    lists: Mapping[tuple[str, int], Groups],
+    countries: Sequence[str],
+    focal: Sequence[str] | None,
+) -> list[tuple[str, int]]:
+    """Return the cut rows that no partner's row makes up for."""
+    cut = [key for key, groups in lists.items() if groups.cut]
+    if focal is not None:
+        return cut
+    needed = []
+    for country, year in cut:
+        named = set(openalex.by_country(lists[country, year].counts)[0])
+        for other in countries:
+            mirror = lists.get((other, year))
+            if other not in named and (mirror is None or mirror.cut):
+                needed.append((country, year))
+                break
+    return needed
+
+
+def _whole_lists(
+    client: Asks, starts: Mapping[Key, Request], progress: Progress | None
+) -> tuple[dict[Key, dict[str, int]], list[Record]]:
+    """Follow the cursor of each list to its end, all lists a page at a time."""
+    whole: dict[Key, dict[str, int]] = {key: {} for key in starts}
+    records: list[Record] = []
+    pending: dict[Key, Request] = dict(starts)
+    while pending:
+        answers = client.get_many(list(pending.values()), progress=progress, what="long lists")
+        following: dict[Key, Request] = {}
+        for (key, request), answer in zip(pending.items(), answers, strict=True):
+            groups = openalex.read_groups(answer.content)
+            records.append(answer.record)
+            for code, works in groups.counts.items():
+                whole[key][code] = max(works, whole[key].get(code, 0))
+            if groups.next_cursor and groups.counts:
+                following[key] = _at_cursor(request, groups.next_cursor)
+        pending = following
+    return whole, records
+
+
+def _at_cursor(request: Request, cursor: str) -> Request:
+    params = tuple(p for p in request.params if p[0] != "cursor") + (("cursor", cursor),)
+    return Request(request.source, request.path, params, request.check, request.about)
+
+
+class _Unknown:
+    """Group keys that are no country, with their works and years."""
+
+    def __init__(self) -> None:
+        self.works: dict[str, int] = {}
+        self.years: dict[str, set[int]] = {}
+
+    def add(self, year: int, odd: Mapping[str, int]) -> None:
+        for key, works in odd.items():
+            self.works[key] = self.works.get(key, 0) + works
+            self.years.setdefault(key, set()).add(year)
+
+    def lines(self) -> list[str]:
+        if not self.works:
+            return []
+        named = some(
+            f"{key} ({works:,} works in {min(self.years[key])}-{max(self.years[key])})"
+            for key, works in sorted(self.works.items(), key=lambda item: -item[1])
+        )
+        return [f"{WHERE}: left out, since no country has this code: {named}"]
+
+
+def _jumps(table: pd.DataFrame) -> list[str]:
+    """Name country totals that change beyond belief from one year to the next."""
+    before = table.assign(year=table["year"] + 1)
+    pairs = table.merge(before, on=["iso3", "year"], suffixes=("", "_before"), validate="1:1")
+    large = pairs[["value", "value_before"]].min(axis=1) >= ENOUGH_TO_JUDGE
+    ratio = pairs["value"] / pairs["value_before"].where(pairs["value_before"] > 0)
+    odd = pairs[large & ((ratio > PLAUSIBLE_RATIO) | (ratio < 1 / PLAUSIBLE_RATIO))]
+    if odd.empty:
+        return []
+    named = some(
+        f"{r.iso3} {r.year} ({r.value_before:,.0f} to {r.value:,.0f})"
+        for r in odd.itertuples(index=False)
+    )
+    return [f"{WHERE}: international works change by more than {PLAUSIBLE_RATIO:g}-fold: {named}"]
+
+
+def _asymmetries(both: pd.DataFrame, complete: set[tuple[str, int]]) -> list[str]:
+    """Name pairs that the two ends' rows count differently."""
+    differ = (both["size"] > 1) & (both["max"] != both["min"])
+    one_sided = both["size"] == 1
+    if complete:
+        index = pd.MultiIndex.from_tuples(sorted(complete))
+        for end in ("country_a", "country_b"):
+            one_sided &= pd.MultiIndex.from_frame(both[[end, "year"]]).isin(index)
+    odd = both[differ | one_sided] if complete else both[differ]
+    if odd.empty:
+        return []
+    named = some(_differences(odd))
+    return [f"{WHERE}: the rows of both ends differ, the larger count is kept: {named}"]
+
+
+def _differences(odd: pd.DataFrame) -> list[str]:
+    columns = ["country_a", "country_b", "year", "min", "max", "size"]
+    return [
+        f"{a}-{b} {year} ({0 if size == 1 else low:.0f} against {high:.0f})"
+        for a, b, year, low, high, size in odd[columns].itertuples(index=False, name=None)
+    ]
+
+
+def _misfits(
+    totals: pd.DataFrame,
+    rows: Mapping[tuple[str, int], Mapping[str, int]],
+) -> list[str]:
+    """Name rows whose total is below a pair of theirs, or above the sum of all their pairs."""
+    own = {(c, y): v for c, y, v in totals[["iso3", "year", "value"]].itertuples(index=False)}
+    low, high = [], []
+    for (country, year), total in own.items():
+        row = rows[country, year]
+        iso2 = iso2_of(country)
+        pairs = [works for code, works in row.items() if code != iso2]
+        if pairs and total < max(pairs):
+            low.append(f"{country} {year} ({total:.0f} below {max(pairs)})")
+        # A work with a foreign author stands in at least one pair.
+        if len(row) < openalex.GROUPS_PER_PAGE and total > sum(pairs):
+            high.append(f"{country} {year} ({total:.0f} above {sum(pairs)})")
+    lines = []
+    if low:
+        lines.append(f"{WHERE}: international works below those with one partner: {some(low)}")
+    if high:
+        lines.append(f"{WHERE}: international works above the sum over partners: {some(high)}")
+    return lines

@@ -1,0 +1,220 @@
+"""All figures of a study in one call: what to ask for, in which order, whence it came."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from mlcoop.errors import DataError, some
+from mlcoop.schema import INDICATORS, check
+from mlcoop.sources import cepii, collaboration, owncounts, unvotes, worldbank
+from mlcoop.sources.cache import Record
+from mlcoop.sources.collaboration import Counts
+from mlcoop.sources.http import BudgetSpent, Client, Progress
+from mlcoop.sources.openalex import Filters
+from mlcoop.sources.planning import plan
+from mlcoop.sources.registry import SOURCES
+from mlcoop.sources.request import (
+    IDEAL_POINT,
+    TOTALS,
+    GatherRequest,
+    choose,
+    most_active_countries,
+    span,
+    study_years,
+    world_bank_variables,
+)
+
+__all__ = ["GatherRequest", "Gathered", "Filters", "gather", "plan", "summarise"]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The figures of a study.
+
+    Attributes
+    ----------
+    counts : DataFrame
+        `schema.COUNTS`: pairs that the source lists (partners outside `countries` too).
+    covered : DataFrame of iso3, year
+        Countries whose whole row is known in that year: a pair that `counts` does not list is a
+        known zero where either end is covered, and missing otherwise.
+    indicators : DataFrame
+        `schema.INDICATORS`.
+    ties : DataFrame
+        `schema.TIES`; empty when not asked for.
+    countries : list of str, ISO3
+        Those that take part, most active first.
+    years : (int, int)
+        First and last year of counts, resolved.
+    year_totals : dict of int to int
+        The world's international works by year, which `years` was resolved with (empty for a
+        user's own counts).
+    records : list of dict
+        One entry a source for provenance: source, address, date, sha256 (of one answer, or of the
+        list of all checksums), licence, version, citation, answers.
+    warnings : list of str
+        Surprises and corrections, one line each.
+    """
+
+    counts: pd.DataFrame
+    covered: pd.DataFrame
+    indicators: pd.DataFrame
+    ties: pd.DataFrame
+    countries: list[str]
+    years: tuple[int, int]
+    year_totals: dict[int, int] = field(default_factory=dict)
+    records: list[dict[str, object]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def gather(request: GatherRequest, client: Client, progress: Progress | None = None) -> Gathered:
+    """Return all figures of a study, from the cache where they are in it.
+
+    Raises
+    ------
+    BudgetSpent
+        With the requests done and left of the whole study.
+    ConfigError
+        Years that the source does not hold whole.
+    SourceError, DataError
+        See the sources.
+    """
+    try:
+        return _gather(request, client, progress)
+    except BudgetSpent as error:
+        steps = plan(request, client)
+        raise error.counted(steps["cached"], steps["left"]) from None
+
+
+def _gather(request: GatherRequest, client: Client, progress: Progress | None) -> Gathered:
+    warnings: list[str] = []
+    records: list[Record] = []
+    own: list[dict[str, object]] = []
+    pieces: list[pd.DataFrame] = []
+    totals_by_year: dict[int, int] = {}
+    if request.own_counts is not None:
+        counts = owncounts.read(request.own_counts, absent=request.absent)
+        own.append({**owncounts.describe(request.own_counts), "answers": 1})
+        first, last = _own_years(request, counts)
+        within = counts.table["year"].between(first, last)
+        mean = _own_activity(counts.table[within])
+        countries = choose(mean, request)
+    else:
+        totals_by_year, seen = collaboration.year_totals(client, *span(request), request.filters)
+        records += seen
+        first, last = study_years(request, totals_by_year)
+        held = [y for y in totals_by_year if first - request.years_before <= y <= last]
+        totals, seen, lines = collaboration.country_totals(
+            client, held, request.filters, must=request.countries, progress=progress
+        )
+        records += seen
+        warnings += lines
+        countries = most_active_countries(totals, request, range(first, last + 1))
+        counts = collaboration.counts(
+            client,
+            countries,
+            range(first, last + 1),
+            request.filters,
+            focal=request.focal,
+            progress=progress,
+        )
+        records += counts.records
+        warnings += counts.warnings + _disagreements(totals, counts.totals)
+        if TOTALS in request.variables:
+            pieces.append(totals)
+
+    lo, hi = span(request)
+    table, seen, lines = worldbank.indicators(
+        client, world_bank_variables(request), lo, hi, progress=progress
+    )
+    pieces.append(table)
+    records += seen
+    warnings += lines
+    if IDEAL_POINT in request.variables:
+        answer, led = unvotes.fetch(client)
+        points, lines = unvotes.tidy(answer.content)
+        pieces.append(points[points["year"].between(lo, hi)])
+        records += [answer.record, *(a.record for a in led)]
+        warnings += lines
+    ties = pd.DataFrame()
+    if request.ties:
+        answer = cepii.fetch(client)
+        ties, lines = cepii.tidy(answer.content)
+        records.append(answer.record)
+        warnings += lines
+    indicators = pd.concat([p for p in pieces if len(p)] or pieces, ignore_index=True)
+    indicators = indicators.sort_values(["variable", "iso3", "year"], ignore_index=True)
+    return Gathered(
+        counts=counts.table,
+        covered=counts.covered,
+        indicators=check(indicators, INDICATORS, "indicators"),
+        ties=ties,
+        countries=countries,
+        years=(first, last),
+        year_totals=totals_by_year,
+        records=own + summarise(records, client),
+        warnings=warnings + client.warnings,
+    )
+
+
+def summarise(records: Sequence[Record], client: Client) -> list[dict[str, object]]:
+    """Return one provenance entry a source, with one checksum over all its answers."""
+    entries: list[dict[str, object]] = []
+    for name, source in SOURCES.items():
+        mine = {(r.address, r.sha256): r for r in records if r.source == name}
+        if not mine:
+            continue
+        ordered = [mine[key] for key in sorted(mine)]
+        sums = [r.sha256 for r in ordered]
+        digest = sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()
+        entry: dict[str, object] = {
+            "source": source.label,
+            "address": ordered[0].address,
+            "date": max(r.date for r in ordered),
+            "sha256": digest,
+            "licence": source.licence,
+            "version": ordered[0].version,
+            "citation": source.citation,
+            "answers": len(ordered),
+        }
+        if client.overridden(name):
+            entry["overridden"] = f"{source.url_env} is set: not the real service"
+        entries.append(entry)
+    return entries
+
+
+def _own_years(request: GatherRequest, counts: Counts) -> tuple[int, int]:
+    have = sorted(counts.table["year"].unique())
+    first, last = request.first, int(have[-1]) if request.last is None else request.last
+    absent = [y for y in range(first, last + 1) if y not in set(have)]
+    if absent or last < first:
+        raise DataError(
+            f"{request.own_counts}: holds no works of {some(absent) or first} (it has "
+            f"{have[0]}-{have[-1]}); change years, or add the rows"
+        )
+    return first, last
+
+
+def _own_activity(table: pd.DataFrame) -> pd.Series:
+    ends = [table[[end, "works"]].set_axis(["iso3", "works"], axis=1) for end in table.columns[:2]]
+    return pd.concat(ends).groupby("iso3")["works"].sum()
+
+
+def _disagreements(totals: pd.DataFrame, own: pd.DataFrame) -> list[str]:
+    """Name countries whose total in the year's list and in their own row differ."""
+    both = totals.merge(own, on=["iso3", "year", "variable"], suffixes=("", "_own"))
+    gap = (both["value"] - both["value_own"]).abs()
+    odd = both[gap > 0.01 * both[["value", "value_own"]].max(axis=1)]
+    if odd.empty:
+        return []
+    named = some(
+        f"{iso3} {year} ({value:.0f} and {value_own:.0f})"
+        for iso3, year, value, value_own in odd[["iso3", "year", "value", "value_own"]].itertuples(
+            index=False
+        )
+    )
+    return [f"OpenAlex: a country's works differ between the year's list and its row: {named}"]

@@ -1,0 +1,520 @@
+"""One client for all providers: cache first, then polite, patient and careful requests.
+
+An answer is checked before it is cached, so what is in the cache was once a good answer. A key
+goes into the request that is sent and nowhere else: addresses in records, errors and logs are
+written without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+from urllib.parse import quote, urlencode
+
+import platformdirs
+import requests
+import tenacity
+import urllib3
+
+from mlcoop import __version__
+from mlcoop.errors import DataError, SourceError
+from mlcoop.sources.cache import Cache, Record, is_loopback, stable
+from mlcoop.sources.registry import SOURCES, Source
+
+Progress = Callable[[int, int, str], None]
+
+ATTEMPTS = 8
+# Nobody answers at that address: four tries over some two seconds, then say so.
+ATTEMPTS_UNREACHABLE = 4
+LONGEST_BACKOFF_S = 8.0
+# A Retry-After up to this is waited for; a longer one means that the day's allowance is spent.
+PATIENCE_S = 60.0
+
+
+class NotFound(SourceError):
+    """The service answers, but does not have what was asked for."""
+
+
+class BudgetSpent(SourceError):
+    """The day's allowance of requests is spent.
+
+    Attributes
+    ----------
+    done, left : int or None
+        Requests of the plan that are answered (all of them cached), and those still to be sent.
+    retry_at : datetime
+        When the service says to come back, UTC.
+    """
+
+    def __init__(
+        self, source: Source, retry_at: datetime, *, keyed: bool, done: int | None, left: int | None
+    ) -> None:
+        self.source, self.retry_at, self.keyed = source, retry_at, keyed
+        self.done, self.left = done, left
+        counted = "" if done is None else f"{done} requests are answered and cached, {left} left; "
+        advice = ""
+        if source.key_env and not keyed:
+            advice = f" (a free key in {source.key_env} allows many more requests a day)"
+        super().__init__(
+            f"{source.label}: the day's allowance of requests is spent; {counted}come back after "
+            f"{retry_at:%Y-%m-%d %H:%M} UTC and run the same command: it goes on where it "
+            f"stopped{advice}"
+        )
+
+    def counted(self, done: int, left: int) -> BudgetSpent:
+        """Return the same error with what is done and what is left."""
+        return BudgetSpent(self.source, self.retry_at, keyed=self.keyed, done=done, left=left)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to ask whom, and how to tell a good answer.
+
+    Attributes
+    ----------
+    check : function of bytes
+        Raises ValueError, with what is wrong, on an answer that must not be used or cached.
+    about : dict of str to str
+        What the answer will hold, for the cache's record.
+    """
+
+    source: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    check: Callable[[bytes], object] = field(default=len, compare=False)
+    about: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Bytes of an answer and its record."""
+
+    content: bytes
+    record: Record
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a service last said of the day's allowance (None: it did not say)."""
+
+    limit: int | None
+    remaining: int | None
+    reset_at: datetime | None
+
+
+class Asks(Protocol):
+    """What a source needs of a client, so that a reader of the cache can stand in for one."""
+
+    def get(self, request: Request) -> Answer:
+        """Return the answer to a request."""
+        ...
+
+    def get_many(
+        self,
+        requests_: Sequence[Request],
+        *,
+        workers: int = 8,
+        progress: Progress | None = None,
+        what: str = "",
+    ) -> list[Answer]:
+        """Return the answers to many requests, in their order."""
+        ...
+
+
+class _Passing(Exception):
+    """A failure that another try may mend."""
+
+    def __init__(self, reason: str, *, pause: float | None = None, tries: int = ATTEMPTS) -> None:
+        super().__init__(reason)
+        self.reason, self.pause, self.tries = reason, pause, tries
+
+
+class _Stopped(Exception):
+    """Another request of the same batch failed for good."""
+
+
+class _Redact(logging.Filter):
+    """Take keys out of the lines that urllib3 logs at its debug level."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self.secrets = secrets
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if any(secret in text for secret in self.secrets):
+            record.msg, record.args = _without(text, self.secrets), ()
+        return True
+
+
+class Client:
+    """Ask the providers, through a cache on disk.
+
+    Parameters
+    ----------
+    cache_dir : path or None
+        None: `MLCOOP_CACHE_DIR`, else the user's cache folder.
+    environ : mapping or None
+        Where addresses of mirrors (`MLCOOP_*_URL`), keys and the cache's place are read; None is
+        the process's environment.
+    offline : bool
+        Never send a request: a figure that is not cached is a SourceError.
+    sleep : function of seconds
+        For tests; None sleeps, and wakes when another request of the batch fails.
+
+    Attributes
+    ----------
+    sent : int
+        Requests sent so far, retries included.
+    budgets : dict of str to Budget
+        By source, as the service last said.
+    warnings : list of str
+        Damage found in the cache and mended.
+    """
+
+    def __init__(
+        self,
+        cache_dir: str | os.PathLike[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        offline: bool = False,
+        timeout: tuple[float, float] = (10.0, 60.0),
+        sleep: Callable[[float], None] | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        env = os.environ if environ is None else environ
+        self.cache = Cache(
+            cache_dir or env.get("MLCOOP_CACHE_DIR") or platformdirs.user_cache_dir("mlcoop")
+        )
+        self.offline = offline
+        self.sent = 0
+        self.budgets: dict[str, Budget] = {}
+        self.warnings: list[str] = []
+        self._bases = {name: env.get(s.url_env) or s.base for name, s in SOURCES.items()}
+        self._keys = {name: env.get(s.key_env or "", "").strip() for name, s in SOURCES.items()}
+        self._timeout, self._now = timeout, now
+        self._stop = threading.Event()
+        self._sleep: Callable[[float], object] = sleep or self._stop.wait
+        self._local = threading.local()
+        self._guard = threading.Lock()
+        self._next_turn: dict[str, datetime] = {}
+        secrets = self._secrets()
+        if secrets:
+            logging.getLogger("urllib3.connectionpool").addFilter(_Redact(secrets))
+
+    def __repr__(self) -> str:
+        return f"Client(cache_dir={str(self.cache.folder)!r})"
+
+    def overridden(self, source: str) -> bool:
+        """Say whether a mirror or stand-in takes the place of the real service."""
+        return self._bases[source].rstrip("/") != SOURCES[source].base
+
+    def address(self, request: Request) -> str:
+        """Return the address of a request, without any key."""
+        query = urlencode(request.params, safe=":,|*/", quote_via=quote)
+        base = self._bases[request.source].rstrip("/")
+        return f"{base}/{request.path}" + (f"?{query}" if query else "")
+
+    def cached(self, request: Request) -> bool:
+        """Say whether the answer to a request is in the cache."""
+        return self.cache.has(request.source, self._key(request))
+
+    def get(self, request: Request) -> Answer:
+        """Return the answer to a request, from the cache or from the service.
+
+        Raises
+        ------
+        BudgetSpent
+            The service allows no more requests today.
+        NotFound
+            It answers 404.
+        SourceError
+            It cannot be reached, stays down, or keeps giving answers that fail their check.
+        """
+        key = self._key(request)
+        hit = self.cache.read(request.source, key)
+        if hit:
+            return Answer(*hit)
+        label, address = SOURCES[request.source].label, self.address(request)
+        if self.cache.has(request.source, key):
+            self.warnings.append(
+                f"cache: the answer to {address} failed its checksum and was fetched again"
+            )
+        if self.offline:
+            raise SourceError(f"{label}: {address} is not cached and requests are turned off")
+        try:
+            with self.cache.lock(key):
+                hit = self.cache.read(request.source, key)
+                return Answer(*hit) if hit else self._fetch(request, key, address)
+        except OSError as error:
+            raise DataError(
+                f"cache {self.cache.folder}: cannot be written ({error.strerror or error}); "
+                "set MLCOOP_CACHE_DIR to a folder that can"
+            ) from error
+
+    def get_many(
+        self,
+        requests_: Sequence[Request],
+        *,
+        workers: int = 8,
+        progress: Progress | None = None,
+        what: str = "",
+    ) -> list[Answer]:
+        """Return the answers to many requests, in their order.
+
+        Cached answers are read first. When a request fails for good, those under way are
+        finished and cached, no other is sent, and the error is raised; `BudgetSpent` then says
+        how many are done and left.
+        """
+        self._stop.clear()
+        answers: dict[int, Answer] = {}
+        missing = []
+        for i, request in enumerate(requests_):
+            hit = self.cache.read(request.source, self._key(request))
+            if hit:
+                answers[i] = Answer(*hit)
+            else:
+                missing.append(i)
+        total = len(requests_)
+
+        def one(i: int) -> None:
+            if self._stop.is_set():
+                raise _Stopped
+            answers[i] = self.get(requests_[i])
+            if progress:
+                progress(len(answers), total, what)
+
+        if progress and total:
+            progress(len(answers), total, what)
+        pool = ThreadPoolExecutor(max_workers=max(1, min(workers, len(missing) or 1)))
+        try:
+            futures = [pool.submit(one, i) for i in missing]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            failed = [f.exception() for f in done if f.exception() is not None]
+        finally:
+            self._stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            self._stop.clear()
+        real = [e for e in failed if not isinstance(e, _Stopped)]
+        if real:
+            error = real[0]
+            if isinstance(error, BudgetSpent):
+                raise error.counted(len(answers), total - len(answers)) from None
+            assert error is not None
+            raise error
+        return [answers[i] for i in range(total)]
+
+    def _key(self, request: Request) -> str:
+        return self.cache.key(request.source, stable(self.address(request)))
+
+    def _secrets(self) -> list[str]:
+        keys = [key for key in self._keys.values() if key]
+        return [*keys, *(quote(key, safe="") for key in keys)]
+
+    def _fetch(self, request: Request, key: str, address: str) -> Answer:
+        source = SOURCES[request.source]
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Passing),
+            stop=lambda state: self._stop.is_set() or state.attempt_number >= _failure(state).tries,
+            wait=lambda state: _pause(_failure(state), state.attempt_number),
+            sleep=self._nap,
+            reraise=True,
+        )
+        try:
+            content = retrying(self._once, source, request, address)
+        except _Passing as failure:
+            if self._stop.is_set():
+                raise _Stopped from None
+            raise SourceError(
+                f"{source.label}: {failure.reason} at {address}, also after "
+                f"{failure.tries - 1} more tries; try again later (what is cached stays)"
+            ) from None
+        record = Record(
+            source=request.source,
+            address=address,
+            date=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            sha256=hashlib.sha256(content).hexdigest(),
+            size=len(content),
+            licence=source.licence,
+            version=source.release + (", from a mirror" if self.overridden(source.name) else ""),
+            about=dict(request.about),
+        )
+        self.cache.write(key, content, record)
+        return Answer(content, record)
+
+    def _nap(self, seconds: float) -> None:
+        self._sleep(seconds)
+
+    def _once(self, source: Source, request: Request, address: str) -> bytes:
+        """Send a request once; raise _Passing where another try may help."""
+        if self._stop.is_set():
+            raise _Stopped
+        response = self._send(source, address)
+        self._note_budget(source, response)
+        status = response.status_code
+        if status in (402, 403, 429):
+            raise self._over_limit(source, response)
+        if status >= 500 or status == 408:
+            raise _Passing(f"the service answered {status}")
+        if status == 404:
+            raise NotFound(f"{source.label}: {address} is not there (404)")
+        if status == 401:
+            raise SourceError(
+                f"{source.label}: the key in {source.key_env} is refused (401); correct or unset it"
+            )
+        if status != 200:
+            raise SourceError(
+                f"{source.label}: {address} was refused ({status}): {self._message(response)}"
+            )
+        content = response.content
+        length = response.headers.get("Content-Length", "")
+        if (
+            length.isdigit()
+            and not response.headers.get("Content-Encoding")
+            and len(content) != int(length)
+        ):
+            raise _Passing("the answer was cut short")
+        try:
+            request.check(content)
+        except ValueError as error:
+            reason = _without(" ".join(str(error).split()), self._secrets())[:200]
+            raise _Passing(f"a bad answer ({reason})") from None
+        return content
+
+    def _send(self, source: Source, address: str) -> requests.Response:
+        local = is_loopback(address)
+        if not local:
+            self._wait_for_turn(source)
+        url, key = address, self._keys[source.name]
+        if key and source.key_param:
+            url += ("&" if "?" in url else "?") + urlencode({source.key_param: key})
+        with self._guard:
+            self.sent += 1
+        # The causes are not chained: their texts hold the address with the key in it.
+        try:
+            return self._session(local).get(url, timeout=self._timeout)
+        except requests.exceptions.ConnectionError as error:
+            if _is_unreachable(error):
+                raise _Passing("nobody answers", tries=ATTEMPTS_UNREACHABLE) from None
+            raise _Passing("the connection broke") from None
+        except requests.exceptions.Timeout:
+            raise _Passing("no answer in time") from None
+        except (
+            requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.ContentDecodingError,
+        ):
+            raise _Passing("the answer was cut short") from None
+        except (requests.exceptions.RequestException, ValueError) as error:
+            raise SourceError(
+                f"{source.label}: {address} cannot be asked ({type(error).__name__}); "
+                f"check {source.url_env}"
+            ) from None
+
+    def _session(self, local: bool) -> requests.Session:
+        name = "loopback" if local else "outside"
+        session = getattr(self._local, name, None)
+        if session is None:
+            session = requests.Session()
+            # A proxy of the environment cannot reach this machine's own loopback.
+            session.trust_env = not local
+            session.headers["User-Agent"] = f"mlcoop/{__version__}"
+            setattr(self._local, name, session)
+        return session
+
+    def _wait_for_turn(self, source: Source) -> None:
+        with self._guard:
+            now = self._now()
+            turn = max(now, self._next_turn.get(source.name, now))
+            self._next_turn[source.name] = turn + timedelta(seconds=1 / source.per_second)
+        if turn > now:
+            self._sleep((turn - now).total_seconds())
+
+    def _note_budget(self, source: Source, response: requests.Response) -> None:
+        def number(name: str) -> float | None:
+            try:
+                return float(response.headers.get(name, ""))
+            except ValueError:
+                return None
+
+        limit, left, reset = (
+            number(f"X-RateLimit-{name}") for name in ("Limit", "Remaining", "Reset")
+        )
+        if limit is None and left is None:
+            return
+        self.budgets[source.name] = Budget(
+            limit=None if limit is None else int(limit),
+            remaining=None if left is None else int(left),
+            reset_at=None if reset is None else self._now() + timedelta(seconds=reset),
+        )
+
+    def _over_limit(self, source: Source, response: requests.Response) -> Exception:
+        pause = self._retry_after(response)
+        budget = self.budgets.get(source.name)
+        if pause is None and budget and budget.remaining == 0 and budget.reset_at:
+            pause = (budget.reset_at - self._now()).total_seconds()
+        if pause is not None and pause > PATIENCE_S:
+            retry_at = self._now() + timedelta(seconds=pause)
+            keyed = bool(self._keys[source.name])
+            return BudgetSpent(source, retry_at, keyed=keyed, done=None, left=None)
+        if response.status_code == 402:
+            return SourceError(f"{source.label}: payment asked for (402); the allowance is spent")
+        return _Passing(
+            f"the service asks to slow down ({response.status_code})",
+            pause=None if pause is None else max(0.0, pause),
+        )
+
+    def _retry_after(self, response: requests.Response) -> float | None:
+        text = response.headers.get("Retry-After", "").strip()
+        try:
+            return float(text)
+        except ValueError:
+            pass
+        try:
+            return (parsedate_to_datetime(text) - self._now()).total_seconds()
+        except (ValueError, TypeError):
+            return None
+
+    def _message(self, response: requests.Response) -> str:
+        try:
+            body = json.loads(response.content)
+            text = str(body.get("message") or body.get("error"))
+        except (ValueError, AttributeError):
+            text = response.text
+        return _without(" ".join(text.split()), self._secrets())[:200] or "no reason given"
+
+
+def _failure(state: tenacity.RetryCallState) -> _Passing:
+    assert state.outcome is not None
+    failure = state.outcome.exception()
+    assert isinstance(failure, _Passing)
+    return failure
+
+
+def _pause(failure: _Passing, attempt: int) -> float:
+    if failure.pause is not None:
+        return failure.pause
+    # Jitter keeps the workers from knocking again all at once.
+    return min(LONGEST_BACKOFF_S, 0.25 * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
+
+
+def _is_unreachable(error: requests.exceptions.ConnectionError) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, urllib3.exceptions.NewConnectionError) or isinstance(
+        error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError
+    )
+
+
+def _without(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,204 @@
+"""A user's own collaboration counts: CSV or Parquet, long or as a matrix."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mlcoop.countries import resolve
+from mlcoop.errors import DataError, some
+from mlcoop.schema import COUNTS, PAIR_YEAR, check
+from mlcoop.sources.collaboration import Counts
+
+COLUMNS = ("year", "country_a", "country_b", "works")
+YEARS = (1800, 2200)
+
+
+def read(path: str | Path, *, absent: str = "zero") -> Counts:
+    """Return the counts of a user's file.
+
+    Parameters
+    ----------
+    path : path
+        `.parquet`, or CSV (comma, semicolon or tab). Either the columns `year`, `country_a`,
+        `country_b`, `works`, one row a pair and year in either order of the two; or a matrix for
+        each year: `year`, `country`, and a column for each partner, with the same figure on both
+        sides of the diagonal or one side empty. Countries as ISO2, ISO3 or English names.
+    absent : {"zero", "missing"}
+        What a pair means that the file does not list in a year for which it has figures.
+
+    Raises
+    ------
+    DataError
+        One line that names file, column and row: unknown columns, counts that are negative or no
+        whole numbers, a pair twice or in both orders, a country paired with itself, a year out of
+        range, names that are not understood (with the nearest match).
+    """
+    table, where = load(path)
+    if "country" in table.columns and "country_a" not in table.columns:
+        table = _from_matrix(table, where)
+    _check_columns(table, COLUMNS, where)
+    if table.empty:
+        raise DataError(f"{where}: no rows; it needs {', '.join(COLUMNS)}")
+    year = whole_numbers(table["year"], where, "year", *YEARS)
+    works = whole_numbers(table["works"], where, "works", 0, 10**9)
+    a = _countries(table["country_a"], where, "country_a")
+    b = _countries(table["country_b"], where, "country_b")
+    same = a == b
+    if same.any():
+        names = [f"{a[i]} ({at(i)})" for i in table.index[same]]
+        raise DataError(f"{where}: a country paired with itself: {some(names)}; drop these rows")
+    flipped = a > b
+    tidy = pd.DataFrame(
+        {
+            "country_a": a.where(~flipped, b),
+            "country_b": b.where(~flipped, a),
+            "year": year,
+            "works": works.astype(float),
+        }
+    )
+    twice = tidy.duplicated(PAIR_YEAR, keep=False)
+    if twice.any():
+        _refuse_duplicates(tidy[twice], flipped, where)
+    tidy = tidy.sort_values(PAIR_YEAR, ignore_index=True)
+    covered = pd.DataFrame({"iso3": pd.Series(dtype=object), "year": pd.Series(dtype=int)})
+    if absent == "zero":
+        countries = sorted(set(tidy["country_a"]) | set(tidy["country_b"]))
+        covered = pd.DataFrame({"iso3": countries}).merge(
+            pd.DataFrame({"year": sorted(tidy["year"].unique())}), how="cross"
+        )
+    totals = pd.DataFrame(
+        {
+            "iso3": pd.Series(dtype=object),
+            "year": pd.Series(dtype=int),
+            "variable": pd.Series(dtype=object),
+            "value": pd.Series(dtype=float),
+        }
+    )
+    return Counts(check(tidy, COUNTS, where), covered, totals)
+
+
+def describe(path: str | Path) -> dict[str, str]:
+    """Return the provenance of a user's file: name, checksum, no licence of ours."""
+    content = _bytes(Path(path))
+    return {
+        "source": "own counts",
+        "address": Path(path).name,
+        "date": "",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "licence": "the owner's",
+    }
+
+
+def load(path: str | Path) -> tuple[pd.DataFrame, str]:
+    """Return a user's table as text (CSV) or as stored (Parquet), and its name for errors."""
+    path = Path(path)
+    where = str(path)
+    content = _bytes(path)
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            table = pd.read_parquet(path)
+        else:
+            heading = content.decode("utf-8-sig").partition("\n")[0]
+            separator = max(",;\t", key=heading.count)
+            # As text: Namibia's NA must not become missing, nor 007 seven.
+            table = pd.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+            )
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: is not UTF-8 text; save it as CSV UTF-8") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"{where}: cannot be read as a table ({reason})") from error
+    table.columns = [str(c).strip() for c in table.columns]
+    repeated = table.columns[table.columns.duplicated()]
+    if len(repeated):
+        raise DataError(f"{where}: column {some(repeated)} stands there twice")
+    return table.reset_index(drop=True), where
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}); correct path") from error
+
+
+def at(index: int) -> str:
+    """Return where a row stands as an editor counts: the heading is line 1.
+
+    >>> at(0)
+    'row 2'
+    """
+    return f"row {index + 2}"
+
+
+def whole_numbers(values: pd.Series, where: str, column: str, lo: int, hi: int) -> pd.Series:
+    """Return a column as integers, or name the rows that are no whole numbers in `lo` to `hi`."""
+    number = pd.to_numeric(values, errors="coerce")
+    bad = number.isna() | (number % 1 != 0) | (number < lo) | (number > hi)
+    if bad.any():
+        offenders = [f"{values[i]!r} ({at(i)})" for i in values.index[bad]]
+        raise DataError(
+            f"{where}, {column}: not a whole number from {lo} to {hi}: {some(offenders)}"
+        )
+    return number.astype(int)
+
+
+def _check_columns(table: pd.DataFrame, wanted: Sequence[str], where: str) -> None:
+    missing = [c for c in wanted if c not in table.columns]
+    unknown = [c for c in table.columns if c not in wanted]
+    if missing or unknown:
+        parts = [f"missing {some(missing)}"] if missing else []
+        parts += [f"unknown {some(unknown)}"] if unknown else []
+        raise DataError(f"{where}: columns {'; '.join(parts)}; they must be {', '.join(wanted)}")
+
+
+def _countries(values: pd.Series, where: str, column: str) -> pd.Series:
+    try:
+        return resolve(values, f"{where}, {column}")
+    except DataError:
+        blank = [i for i, v in values.items() if not isinstance(v, str) or not v.strip()]
+        if blank:
+            raise DataError(
+                f"{where}, {column}: empty in {some([at(i) for i in blank])}; write the country's "
+                "code or name (Namibia's NA must be text)"
+            ) from None
+        raise
+
+
+def _refuse_duplicates(rows: pd.DataFrame, flipped: pd.Series, where: str) -> None:
+    shown, both_orders = [], False
+    for (a, b, year), group in rows.groupby(PAIR_YEAR, sort=True):
+        both_orders |= flipped[group.index].nunique() > 1
+        shown.append(f"{a}-{b} {year} ({' and '.join(at(i) for i in group.index[:3])})")
+    how = "a pair named twice, in both orders" if both_orders else "a pair named twice"
+    raise DataError(f"{where}: {how}: {some(shown)}; keep one row for a pair and year")
+
+
+def _from_matrix(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return the long form of one matrix for each year."""
+    if "year" not in table.columns:
+        raise DataError(f"{where}: a matrix needs the column year beside country")
+    long = table.reset_index(names="row").melt(
+        id_vars=["row", "year", "country"], var_name="partner", value_name="works"
+    )
+    text = long["works"].astype(str).str.strip()
+    long = long[~text.isin(["", "nan", "None", "<NA>"])]
+    a = resolve(long["country"], f"{where}, country")
+    b = resolve(long["partner"], f"{where}, heading")
+    long = long.assign(low=a.where(a < b, b), high=b.where(a < b, a))[a != b]
+    numbers = pd.to_numeric(long["works"], errors="coerce")
+    sides = long.assign(number=numbers).groupby(["low", "high", "year"])["number"]
+    odd = sides.nunique()
+    odd = odd[odd > 1]
+    if len(odd):
+        names = [f"{x}-{y} {year}" for x, y, year in odd.index]
+        raise DataError(f"{where}: the two sides of the matrix differ for {some(names)}")
+    # Rows are named by the file's own line, so that a bad count is found again.
+    long = long.drop_duplicates(["low", "high", "year"]).set_index("row")
+    long = long.rename(columns={"low": "country_a", "high": "country_b"})
+    return long[list(COLUMNS)].reset_index(drop=True)

@@ -1,0 +1,126 @@
+"""How many requests a study needs, how many are cached, and what today's allowance covers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlcoop.sources import cepii, collaboration, openalex, unvotes, worldbank
+from mlcoop.sources.http import Answer, Client, Progress, Request
+from mlcoop.sources.request import (
+    IDEAL_POINT,
+    GatherRequest,
+    earliest,
+    most_active_countries,
+    span,
+    study_years,
+    world_bank_variables,
+)
+
+
+def plan(request: GatherRequest, client: Client) -> dict[str, Any]:
+    """Return how many requests a study needs, how many are cached and how many are left.
+
+    Sends nothing. What is not known before the first answers (the last complete year, the most
+    active countries, lists that need a second page) is counted as if the years ran to `this_year`
+    and no list were cut; `exact` says that nothing was guessed so.
+
+    Returns
+    -------
+    dict
+        `needed`, `cached`, `left`, `exact`, `allowance` (requests left today as OpenAlex last said
+        in this process, or None), and `by_source`: needed, cached and left by source.
+    """
+    wanted: list[Request] = []
+    guessed, exact = 0, True
+    if request.own_counts is None:
+        wanted, guessed, exact = _openalex(request, client)
+    lo, hi = span(request)
+    for variable in world_bank_variables(request):
+        codes = worldbank.CODES.get(variable, ())
+        options = [worldbank.requests_for(code, variable, lo, hi) for code in codes]
+        wanted += [next((r for r in options if client.cached(r)), r) for r in options[:1]]
+    if request.ties:
+        wanted.append(cepii.request())
+    if IDEAL_POINT in request.variables:
+        mirror = unvotes.file_request(unvotes.MIRROR_FILE)
+        wanted.append(mirror if client.cached(mirror) else unvotes.listing_request())
+    by_source: dict[str, dict[str, int]] = {}
+    for r in {client.address(r): r for r in wanted}.values():
+        row = by_source.setdefault(r.source, {"needed": 0, "cached": 0, "left": 0})
+        row["needed"] += 1
+        row["cached" if client.cached(r) else "left"] += 1
+    if guessed:
+        by_source["openalex"]["needed"] += guessed
+        by_source["openalex"]["left"] += guessed
+    budget = client.budgets.get("openalex")
+    return {
+        "needed": sum(row["needed"] for row in by_source.values()),
+        "cached": sum(row["cached"] for row in by_source.values()),
+        "left": sum(row["left"] for row in by_source.values()),
+        "exact": exact,
+        "allowance": budget.remaining if budget else None,
+        "by_source": by_source,
+    }
+
+
+def _openalex(request: GatherRequest, client: Client) -> tuple[list[Request], int, bool]:
+    """Return the requests known to be needed, how many more are guessed, and whether none is."""
+    filters, reader = request.filters, _CacheReader(client)
+    try:
+        totals, _ = collaboration.year_totals(reader, *span(request), filters)
+    except _NotCached:
+        last = request.last or request.this_year
+        years = range(earliest(request), last + 1)
+        wanted = [*reader.asked, *(openalex.totals_request(y, filters) for y in years)]
+        return wanted, _rows_guessed(request, last - request.first + 1), False
+    first, last = study_years(request, totals)
+    held = [y for y in totals if first - request.years_before <= y <= last]
+    try:
+        table, _, _ = collaboration.country_totals(reader, held, filters, must=request.countries)
+    except _NotCached:
+        return reader.asked, _rows_guessed(request, last - first + 1), False
+    years = range(first, last + 1)
+    countries = most_active_countries(table, request, years)
+    try:
+        collaboration.counts(reader, countries, years, filters, focal=request.focal)
+    except _NotCached:
+        # Whether long lists will need the cursor shows only when all rows are there.
+        return reader.asked, 0, False
+    return reader.asked, 0, True
+
+
+def _rows_guessed(request: GatherRequest, years: int) -> int:
+    if request.focal is not None:
+        return len(set(request.focal)) * years
+    return max(0, max(request.most_active, len(set(request.countries))) - 1) * years
+
+
+class _NotCached(Exception):
+    """An answer that later steps build on is not there."""
+
+
+class _CacheReader:
+    """A client that only reads the cache, and remembers all that it was asked for."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.asked: list[Request] = []
+
+    def get(self, request: Request) -> Answer:
+        """Return the cached answer."""
+        return self.get_many([request])[0]
+
+    def get_many(
+        self,
+        requests_: Sequence[Request],
+        *,
+        workers: int = 8,
+        progress: Progress | None = None,
+        what: str = "",
+    ) -> list[Answer]:
+        """Return cached answers, or raise when any is not there."""
+        self.asked += requests_
+        if not all(self.client.cached(r) for r in requests_):
+            raise _NotCached
+        return [self.client.get(r) for r in requests_]

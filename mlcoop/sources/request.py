@@ -1,0 +1,110 @@
+"""What a study wants of the sources, and what follows from that once first answers are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mlcoop.errors import ConfigError
+from mlcoop.sources import collaboration
+from mlcoop.sources.openalex import Filters
+
+TOTALS = "international_works"
+IDEAL_POINT = "un_ideal_point"
+
+
+@dataclass(frozen=True)
+class GatherRequest:
+    """The figures that a study needs.
+
+    Attributes
+    ----------
+    first, last : int, int or None
+        First and last year of counts; `last` None is the last complete year.
+    this_year : int
+        The current year, since time is no business of this module.
+    most_active : int
+        How many of the most active countries take part, by mean international works over the
+        study's years; 0: only those of `countries`.
+    countries : sequence of str, ISO3
+        Countries that take part in any case.
+    focal : sequence of str or None
+        Only pairs with one of these are wanted; None wants all pairs.
+    variables : sequence of str
+        Country variables, `schema.COUNTRY_VARIABLES`.
+    years_before : int
+        Years before `first` for which country variables are wanted too.
+    max_shortfall : float
+        See `collaboration.resolve_latest`.
+    own_counts : path or None
+        A user's file in place of OpenAlex; `absent` says what a pair means that it does not list.
+    ties : bool
+        Whether distances and ties are wanted.
+    """
+
+    first: int
+    last: int | None
+    this_year: int
+    most_active: int = 126
+    countries: Sequence[str] = ()
+    focal: Sequence[str] | None = None
+    filters: Filters = Filters()
+    variables: Sequence[str] = ()
+    years_before: int = 10
+    max_shortfall: float = 0.1
+    own_counts: str | Path | None = None
+    absent: str = "zero"
+    ties: bool = True
+
+
+def earliest(request: GatherRequest) -> int:
+    """Return the first year for which country variables are wanted."""
+    return request.first - request.years_before
+
+
+def span(request: GatherRequest) -> tuple[int, int]:
+    """Return the first and last year asked of the sources."""
+    # To the current year even where `last` is given: an incomplete year is told by its successors
+    # and predecessors, and the same answer then serves every choice of years.
+    return earliest(request), max(request.this_year, request.last or 0)
+
+
+def study_years(request: GatherRequest, totals: Mapping[int, int]) -> tuple[int, int]:
+    """Return the study's years of counts, or refuse those that the source does not hold whole."""
+    last = request.last
+    if last is None:
+        last = collaboration.resolve_latest(totals, request.max_shortfall)
+        if last < request.first:
+            raise ConfigError(
+                f"years.start: {request.first} is after the last complete year, {last}"
+            )
+    collaboration.check_years(totals, request.first, last, request.max_shortfall)
+    return request.first, last
+
+
+def world_bank_variables(request: GatherRequest) -> list[str]:
+    """Return the variables that the World Bank is asked for."""
+    return [v for v in dict.fromkeys(request.variables) if v not in (TOTALS, IDEAL_POINT)]
+
+
+def most_active_countries(
+    totals: pd.DataFrame, request: GatherRequest, years: Sequence[int] | range
+) -> list[str]:
+    """Return the countries that take part, most active first."""
+    within = totals[totals["year"].isin(list(years))]
+    # Over all years of the study: a country that a year's list does not name counts as 0 there.
+    mean = within.groupby("iso3")["value"].sum() / len(years)
+    return choose(mean, request)
+
+
+def choose(activity: pd.Series, request: GatherRequest) -> list[str]:
+    """Return the most active and the named countries, most active first."""
+    ranked = activity.rename("works").reset_index()
+    ranked = ranked.sort_values(["works", "iso3"], ascending=[False, True])
+    most_active = list(ranked["iso3"].head(request.most_active))
+    chosen = set(most_active) | set(request.countries)
+    order = {country: i for i, country in enumerate(ranked["iso3"])}
+    return sorted(chosen, key=lambda c: (order.get(c, len(order)), c))
