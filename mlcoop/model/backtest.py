@@ -1,0 +1,359 @@
+"""Forecasts from origin after origin, each made as it would have been made then.
+
+Everything at an origin - experts, their weights, the widths of the intervals - is learnt from
+years up to it. The first origins only serve to choose weights and to calibrate; the reported ones
+follow. Hyperparameters must come from before the first reported origin: see
+`mlcoop.model.forecast_search`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from mlcoop.errors import DataError
+from mlcoop.model.baselines import forecast_baselines
+from mlcoop.model.blend import Scored, choose_weights
+from mlcoop.model.forecasters import (
+    EXPERTS,
+    first_origin,
+    fit_expert,
+    inputs_at,
+    to_works,
+    training_set,
+)
+from mlcoop.model.growth import Growth, expect_common, measure_growth
+from mlcoop.model.history import FloatArray, build_history
+from mlcoop.model.intervals import Calibration, Outcome, adapt, calibrate
+from mlcoop.model.scores import measure_backtest
+
+REPORTED = 10
+WARM_UP = 3
+"""Origins before the reported ones that weights and intervals need to be worth their name."""
+
+PRIOR = {
+    "linear_even": 0.22,
+    "linear_large": 0.22,
+    "boosted_even": 0.22,
+    "boosted_large": 0.22,
+    "last_growth": 0.06,
+    "country_growth": 0.06,
+}
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts of past years beside what came, and what they teach for the next ones.
+
+    Attributes
+    ----------
+    table : DataFrame
+        BACKTEST_CSV columns, then `in_focus` and `largest` (of the largest 5 % by last count).
+    metrics : dict
+        The `forecast` part of metrics.json.
+    horizon, level
+        As given.
+    weights : DataFrame
+        `origin`, `set` (focus or rest), `expert`, `weight`, for reported origins and the next one
+        (the last year of the history).
+    calibration : Calibration or None
+        From all origins, for the next forecast; None when no origin has an outcome.
+    warnings : tuple of str
+        What is weaker than it should be, in sentences.
+    """
+
+    table: pd.DataFrame
+    metrics: dict[str, Any]
+    horizon: int
+    level: float
+    weights: pd.DataFrame
+    calibration: Calibration | None
+    warnings: tuple[str, ...] = field(default=())
+
+
+def plan_origins(
+    years: NDArray[np.int64],
+    horizon: int = 1,
+    origins: Sequence[int] | None = None,
+    last_origins: int = REPORTED,
+) -> tuple[list[int], list[int], list[str]]:
+    """Return warm-up origins, reported origins and warnings about them.
+
+    Parameters
+    ----------
+    years : int array
+        Years of the history, consecutive.
+    origins : sequence of int or None
+        Years to report; None for the last ten that leave three for warming up.
+
+    Raises
+    ------
+    DataError
+        When the history is too short for a single origin, or a named origin has no outcome or
+        too few years before it.
+    """
+    first = first_origin(len(years)) + horizon + (2 if len(years) >= 12 else 0)
+    possible = [int(y) for y in years[first : len(years) - horizon]]
+    if not possible:
+        raise DataError(
+            f"backtest at horizon {horizon}: {len(years)} years ({years[0]}-{years[-1]}) leave no "
+            f"origin to learn from and check; give at least {first + horizon + 1} years"
+        )
+    warnings = []
+    if origins is None:
+        reported = possible[min(WARM_UP, len(possible) // 3) :][-last_origins:]
+    else:
+        wrong = sorted(set(int(o) for o in origins) - set(possible))
+        if wrong:
+            raise DataError(
+                f"backtest at horizon {horizon}: origins {wrong} lie outside "
+                f"{possible[0]}-{possible[-1]}, where training years and an outcome exist; "
+                "change them"
+            )
+        reported = sorted(set(int(o) for o in origins))
+    warm = [y for y in possible if y < reported[0]]
+    if len(reported) < last_origins and origins is None:
+        warnings.append(
+            f"Only {len(reported)} origins can be tested at horizon {horizon}: "
+            "skill and coverage are rough."
+        )
+    if len(warm) < WARM_UP:
+        warnings.append(
+            f"Only {len(warm)} origins before the first reported one: its intervals and expert "
+            "weights rest on little."
+        )
+    return warm, reported, warnings
+
+
+def run_backtest(
+    history: pd.DataFrame,
+    focus: pd.DataFrame | None,
+    *,
+    origins: Sequence[int] | None = None,
+    horizon: int = 1,
+    level: float = 0.9,
+    features: pd.DataFrame | None = None,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+    last_origins: int = REPORTED,
+) -> Backtest:
+    """Forecast every pair from every origin and compare with what came.
+
+    Parameters
+    ----------
+    history : DataFrame
+        `country_a`, `country_b`, `year`, `works`; all pairs of the training set, as many years as
+        there are. See `mlcoop.model.history.build_history`.
+    focus : DataFrame or None
+        `country_a`, `country_b`; None for all pairs.
+    origins : sequence of int or None
+        Last years known; None for the last ten that leave earlier ones to calibrate on.
+    horizon : int, at least 1
+        Years ahead, forecast directly.
+    level : float in (0, 1)
+        Share of outcomes that an interval is to hold.
+    features : DataFrame or None
+        Factors by (country_a, country_b, target year), known at the origin.
+    params : dict or None
+        Of the boosted experts.
+    workers : int
+        Processes; they change no number.
+    progress : callable or None
+        Called with (origins done, origins in all).
+    last_origins : int
+        How many origins to report where `origins` is None.
+
+    Returns
+    -------
+    Backtest
+
+    Raises
+    ------
+    DataError
+        See `build_history` and `plan_origins`.
+    """
+    if horizon < 1:
+        raise DataError(f"backtest: horizon {horizon} is not a year ahead; give 1 or more")
+    panel = build_history(history, focus)
+    warm, reported, warnings = plan_origins(panel.years, horizon, origins, last_origins)
+    growth = measure_growth(panel)
+    columns = [panel.index(y) for y in [*warm, *reported]]
+    factors = index_factors(features)
+    jobs = (delayed(forecast_experts)(growth, k, horizon, factors, params, seed) for k in columns)
+    experts: dict[int, FloatArray] = {}
+    runner = Parallel(n_jobs=workers, return_as="generator")
+    for k, predicted in zip(columns, runner(jobs), strict=True):
+        experts[k] = predicted
+        if progress:
+            progress(len(experts), len(columns))
+    return _assemble(growth, experts, [panel.index(y) for y in reported], horizon, level, warnings)
+
+
+def index_factors(features: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return factor columns indexed by pair and target year; None stays None."""
+    if features is None:
+        return None
+    keys = ["country_a", "country_b", "year"]
+    table = features.set_index(keys) if set(keys) <= set(features.columns) else features
+    if table.index.duplicated().any():
+        raise DataError("forecast factors: a pair and year stands more than once; keep one row")
+    return table.select_dtypes("number").astype(float)
+
+
+def forecast_experts(
+    growth: Growth,
+    k: int,
+    horizon: int,
+    factors: pd.DataFrame | None,
+    params: Mapping[str, Any] | None,
+    seed: int,
+) -> FloatArray:
+    """Return all experts' relative log growth from column `k`, shape (n_pairs, n_experts)."""
+    data = training_set(growth, k, horizon, factors)
+    now = inputs_at(growth, k, horizon, factors)
+    fits = [fit_expert(e, data, horizon, params, seed + k) for e in EXPERTS.values()]
+    return np.column_stack([fit.predict(now) for fit in fits])
+
+
+def weigh_experts(
+    growth: Growth, experts: Mapping[int, FloatArray], k: int, horizon: int
+) -> dict[str, FloatArray]:
+    """Return the experts' weights at column `k` for the pairs of the focus and for the rest.
+
+    Learnt from origins whose outcome is known at `k`. The focus is pulled to the weights that all
+    pairs together give.
+    """
+    prior = np.array([PRIOR[name] for name in EXPERTS])
+    in_focus = growth.history.in_focus
+    past = [s for s in sorted(experts) if s + horizon <= k]
+    everything = choose_weights([_scored(growth, experts, s, horizon, None) for s in past], prior)
+    if in_focus.all():
+        return {"focus": everything, "rest": everything}
+    focus = choose_weights(
+        [_scored(growth, experts, s, horizon, in_focus) for s in past], everything
+    )
+    return {"focus": focus, "rest": everything}
+
+
+def _scored(
+    growth: Growth,
+    experts: Mapping[int, FloatArray],
+    s: int,
+    horizon: int,
+    chosen: NDArray[np.bool_] | None,
+) -> Scored:
+    observed, last = growth.history.counts[:, s + horizon], growth.counts[:, s]
+    use = np.isfinite(observed) & np.isfinite(last)
+    if chosen is not None:
+        use &= chosen
+    return Scored(experts[s][use] + expect_common(growth, s, horizon), last[use], observed[use])
+
+
+def blend_works(
+    growth: Growth, experts: FloatArray, weights: Mapping[str, FloatArray], k: int, horizon: int
+) -> FloatArray:
+    """Return the blended forecast of works at column `k`; NaN for a pair never seen by then."""
+    in_focus = growth.history.in_focus
+    mixed = np.where(in_focus, experts @ weights["focus"], experts @ weights["rest"])
+    return to_works(mixed + expect_common(growth, k, horizon), growth.counts[:, k])
+
+
+def _assemble(
+    growth: Growth,
+    experts: dict[int, FloatArray],
+    reported: list[int],
+    horizon: int,
+    level: float,
+    warnings: list[str],
+) -> Backtest:
+    panel = growth.history
+    outcomes: dict[int, Outcome] = {}
+    calibrations: dict[int, Calibration] = {}
+    widths: dict[str, float] = {}
+    tables, weight_rows = [], []
+    last_column = len(panel.years) - 1
+    final: Calibration | None = None
+    for k in sorted({*experts, last_column}):
+        # Outcomes that have come in since the origin before: they move the widths.
+        known = [s for s in sorted(outcomes) if s + horizon <= k]
+        for s in known:
+            if s in calibrations:
+                widths = adapt(calibrations.pop(s), outcomes[s])
+        calibration = calibrate([outcomes[s] for s in known], widths) if known else None
+        weights = weigh_experts(growth, experts, k, horizon)
+        if k in reported or k == last_column:
+            weight_rows += [
+                (int(panel.years[k]), of, name, float(w))
+                for of, ws in weights.items()
+                for name, w in zip(EXPERTS, ws, strict=True)
+            ]
+        if k == last_column:
+            final = calibration
+        if k not in experts:
+            continue
+        predicted = blend_works(growth, experts[k], weights, k, horizon)
+        observed = panel.counts[:, k + horizon]
+        use = np.isfinite(predicted) & np.isfinite(observed)
+        outcomes[k] = Outcome(predicted[use], observed[use], panel.in_focus[use], panel.ends[use])
+        if calibration is not None:
+            calibrations[k] = calibration
+        if k in reported:
+            tables.append(_origin_table(growth, k, horizon, predicted, use, calibration, level))
+    table = pd.concat(tables, ignore_index=True)
+    table = table.sort_values(["origin", "country_a", "country_b"], ignore_index=True)
+    metrics = measure_backtest(table, horizon=horizon, level=level)
+    columns = ["origin", "set", "expert", "weight"]
+    return Backtest(
+        table,
+        metrics,
+        horizon,
+        level,
+        pd.DataFrame(weight_rows, columns=columns),
+        final,
+        tuple(warnings),
+    )
+
+
+def _origin_table(
+    growth: Growth,
+    k: int,
+    horizon: int,
+    predicted: FloatArray,
+    use: NDArray[np.bool_],
+    calibration: Calibration | None,
+    level: float,
+) -> pd.DataFrame:
+    panel = growth.history
+    origin = int(panel.years[k])
+    low = high = np.full(int(use.sum()), np.nan)
+    if calibration is not None:
+        low, high = calibration.interval(predicted[use], panel.in_focus[use], level)
+    last = growth.counts[use, k]
+    largest = np.zeros(len(last), dtype=bool)
+    largest[np.argsort(-last, kind="stable")[: max(round(0.05 * len(last)), 1)]] = True
+    rules = forecast_baselines(panel, origin, horizon)
+    return pd.DataFrame(
+        {
+            "origin": origin,
+            "year": origin + horizon,
+            "country_a": panel.pairs["country_a"].to_numpy()[use],
+            "country_b": panel.pairs["country_b"].to_numpy()[use],
+            "observed": panel.counts[use, k + horizon],
+            "predicted": predicted[use],
+            "lower": low,
+            "upper": high,
+            **{name: values[use] for name, values in rules.items()},
+            "in_focus": panel.in_focus[use],
+            "largest": largest,
+        }
+    )

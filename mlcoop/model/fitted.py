@@ -1,0 +1,309 @@
+"""The fitted forecast model: experts, weights and calibration by horizon, kept as plain JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+from joblib import Parallel, delayed
+
+from mlcoop.errors import DataError
+from mlcoop.model.backtest import (
+    Backtest,
+    Progress,
+    blend_works,
+    index_factors,
+    run_backtest,
+)
+from mlcoop.model.forecasters import (
+    EXPERTS,
+    BoostedFit,
+    Fit,
+    LinearFit,
+    RuleFit,
+    fit_expert,
+    inputs_at,
+    training_set,
+)
+from mlcoop.model.growth import Growth, measure_growth
+from mlcoop.model.history import FloatArray, History, build_history
+from mlcoop.model.intervals import Calibration
+from mlcoop.schema import FORECAST_CSV
+
+FORMAT = 1
+EXTRA_HORIZON_ORIGINS = 6
+"""Origins backtested for a horizon that no backtest was given for: enough to calibrate on."""
+
+
+@dataclass(frozen=True)
+class FittedHorizon:
+    """Experts fitted up to the last year, their weights, and what calibrates their intervals."""
+
+    fits: dict[str, Fit]
+    weights: dict[str, FloatArray]
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True)
+class FittedForecaster:
+    """A forecast model that is ready for the years after `last_year`.
+
+    Attributes
+    ----------
+    horizons : dict from horizon in years to FittedHorizon
+    last_year : int
+        Last year it was fitted on.
+    level : float
+        Default level of its intervals.
+    """
+
+    horizons: dict[int, FittedHorizon]
+    last_year: int
+    level: float
+    warnings: tuple[str, ...] = field(default=())
+
+    def predict(
+        self,
+        history: pd.DataFrame,
+        focus: pd.DataFrame | None,
+        *,
+        horizons: Sequence[int] | None = None,
+        level: float | None = None,
+        features: Mapping[int, pd.DataFrame] | pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Return the forecast of all pairs in FORECAST_CSV columns, then `in_focus`.
+
+        Parameters
+        ----------
+        history : DataFrame
+            Counts as for `run_backtest`; its last year is the origin.
+        features : DataFrame, dict from horizon to DataFrame, or None
+            Factors by pair and target year, as in fitting.
+
+        Raises
+        ------
+        DataError
+            For a horizon that was not fitted.
+        """
+        panel = build_history(history, focus)
+        growth = measure_growth(panel)
+        chosen = sorted(self.horizons) if horizons is None else [int(h) for h in horizons]
+        unknown = sorted(set(chosen) - set(self.horizons))
+        if unknown:
+            raise DataError(
+                f"forecast: horizons {unknown} were not fitted; fitted are {sorted(self.horizons)}"
+            )
+        level = self.level if level is None else level
+        tables = [
+            _horizon_table(growth, h, self.horizons[h], level, _factors_of(features, h))
+            for h in chosen
+        ]
+        table = pd.concat(tables, ignore_index=True)
+        return table.sort_values(["country_a", "country_b", "year"], ignore_index=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the whole model as plain JSON values; no code is stored."""
+        return {
+            "format": FORMAT,
+            "last_year": self.last_year,
+            "level": self.level,
+            "warnings": list(self.warnings),
+            "horizons": {
+                str(h): {
+                    "weights": {k: v.tolist() for k, v in f.weights.items()},
+                    "calibration": f.calibration.to_json() if f.calibration else None,
+                    "experts": {name: _fit_to_json(fit) for name, fit in f.fits.items()},
+                }
+                for h, f in self.horizons.items()
+            },
+        }
+
+    @staticmethod
+    def from_json(state: Mapping[str, Any]) -> FittedForecaster:
+        """Return the model that `to_json` gave.
+
+        Raises
+        ------
+        DataError
+            When it was written by another version of this format.
+        """
+        if state.get("format") != FORMAT:
+            raise DataError(
+                f"forecast model: format {state.get('format')!r} is not {FORMAT}; fit it again"
+            )
+        horizons = {}
+        for h, f in state["horizons"].items():
+            horizons[int(h)] = FittedHorizon(
+                {name: _fit_from_json(name, fit, int(h)) for name, fit in f["experts"].items()},
+                {k: np.array(v) for k, v in f["weights"].items()},
+                Calibration.from_json(f["calibration"]) if f["calibration"] else None,
+            )
+        return FittedForecaster(
+            horizons, int(state["last_year"]), float(state["level"]), tuple(state["warnings"])
+        )
+
+    def save(self, folder: Path | str) -> Path:
+        """Write `forecaster.json` into `folder`, beside its target first, and return its path."""
+        path = Path(folder) / "forecaster.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".json.part")
+        draft.write_text(json.dumps(self.to_json()), encoding="utf-8")
+        draft.replace(path)
+        return path
+
+    @staticmethod
+    def load(folder: Path | str) -> FittedForecaster:
+        """Return the model that `save` wrote into `folder`.
+
+        Raises
+        ------
+        DataError
+            When there is none or it cannot be read.
+        """
+        path = Path(folder) / "forecaster.json"
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path}: no readable forecast model ({error}); run the study again"
+            ) from error
+        return FittedForecaster.from_json(state)
+
+
+def _fit_to_json(fit: Fit) -> dict[str, Any]:
+    if isinstance(fit, LinearFit):
+        return {"kind": "linear", **fit.to_json()}
+    if isinstance(fit, BoostedFit):
+        raw = bytes(fit.booster.save_raw("json")).decode("utf-8")
+        return {"kind": "boosted", "columns": list(fit.columns), "booster": json.loads(raw)}
+    return {"kind": "rule"}
+
+
+def _fit_from_json(name: str, state: Mapping[str, Any], horizon: int) -> Fit:
+    if state["kind"] == "linear":
+        return LinearFit.from_json(state)
+    if state["kind"] == "boosted":
+        booster = xgb.Booster({"nthread": 1})
+        booster.load_model(bytearray(json.dumps(state["booster"]).encode("utf-8")))
+        return BoostedFit(tuple(state["columns"]), booster)
+    rate = EXPERTS[name].rate
+    assert rate is not None
+    return RuleFit(rate, horizon)
+
+
+def fit_forecaster(
+    history: pd.DataFrame,
+    focus: pd.DataFrame | None,
+    backtests: Backtest | Sequence[Backtest],
+    *,
+    horizons: Sequence[int] = (1,),
+    features: Mapping[int, pd.DataFrame] | pd.DataFrame | None = None,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> FittedForecaster:
+    """Return the forecast model fitted on all years of `history`.
+
+    Parameters
+    ----------
+    backtests : Backtest or sequence of them
+        One per horizon, of the same history; a horizon without one is backtested here on its last
+        origins, which weights and intervals need.
+    features : DataFrame, dict from horizon to DataFrame, or None
+        Factors by pair and target year, known at the origin; per horizon where lags differ.
+
+    Raises
+    ------
+    DataError
+        See `run_backtest`.
+    """
+    given = [backtests] if isinstance(backtests, Backtest) else list(backtests)
+    by_horizon = {b.horizon: b for b in given}
+    level = given[0].level if given else 0.9
+    panel = build_history(history, focus)
+    growth = measure_growth(panel)
+    last = len(panel.years) - 1
+    fitted: dict[int, FittedHorizon] = {}
+    warnings: list[str] = []
+    for i, h in enumerate(sorted(set(int(h) for h in horizons))):
+        factors = _factors_of(features, h)
+        backtest = by_horizon.get(h)
+        if backtest is None:
+            backtest = run_backtest(
+                history,
+                focus,
+                origins=None,
+                horizon=h,
+                level=level,
+                features=factors,
+                params=params,
+                seed=seed,
+                workers=workers,
+                last_origins=EXTRA_HORIZON_ORIGINS,
+            )
+        warnings += backtest.warnings
+        data = training_set(growth, last, h, index_factors(factors))
+        jobs = [delayed(fit_expert)(e, data, h, params, seed + last) for e in EXPERTS.values()]
+        fits = dict(zip(EXPERTS, Parallel(n_jobs=workers)(jobs), strict=True))
+        fitted[h] = FittedHorizon(fits, _weights_of(backtest, panel), backtest.calibration)
+        if progress:
+            progress(i + 1, len(horizons))
+    return FittedForecaster(fitted, int(panel.years[-1]), level, tuple(dict.fromkeys(warnings)))
+
+
+def _factors_of(
+    features: Mapping[int, pd.DataFrame] | pd.DataFrame | None, horizon: int
+) -> pd.DataFrame | None:
+    if features is None or isinstance(features, pd.DataFrame):
+        return features
+    if horizon not in features:
+        raise DataError(f"forecast factors: none given for horizon {horizon}; add them")
+    return features[horizon]
+
+
+def _weights_of(backtest: Backtest, panel: History) -> dict[str, FloatArray]:
+    rows = backtest.weights[backtest.weights["origin"] == int(panel.years[-1])]
+    if rows.empty:
+        raise DataError(
+            f"forecast: the backtest does not reach {panel.years[-1]}; run it on the same history"
+        )
+    return {
+        str(name): part.set_index("expert")["weight"].reindex(list(EXPERTS)).to_numpy(dtype=float)
+        for name, part in rows.groupby("set")
+    }
+
+
+def _horizon_table(
+    growth: Growth, horizon: int, model: FittedHorizon, level: float, factors: pd.DataFrame | None
+) -> pd.DataFrame:
+    panel = growth.history
+    k = len(panel.years) - 1
+    now = inputs_at(growth, k, horizon, index_factors(factors))
+    experts = np.column_stack([model.fits[name].predict(now) for name in EXPERTS])
+    predicted = blend_works(growth, experts, model.weights, k, horizon)
+    seen = np.isfinite(panel.counts)
+    last_at = k - np.argmax(seen[:, ::-1], axis=1)
+    low = high = np.full(len(predicted), np.nan)
+    if model.calibration is not None:
+        low, high = model.calibration.interval(predicted, panel.in_focus, level)
+    return pd.DataFrame(
+        {
+            "country_a": panel.pairs["country_a"],
+            "country_b": panel.pairs["country_b"],
+            "year": int(panel.years[k]) + horizon,
+            "last_year": panel.years[last_at],
+            "last_observed": panel.counts[np.arange(len(last_at)), last_at],
+            "predicted": predicted,
+            "lower": low,
+            "upper": high,
+            "level": level,
+            "in_focus": panel.in_focus,
+        }
+    )[[*FORECAST_CSV, "in_focus"]]

@@ -1,0 +1,302 @@
+"""Experts that forecast a pair's growth, and how they are fitted at an origin.
+
+An expert predicts the log ratio of the count `horizon` years ahead to the last count, beyond the
+growth that all pairs share; persistence of the pair's place is zero. Unlike experts are wrong in
+unlike places, so the forecast is their blend (`mlcoop.model.blend`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+
+from mlcoop.model.growth import Growth, growth_features
+from mlcoop.model.history import FloatArray
+
+TRAINING_YEARS = 10
+RECENCY = 0.9
+"""Weight of a training year relative to the one after it."""
+
+DEFAULTS: dict[str, Any] = {
+    "n_estimators": 250,
+    "max_depth": 4,
+    "learning_rate": 0.06,
+    "subsample": 0.7,
+    "colsample_bytree": 0.6,
+    "min_child_weight": 20.0,
+    "reg_lambda": 1.0,
+}
+
+
+def space(trial: Any) -> dict[str, Any]:
+    """Return the boosted experts' parameters drawn by an Optuna `trial`."""
+    return {
+        "n_estimators": trial.suggest_int("n_estimators", 100, 400, step=50),
+        "max_depth": trial.suggest_int("max_depth", 2, 6),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.15, log=True),
+        "subsample": trial.suggest_float("subsample", 0.5, 1.0),
+        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
+        "min_child_weight": trial.suggest_float("min_child_weight", 2.0, 100.0, log=True),
+        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
+    }
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """A linear model of standardised inputs; a missing input counts as its mean."""
+
+    columns: tuple[str, ...]
+    centre: FloatArray
+    scale: FloatArray
+    intercept: float
+    slopes: FloatArray
+
+    def predict(self, X: pd.DataFrame) -> FloatArray:
+        z = (X[list(self.columns)].to_numpy(dtype=float) - self.centre) / self.scale
+        return self.intercept + np.clip(np.nan_to_num(z), -8, 8) @ self.slopes
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "columns": list(self.columns),
+            "centre": self.centre.tolist(),
+            "scale": self.scale.tolist(),
+            "intercept": self.intercept,
+            "slopes": self.slopes.tolist(),
+        }
+
+    @staticmethod
+    def from_json(state: Mapping[str, Any]) -> LinearFit:
+        return LinearFit(
+            tuple(state["columns"]),
+            np.array(state["centre"]),
+            np.array(state["scale"]),
+            float(state["intercept"]),
+            np.array(state["slopes"]),
+        )
+
+
+@dataclass(frozen=True)
+class BoostedFit:
+    """An xgboost model of the inputs as they are; it handles missing ones itself."""
+
+    columns: tuple[str, ...]
+    booster: xgb.Booster
+
+    def predict(self, X: pd.DataFrame) -> FloatArray:
+        matrix = xgb.DMatrix(X[list(self.columns)].to_numpy(dtype=float), nthread=1)
+        return self.booster.predict(matrix).astype(float)
+
+
+@dataclass(frozen=True)
+class RuleFit:
+    """A rule without parameters: a yearly rate among the inputs, times the horizon."""
+
+    rate: Callable[[pd.DataFrame], FloatArray]
+    horizon: int
+
+    def predict(self, X: pd.DataFrame) -> FloatArray:
+        return np.nan_to_num(self.rate(X)) * self.horizon
+
+
+Fit = LinearFit | BoostedFit | RuleFit
+
+
+@dataclass(frozen=True)
+class Expert:
+    """One way to forecast growth.
+
+    Attributes
+    ----------
+    kind : {"linear", "boosted", "rule"}
+    power : float
+        Training rows weigh as the last count to this power.
+    rate : callable or None
+        Of a rule: yearly relative growth from the inputs.
+    """
+
+    name: str
+    label: str
+    kind: str
+    power: float = 1.0
+    rate: Callable[[pd.DataFrame], FloatArray] | None = None
+
+
+EXPERTS: dict[str, Expert] = {
+    e.name: e
+    for e in (
+        Expert("linear_even", "absolute-error linear, all sizes", "linear", 0.5),
+        Expert("linear_large", "absolute-error linear, large pairs", "linear", 1.0),
+        Expert("boosted_even", "xgboost, all sizes", "boosted", 0.5),
+        Expert("boosted_large", "xgboost, large pairs", "boosted", 1.0),
+        Expert(
+            "last_growth",
+            "last growth of the pair",
+            "rule",
+            # Beyond 30 % a year a growth is an event, not a trend.
+            rate=lambda X: np.clip(X["growth1"].to_numpy(dtype=float), -0.3, 0.3),
+        ),
+        Expert(
+            "country_growth",
+            "last growth of both countries elsewhere",
+            "rule",
+            rate=lambda X: np.clip(X["others_sum1"].to_numpy(dtype=float) / 2, -0.3, 0.3),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Rows of earlier origins whose targets are known: inputs, target, last count, weight."""
+
+    X: pd.DataFrame
+    target: FloatArray
+    last: FloatArray
+    recency: FloatArray
+
+
+def first_origin(n_years: int) -> int:
+    """Return the first column that may serve as a training origin of a history this long."""
+    return min(5, max(1, (n_years - 3) // 3))
+
+
+def inputs_at(
+    growth: Growth, k: int, horizon: int, factors: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the inputs at column `k`, with the factors of the target year beside them.
+
+    Parameters
+    ----------
+    factors : DataFrame or None
+        Indexed by (country_a, country_b, target year); float columns. Their values must be known
+        at the origin: target year less horizon. A pair or year without a row is missing.
+    """
+    X = growth_features(growth, k)
+    if factors is None:
+        return X
+    pairs = growth.history.pairs
+    year = int(growth.history.years[0]) + k + horizon
+    keys = pd.MultiIndex.from_arrays(
+        [pairs["country_a"], pairs["country_b"], np.full(len(pairs), year)]
+    )
+    more = factors.reindex(keys).set_axis(X.index).astype(float).add_prefix("factor_")
+    return pd.concat([X, more], axis=1)
+
+
+def training_set(
+    growth: Growth, k: int, horizon: int, factors: pd.DataFrame | None = None
+) -> TrainingSet:
+    """Return the rows that may train a forecast made at column `k`: targets up to `k`."""
+    first = first_origin(growth.relative.shape[1])
+    start = max(min(first, k - horizon), k - horizon - TRAINING_YEARS + 1, 0)
+    frames, targets, lasts, recency = [], [], [], []
+    for s in range(start, k - horizon + 1):
+        target = growth.relative[:, s + horizon] - growth.relative[:, s]
+        # A count that was carried forward is no observation of growth.
+        observed = np.isfinite(growth.history.counts[:, s + horizon]) & np.isfinite(target)
+        frames.append(inputs_at(growth, s, horizon, factors)[observed])
+        targets.append(target[observed])
+        lasts.append(growth.counts[observed, s])
+        recency.append(np.full(int(observed.sum()), RECENCY ** (k - horizon - s)))
+    return TrainingSet(
+        pd.concat(frames, ignore_index=True),
+        np.concatenate(targets),
+        np.concatenate(lasts),
+        np.concatenate(recency),
+    )
+
+
+def fit_expert(
+    expert: Expert,
+    data: TrainingSet,
+    horizon: int,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Fit:
+    """Return `expert` fitted to the training rows, in one thread.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind; the catalogue is at fault then.
+    """
+    if expert.kind == "rule":
+        assert expert.rate is not None
+        return RuleFit(expert.rate, horizon)
+    weight = ((data.last + 1) ** expert.power - 0.9) * data.recency
+    weight = weight / weight.mean()
+    if expert.kind == "linear":
+        plain = [c for c in data.X if not str(c).startswith("factor_")]
+        return fit_linear(data.X[plain], data.target, weight)
+    if expert.kind == "boosted":
+        return fit_boosted(data.X, data.target, weight, {**DEFAULTS, **(params or {})}, seed)
+    raise ValueError(f"expert {expert.name}: unknown kind {expert.kind!r}")
+
+
+def fit_linear(
+    X: pd.DataFrame, target: FloatArray, weight: FloatArray, *, ridge: float = 1e-3
+) -> LinearFit:
+    """Return the linear model of least weighted absolute error, slightly shrunk.
+
+    Iteratively reweighted least squares; residuals below 0.01 (one per cent) count alike, which
+    bounds the weights and moves the solution by less than the noise.
+
+    References
+    ----------
+    Schlossmacher (1973), Journal of the American Statistical Association 68(344),
+    doi:10.1080/01621459.1973.10481443.
+    """
+    values = X.to_numpy(dtype=float)
+    with np.errstate(all="ignore"):
+        centre = np.nan_to_num(np.nanmean(values, axis=0))
+        scale = np.nan_to_num(np.nanstd(values, axis=0))
+    scale = np.where(scale > 1e-9, scale, 1.0)
+    z = np.clip(np.nan_to_num((values - centre) / scale), -8, 8)
+    design = np.column_stack([np.ones(len(z)), z])
+    penalty = np.eye(design.shape[1]) * ridge * weight.sum()
+    penalty[0, 0] = 1e-9 * weight.sum()
+    beta = np.zeros(design.shape[1])
+    for _ in range(25):
+        pull = weight / np.maximum(np.abs(target - design @ beta), 0.01)
+        weighted = design * pull[:, None]
+        beta = np.linalg.solve(weighted.T @ design + penalty, weighted.T @ target)
+    return LinearFit(tuple(X.columns), centre, scale, float(beta[0]), beta[1:])
+
+
+def fit_boosted(
+    X: pd.DataFrame,
+    target: FloatArray,
+    weight: FloatArray,
+    params: Mapping[str, Any],
+    seed: int,
+) -> BoostedFit:
+    """Return an xgboost model of least weighted absolute error."""
+    settings = {k: v for k, v in params.items() if k != "n_estimators"}
+    matrix = xgb.DMatrix(X.to_numpy(dtype=float), label=target, weight=weight, nthread=1)
+    booster = xgb.train(
+        {
+            "objective": "reg:absoluteerror",
+            "tree_method": "hist",
+            "max_bin": 64,
+            "nthread": 1,
+            "seed": seed,
+            **settings,
+        },
+        matrix,
+        num_boost_round=int(params["n_estimators"]),
+    )
+    return BoostedFit(tuple(X.columns), booster)
+
+
+def to_works(log_ratio: FloatArray, last: FloatArray) -> FloatArray:
+    """Return the works that a log ratio of works plus one makes of the last count.
+
+    >>> to_works(np.array([np.log(2.0)]), np.array([4.0]))
+    array([9.])
+    """
+    return np.maximum((last + 1) * np.exp(log_ratio) - 1, 0.0)

@@ -1,0 +1,182 @@
+"""What is known of a pair's growth at an origin: the inputs of the forecast model.
+
+Growth is taken in logs of works plus one and relative to the growth common to all pairs of that
+year. The common part moves with the database and the times; a model that saw it as a feature had
+one value a year to learn from, and missed 2018 by a factor of three (WAPE 0.19 instead of 0.07).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlcoop.model.history import FloatArray, History, carry_forward
+
+COMMON_YEARS = 5
+"""Years whose mean is the forecast of the common growth; three or eight do no better."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Deflated logs and country effects; a year's values depend on that year and earlier ones.
+
+    Attributes
+    ----------
+    counts : float array of shape (n_pairs, n_years)
+        Gaps filled from the last year seen; NaN before the first.
+    logs, relative : float arrays of shape (n_pairs, n_years)
+        Log of works plus one, and the same less the common growth up to that year.
+    common : float array of shape (n_years,)
+        Common log growth from the year before; zero in the first year.
+    totals : float array of shape (n_countries, n_years)
+    effects : float array of shape (n_countries, n_years)
+        Log growth of a country's pairs beyond the common one, shrunk to zero.
+    """
+
+    history: History
+    counts: FloatArray
+    logs: FloatArray
+    common: FloatArray
+    relative: FloatArray
+    totals: FloatArray
+    effects: FloatArray
+
+
+def weighted_median(values: FloatArray, weights: FloatArray) -> float:
+    """Return the value where half of the weight lies below; 0 when there is no weight.
+
+    >>> weighted_median(np.array([1.0, 2.0, 9.0]), np.array([1.0, 1.0, 5.0]))
+    9.0
+    """
+    use = np.isfinite(values) & (weights > 0)
+    if not use.any():
+        return 0.0
+    order = np.argsort(values[use], kind="stable")
+    heaps = np.cumsum(weights[use][order])
+    return float(values[use][order][np.searchsorted(heaps, heaps[-1] / 2)])
+
+
+def measure_growth(history: History) -> Growth:
+    """Return the growth of all pairs, relative to what all pairs of a year share."""
+    counts = carry_forward(history.counts)
+    logs = np.log1p(counts)
+    n_years, n_countries = counts.shape[1], len(history.countries)
+    common = np.zeros(n_years)
+    for k in range(1, n_years):
+        # Weighted by works: this median is the growth that has the least absolute error.
+        common[k] = weighted_median(logs[:, k] - logs[:, k - 1], np.nan_to_num(counts[:, k - 1]))
+    relative = logs - np.cumsum(common)[None, :]
+    effects = np.zeros((n_countries, n_years))
+    totals = np.zeros((n_countries, n_years))
+    for k in range(n_years):
+        totals[:, k] = _by_country(np.nan_to_num(counts[:, k]), history.ends, n_countries)
+        if k:
+            effects[:, k] = _country_effects(
+                relative[:, k] - relative[:, k - 1], counts[:, k - 1], history.ends, n_countries
+            )
+    return Growth(history, counts, logs, common, relative, totals, effects)
+
+
+def expect_common(growth: Growth, k: int, horizon: int = 1) -> float:
+    """Return the common log growth expected from column `k` to `k + horizon`."""
+    past = growth.common[max(1, k - COMMON_YEARS + 1) : k + 1]
+    return float(past.mean() * horizon) if len(past) else 0.0
+
+
+def _by_country(values: FloatArray, ends: NDArray[np.int64], n: int) -> FloatArray:
+    both = np.bincount(ends[:, 0], values, n) + np.bincount(ends[:, 1], values, n)
+    return both.astype(float)
+
+
+def _country_effects(
+    change: FloatArray, before: FloatArray, ends: NDArray[np.int64], n: int, prior: float = 20.0
+) -> FloatArray:
+    """Return effects a with change ~ a[i] + a[j], by weighted least squares shrunk to zero.
+
+    Changes are cut at 0.7: one paper of hundreds of countries multiplies small pairs by tens.
+    """
+    use = np.isfinite(change) & np.isfinite(before)
+    change = np.where(use, np.clip(change, -0.7, 0.7), 0.0)
+    weight = np.where(use, np.sqrt(np.nan_to_num(before) + 1) - 0.9, 0.0)
+    effects = np.zeros(n)
+    mass = _by_country(weight, ends, n) + prior
+    for _ in range(10):
+        rest = change - effects[ends[:, 0]] - effects[ends[:, 1]]
+        pull = _by_country(weight * rest, ends, n)
+        effects = effects + 0.7 * (pull / mass - 0.3 * effects * prior / mass)
+    return effects
+
+
+def growth_features(growth: Growth, k: int) -> pd.DataFrame:
+    """Return the model's inputs at column `k`, one row per pair; later columns are not read.
+
+    Symmetric in the two countries. NaN where a pair was not observed yet.
+    """
+    ends, relative, logs = growth.history.ends, growth.relative, growth.logs
+    now = relative[:, k]
+    f: dict[str, FloatArray] = {"last": logs[:, k]}
+    for lag in (1, 2, 3, 4):
+        f[f"growth{lag}"] = _at(relative, k - lag + 1) - _at(relative, k - lag)
+    for span in (3, 5, 8):
+        reach = min(span, k)
+        f[f"drift{span}"] = (now - relative[:, k - reach]) / max(reach, 1)
+    window = relative[:, max(0, k - 5) : k]
+    if window.shape[1] == 0:
+        window = relative[:, :1]
+    t = np.arange(window.shape[1]) - (window.shape[1] - 1) / 2
+    mean = window.mean(axis=1)
+    slope = (window - mean[:, None]) @ t / max((t**2).sum(), 1.0)
+    ahead = (window.shape[1] + 1) / 2
+    f["jump"] = now - (mean + ahead * slope)
+    f["slope"] = slope
+    f["noise"] = np.abs(window - mean[:, None] - slope[:, None] * t).mean(axis=1)
+    f["above_mean3"] = now - relative[:, max(0, k - 2) : k + 1].mean(axis=1)
+    f["above_median5"] = now - np.median(relative[:, max(0, k - 4) : k + 1], axis=1)
+    for span in (1, 3, 5):
+        one, two = (_growth_elsewhere(growth, ends[:, side], k, span) for side in (0, 1))
+        f[f"others_sum{span}"] = one + two
+        if span < 5:
+            f[f"others_low{span}"] = np.minimum(one, two)
+            f[f"others_high{span}"] = np.maximum(one, two)
+        effect = growth.effects[:, max(0, k - span + 1) : k + 1].mean(axis=1)
+        f[f"effects{span}"] = effect[ends[:, 0]] + effect[ends[:, 1]]
+    size = np.log(growth.totals[:, k] + 5)
+    one, two = size[ends[:, 0]], size[ends[:, 1]]
+    f["association"] = logs[:, k] - (one + two - np.log(growth.totals[:, k].sum() / 2 + 1))
+    f["smaller"], f["larger"] = np.minimum(one, two), np.maximum(one, two)
+    f["above_share"] = _above_share(growth, k)
+    return pd.DataFrame(f, index=growth.history.pairs.index)
+
+
+def _at(matrix: FloatArray, k: int) -> FloatArray:
+    return matrix[:, max(k, 0)]
+
+
+def _growth_elsewhere(growth: Growth, country: NDArray[np.int64], k: int, span: int) -> FloatArray:
+    """Return a country's yearly growth with all partners but this one, beyond the common one.
+
+    Zero for a country without another partner: nothing is known of it elsewhere.
+    """
+    span = min(span, k)
+    if span == 0:
+        return np.zeros(len(country))
+    counts = np.nan_to_num(growth.counts)
+    now = growth.totals[country, k] - counts[:, k]
+    before = growth.totals[country, k - span] - counts[:, k - span]
+    change = np.log((now + 5) / (before + 5)) - growth.common[k - span + 1 : k + 1].sum()
+    return np.where(now + before > 0, change / span, 0.0)
+
+
+def _above_share(growth: Growth, k: int, span: int = 5) -> FloatArray:
+    """Return the log share of both totals in the last year over its median of years before."""
+    first = max(0, k - span)
+    ends = growth.history.ends
+    totals = growth.totals[:, first : k + 1]
+    norm = np.sqrt(totals[ends[:, 0]] * totals[ends[:, 1]]) + 1
+    share = (growth.counts[:, first : k + 1] + 0.5) / norm
+    if share.shape[1] < 2:
+        return np.zeros(len(share))
+    return np.log(share[:, -1]) - np.log(np.median(share[:, :-1], axis=1))

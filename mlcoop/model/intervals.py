@@ -1,0 +1,314 @@
+"""Forecast intervals calibrated on earlier origins, by size, for the focus set, and for sums.
+
+A residual is the log ratio of observed to predicted works (plus one), divided by the noise that
+a count of that size has. In each bin of size, and for the focus set as a bin of its own, it is
+taken apart into a shock that all pairs of a year share and the pair's own part; an interval holds
+both, and its width is adapted each year by the share of misses in the year before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from mlcoop.model.growth import weighted_median
+from mlcoop.model.history import FloatArray
+
+SIZE_SHARES = (0.5, 0.8, 0.95)
+"""Bins of predicted size: the smaller half, up to four fifths, up to 95 %, the largest 5 %."""
+
+FOCUS = "focus"
+REFERENCE_LEVEL = 0.9
+"""Level whose misses adapt the widths; one for all levels, so that intervals nest."""
+
+GAIN = 0.35
+"""Step of the adaptation: misses of twice the nominal rate widen a bin by 35 % of a log unit."""
+
+FEWEST = 30
+"""Residuals that a bin needs before it is calibrated by itself rather than by all pairs."""
+
+GRID = np.linspace(0.0025, 0.9975, 200)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Forecasts of one origin and what came, one value per pair that was forecast and observed."""
+
+    predicted: FloatArray
+    observed: FloatArray
+    in_focus: NDArray[np.bool_]
+    ends: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Calibrated residuals of one bin.
+
+    Attributes
+    ----------
+    own : float array of shape (200,)
+        Quantiles of the residuals less their year's shock, in units of noise.
+    shock : float
+        Standard deviation of the yearly shock, in units of noise.
+    years : int
+        Years that the shock was measured on.
+    width : float
+        Factor of the yearly adaptation.
+    """
+
+    own: FloatArray
+    shock: float
+    years: int
+    width: float = 1.0
+
+    def half_width(self, level: float) -> float:
+        """Return the half-width at `level`, in units of noise."""
+        shocks = self.shock * stats.t.ppf(np.linspace(0.0125, 0.9875, 40), max(self.years - 1, 2))
+        sizes = np.abs(self.own[:, None] + shocks[None, :]).ravel()
+        return float(np.quantile(sizes, level)) * self.width
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What earlier origins say about the errors of a forecast.
+
+    Attributes
+    ----------
+    floor, counting : float
+        Noise of a log residual is `sqrt(floor**2 + counting / (predicted + 1))`.
+    edges : tuple of float
+        Predicted works that part the size bins.
+    bins : dict
+        By name: `size0` (smallest) to `size3`, and `focus` where it is calibrated by itself.
+    world_shock, country_shock : float
+        Standard deviations, in log units, of the yearly shock of all pairs and of a country's.
+    origins : int
+        Origins calibrated on.
+    """
+
+    floor: float
+    counting: float
+    edges: tuple[float, ...]
+    bins: dict[str, Bin]
+    world_shock: float
+    country_shock: float
+    origins: int
+
+    def noise(self, predicted: FloatArray) -> FloatArray:
+        """Return the log noise of counts of this predicted size."""
+        return np.sqrt(self.floor**2 + self.counting / (predicted + 1))
+
+    def bin_names(self, predicted: FloatArray, in_focus: NDArray[np.bool_]) -> NDArray[np.str_]:
+        """Return the bin of each pair."""
+        names = np.array([f"size{i}" for i in range(len(self.edges) + 1)])[
+            np.searchsorted(self.edges, predicted, side="right")
+        ]
+        return np.where(in_focus & (FOCUS in self.bins), FOCUS, names)
+
+    def interval(
+        self, predicted: FloatArray, in_focus: NDArray[np.bool_], level: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return whole-number bounds, never below zero, that hold `level` of outcomes.
+
+        Parameters
+        ----------
+        predicted : float array of shape (n_pairs,)
+        in_focus : bool array of shape (n_pairs,)
+        level : float in (0, 1)
+
+        Returns
+        -------
+        lower, upper : float arrays of whole numbers
+        """
+        names = self.bin_names(predicted, in_focus)
+        half = {name: self.bins[name].half_width(level) for name in np.unique(names)}
+        reach = np.array([half[n] for n in names]) * self.noise(predicted)
+        low = (predicted + 1) * np.exp(-reach) - 1
+        high = (predicted + 1) * np.exp(reach) - 1
+        return np.maximum(np.round(low), 0.0), np.maximum(np.round(high), 0.0)
+
+    def draw(
+        self,
+        predicted: FloatArray,
+        in_focus: NDArray[np.bool_],
+        ends: NDArray[np.int64],
+        *,
+        draws: int,
+        seed: int,
+    ) -> FloatArray:
+        """Return `draws` joint outcomes of all pairs, shape (draws, n_pairs).
+
+        Pairs move together through the shock of the year and of their two countries; what is
+        left is their own.
+        """
+        rng = np.random.default_rng(seed)
+        names = self.bin_names(predicted, in_focus)
+        noise = self.noise(predicted)
+        own = np.empty((draws, len(predicted)))
+        for name in np.unique(names):
+            at = np.flatnonzero(names == name)
+            picks = rng.integers(0, len(GRID), size=(draws, len(at)))
+            own[:, at] = self.bins[name].own[picks] * self.bins[name].width
+        df = max(self.origins - 1, 3)
+        world = self.world_shock * rng.standard_t(df, size=(draws, 1))
+        country = self.country_shock * rng.standard_t(df, size=(draws, int(ends.max()) + 1))
+        # The pair's own part holds the countries' shocks too; take their share out of it.
+        spread = np.array([np.std(self.bins[n].own) for n in names]) * noise
+        rest = np.sqrt(
+            np.clip(1 - 2 * self.country_shock**2 / np.maximum(spread, 1e-9) ** 2, 0.1, 1)
+        )
+        move = world + country[:, ends[:, 0]] + country[:, ends[:, 1]] + own * noise * rest
+        return np.maximum((predicted + 1) * np.exp(move) - 1, 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers and lists."""
+        return {
+            "floor": self.floor,
+            "counting": self.counting,
+            "edges": list(self.edges),
+            "bins": {
+                n: {"own": b.own.tolist(), "shock": b.shock, "years": b.years, "width": b.width}
+                for n, b in self.bins.items()
+            },
+            "world_shock": self.world_shock,
+            "country_shock": self.country_shock,
+            "origins": self.origins,
+        }
+
+    @staticmethod
+    def from_json(state: Mapping[str, Any]) -> Calibration:
+        """Return what `to_json` wrote."""
+        bins = {
+            n: Bin(np.array(b["own"]), float(b["shock"]), int(b["years"]), float(b["width"]))
+            for n, b in state["bins"].items()
+        }
+        return Calibration(
+            float(state["floor"]),
+            float(state["counting"]),
+            tuple(state["edges"]),
+            bins,
+            float(state["world_shock"]),
+            float(state["country_shock"]),
+            int(state["origins"]),
+        )
+
+
+def log_residual(outcome: Outcome) -> FloatArray:
+    """Return the log of observed over predicted works, one added to both."""
+    return np.log1p(outcome.observed) - np.log1p(outcome.predicted)
+
+
+def calibrate(past: Sequence[Outcome], widths: Mapping[str, float] | None = None) -> Calibration:
+    """Return the calibration that the outcomes of earlier origins give.
+
+    Parameters
+    ----------
+    past : sequence of Outcome
+        Oldest first, at least one with a pair.
+    widths : dict or None
+        Width factor of each bin, as `adapt` moves them; None for 1.
+
+    Notes
+    -----
+    With few origins the yearly shock is known badly: its heavy-tailed distribution widens the
+    intervals, and their coverage is a matter of luck until some five origins are past.
+    """
+    widths = widths or {}
+    predicted = np.concatenate([o.predicted for o in past])
+    residual = np.concatenate([log_residual(o) for o in past])
+    year = np.concatenate([np.full(len(o.predicted), i) for i, o in enumerate(past)])
+    in_focus = np.concatenate([o.in_focus for o in past])
+    floor, counting = _fit_noise(predicted, residual)
+    edges = tuple(float(e) for e in np.unique(np.quantile(past[-1].predicted, SIZE_SHARES)))
+    draft = Calibration(floor, counting, edges, {}, 0.0, 0.0, len(past))
+    scaled = residual / draft.noise(predicted)
+    names = draft.bin_names(predicted, np.zeros(len(predicted), dtype=bool))
+    everything = _measure(scaled, year, predicted)
+    bins: dict[str, Bin] = {}
+    for i in range(len(edges) + 1):
+        name, at = f"size{i}", names == f"size{i}"
+        found = _measure(scaled[at], year[at], predicted[at]) if at.sum() >= FEWEST else everything
+        bins[name] = replace(found, width=widths.get(name, 1.0))
+    # A focus of nearly all pairs is no set of its own: size tells more.
+    if in_focus.sum() >= FEWEST and in_focus.mean() < 0.5:
+        found = _measure(scaled[in_focus], year[in_focus], predicted[in_focus])
+        bins[FOCUS] = replace(found, width=widths.get(FOCUS, 1.0))
+    world, country = _shocks(past)
+    return Calibration(floor, counting, edges, bins, world, country, len(past))
+
+
+def adapt(calibration: Calibration, outcome: Outcome) -> dict[str, float]:
+    """Return the width factors after one more outcome: wider where too many pairs fell outside.
+
+    References
+    ----------
+    Gibbs and Candes (2021), Adaptive conformal inference under distribution shift, NeurIPS 34.
+    They move the level; here the width moves, which keeps intervals of all levels nested.
+    """
+    low, high = calibration.interval(outcome.predicted, outcome.in_focus, REFERENCE_LEVEL)
+    missed = (outcome.observed < low) | (outcome.observed > high)
+    names = calibration.bin_names(outcome.predicted, outcome.in_focus)
+    widths = {}
+    for name, found in calibration.bins.items():
+        width, at = found.width, names == name
+        if at.sum() >= 10:
+            excess = missed[at].mean() / (1 - REFERENCE_LEVEL) - 1
+            width = float(np.clip(width * np.exp(GAIN * np.clip(excess, -1, 1)), 0.5, 2.5))
+        widths[name] = width
+    return widths
+
+
+def _fit_noise(predicted: FloatArray, residual: FloatArray) -> tuple[float, float]:
+    """Return floor and counting part of the noise from the median residual of 20 size groups."""
+    order = np.argsort(predicted, kind="stable")
+    groups = [g for g in np.array_split(order, 20) if len(g)]
+    inverse = np.array([np.mean(1 / (predicted[g] + 1)) for g in groups])
+    spread = np.array([(1.4826 * np.median(np.abs(residual[g]))) ** 2 for g in groups])
+    counting, floor = 0.0, float(np.sqrt(max(spread.mean(), 1e-4)))
+    if len(groups) >= 5 and np.ptp(inverse) > 1e-9:
+        best, _ = _nonnegative_line(inverse, spread)
+        floor, counting = float(np.sqrt(max(best[0], 1e-4))), float(best[1])
+    return floor, counting
+
+
+def _nonnegative_line(x: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
+    from scipy.optimize import nnls
+
+    # Relative errors: the spread of large pairs is small and matters most.
+    weight = 1 / np.maximum(y, 1e-4)
+    return nnls(np.column_stack([np.ones(len(x)), x]) * weight[:, None], y * weight)
+
+
+def _measure(scaled: FloatArray, year: NDArray[np.int64], predicted: FloatArray) -> Bin:
+    """Return the bin of these residuals: the shock of every year taken out of them."""
+    years = np.unique(year)
+    shocks = np.zeros(len(years))
+    own = scaled.copy()
+    for i, y in enumerate(years):
+        at = year == y
+        # Few pairs tell little of a shock: shrink as if five more had none.
+        shocks[i] = np.median(scaled[at]) * at.sum() / (at.sum() + 5)
+        own[at] -= shocks[i]
+    spread = float(np.sqrt(np.mean(shocks**2))) if len(years) else 0.0
+    return Bin(np.quantile(own, GRID), spread, len(years))
+
+
+def _shocks(past: Sequence[Outcome]) -> tuple[float, float]:
+    """Return the standard deviations of the world's and of a country's yearly shock, log units."""
+    worlds, countries = [], []
+    for outcome in past:
+        residual, weight = log_residual(outcome), outcome.predicted
+        world = weighted_median(residual, weight)
+        worlds.append(world)
+        for c in np.unique(outcome.ends):
+            at = (outcome.ends == c).any(axis=1)
+            if at.sum() >= 8 and weight[at].sum() >= 1000:
+                countries.append(weighted_median(residual[at] - world, np.sqrt(weight[at])))
+    world_shock = float(np.sqrt(np.mean(np.square(worlds)))) if worlds else 0.0
+    country_shock = float(1.4826 * np.median(np.abs(countries))) if countries else 0.0
+    return world_shock, country_shock
