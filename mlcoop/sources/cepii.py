@@ -11,8 +11,10 @@ import pandas as pd
 from mlcoop.countries import is_iso3
 from mlcoop.errors import SourceError, some
 from mlcoop.schema import PAIR, TIE_VARIABLES, TIES, check
-from mlcoop.sources.corrections import note, recodes
-from mlcoop.sources.http import Answer, Client, Request
+from mlcoop.sources import geography
+from mlcoop.sources.asking import Answer, Request
+from mlcoop.sources.corrections import SUPPLEMENTS, note, recodes
+from mlcoop.sources.http import Client
 
 WHERE = "CEPII GeoDist"
 NAMES = {
@@ -27,6 +29,13 @@ NAMES = {
     "col45": "colony_after_1945",
     "smctry": "same_country",
 }
+_SUPPLEMENTED = (
+    "dist_km",
+    "distcap_km",
+    "distw_km",
+    "contiguous",
+    "common_official_language",
+)
 _DISTANCES = ("dist", "distcap", "distw")
 # The two directions of distw differ by up to this in the published file, from rounding.
 _ROUNDING_KM = 0.02
@@ -134,7 +143,26 @@ def tidy(content: bytes) -> tuple[pd.DataFrame, list[str]]:
     warnings.append(note(WHERE, recoded))
     if strange:
         warnings.append(f"{WHERE}: left out, no country has this code: {some(strange)}")
-    return check(ties, TIES, WHERE), warnings
+    ties = pd.concat([ties, _supplement(set(known) - set(strange))], ignore_index=True)
+    warnings.append(
+        f"{WHERE}: has no {', '.join(SUPPLEMENTS)}; their distances, borders and official "
+        "languages are from GeoNames and CLDR, their other ties missing"
+    )
+    return check(ties.sort_values(PAIR, ignore_index=True), TIES, WHERE), warnings
+
+
+def _supplement(countries: set[str]) -> pd.DataFrame:
+    """Return the ties of the countries that CEPII does not have with those that it has."""
+    there = sorted(set(SUPPLEMENTS) & countries)
+    if there:
+        raise SourceError(
+            f"{WHERE}: has {there[0]} now; the source has changed, so SUPPLEMENTS in "
+            "mlcoop/sources/corrections.py must be looked at again"
+        )
+    # GeoNames has no town of 15,000 on Tokelau.
+    placed = [c for c in countries if c != "TKL"]
+    ties = geography.ties([*placed, *SUPPLEMENTS], only=SUPPLEMENTS)
+    return ties.assign(**{v: np.nan for v in TIE_VARIABLES if v not in _SUPPLEMENTED})
 
 
 def _settle(low: pd.DataFrame, high: pd.DataFrame) -> list[str]:

@@ -13,8 +13,8 @@ from mlcoop.countries import iso2_of
 from mlcoop.errors import ConfigError, some
 from mlcoop.schema import COUNTS, INDICATORS, PAIR_YEAR, check
 from mlcoop.sources import openalex
+from mlcoop.sources.asking import Asks, Progress, Request
 from mlcoop.sources.cache import Record
-from mlcoop.sources.http import Asks, Progress, Request
 from mlcoop.sources.openalex import Filters, Groups
 
 WHERE = "OpenAlex"

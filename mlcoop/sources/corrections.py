@@ -60,6 +60,17 @@ RECODES: tuple[Recode, ...] = (
     ),
 )
 
+# Countries that CEPII GeoDist does not have, with why. Their distances, borders and official
+# languages are computed from GeoNames and CLDR instead (`geography.ties`); the ties that those do
+# not know stay missing. On the 25,000 pairs that both have, the median difference of distances is
+# 0.1 % (99 % of them within 18 %), 12 of 308 borders differ, and one pair in 25 on the official
+# language.
+SUPPLEMENTS: dict[str, str] = {
+    "MNE": "Montenegro, independent since 2006; in CEPII a part of YUG, measured at Belgrade",
+    "SSD": "South Sudan, independent since 2011; in CEPII a part of SDN",
+    "XKX": "Kosovo, declared independent in 2008; in CEPII a part of YUG",
+}
+
 # Codes that may appear in a release and stand for no country of ours. Not expected, so their
 # absence is no repair; anything outside this list and ISO 3166 is named in a warning.
 NO_COUNTRY: dict[str, dict[str, str]] = {

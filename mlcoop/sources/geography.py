@@ -206,13 +206,15 @@ def populations(countries: Iterable[str]) -> pd.Series:
     return pd.Series(values, index=pd.Index(wanted, name="iso3"), name="population")
 
 
-def ties(countries: Iterable[str]) -> pd.DataFrame:
+def ties(countries: Iterable[str], *, only: Iterable[str] | None = None) -> pd.DataFrame:
     """Return the ties of every pair of the countries, as far as shipped data know them.
 
     Parameters
     ----------
     countries : iterable of str
         ISO3 codes.
+    only : iterable of str or None
+        Only pairs with one of these; None: all pairs.
 
     Returns
     -------
@@ -236,7 +238,8 @@ def ties(countries: Iterable[str]) -> pd.DataFrame:
     wanted = sorted(set(countries))
     _refuse_unknown(wanted)
     places = _places().reindex(wanted)
-    pairs = list(combinations(wanted, 2))
+    some_end = set(wanted) if only is None else set(only)
+    pairs = [(x, y) for x, y in combinations(wanted, 2) if x in some_end or y in some_end]
     table = pd.DataFrame(pairs, columns=PAIR)
     a, b = places.loc[table["country_a"]], places.loc[table["country_b"]]
     for column, kind in (("dist_km", "main"), ("distcap_km", "capital")):

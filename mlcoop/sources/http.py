@@ -15,10 +15,8 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Protocol
 from urllib.parse import quote, urlencode
 
 import platformdirs
@@ -28,10 +26,11 @@ import urllib3
 
 from mlcoop import __version__
 from mlcoop.errors import DataError, SourceError
+from mlcoop.sources.asking import Answer, Budget, BudgetSpent, NotFound, Progress, Request
 from mlcoop.sources.cache import Cache, Record, is_loopback, stable
 from mlcoop.sources.registry import SOURCES, Source
 
-Progress = Callable[[int, int, str], None]
+__all__ = ["Answer", "Budget", "BudgetSpent", "Client", "NotFound", "Progress", "Request"]
 
 ATTEMPTS = 8
 # Nobody answers at that address: four tries over some two seconds, then say so.
@@ -39,96 +38,6 @@ ATTEMPTS_UNREACHABLE = 4
 LONGEST_BACKOFF_S = 8.0
 # A Retry-After up to this is waited for; a longer one means that the day's allowance is spent.
 PATIENCE_S = 60.0
-
-
-class NotFound(SourceError):
-    """The service answers, but does not have what was asked for."""
-
-
-class BudgetSpent(SourceError):
-    """The day's allowance of requests is spent.
-
-    Attributes
-    ----------
-    done, left : int or None
-        Requests of the plan that are answered (all of them cached), and those still to be sent.
-    retry_at : datetime
-        When the service says to come back, UTC.
-    """
-
-    def __init__(
-        self, source: Source, retry_at: datetime, *, keyed: bool, done: int | None, left: int | None
-    ) -> None:
-        self.source, self.retry_at, self.keyed = source, retry_at, keyed
-        self.done, self.left = done, left
-        counted = "" if done is None else f"{done} requests are answered and cached, {left} left; "
-        advice = ""
-        if source.key_env and not keyed:
-            advice = f" (a free key in {source.key_env} allows many more requests a day)"
-        super().__init__(
-            f"{source.label}: the day's allowance of requests is spent; {counted}come back after "
-            f"{retry_at:%Y-%m-%d %H:%M} UTC and run the same command: it goes on where it "
-            f"stopped{advice}"
-        )
-
-    def counted(self, done: int, left: int) -> BudgetSpent:
-        """Return the same error with what is done and what is left."""
-        return BudgetSpent(self.source, self.retry_at, keyed=self.keyed, done=done, left=left)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to ask whom, and how to tell a good answer.
-
-    Attributes
-    ----------
-    check : function of bytes
-        Raises ValueError, with what is wrong, on an answer that must not be used or cached.
-    about : dict of str to str
-        What the answer will hold, for the cache's record.
-    """
-
-    source: str
-    path: str
-    params: tuple[tuple[str, str], ...] = ()
-    check: Callable[[bytes], object] = field(default=len, compare=False)
-    about: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Bytes of an answer and its record."""
-
-    content: bytes
-    record: Record
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a service last said of the day's allowance (None: it did not say)."""
-
-    limit: int | None
-    remaining: int | None
-    reset_at: datetime | None
-
-
-class Asks(Protocol):
-    """What a source needs of a client, so that a reader of the cache can stand in for one."""
-
-    def get(self, request: Request) -> Answer:
-        """Return the answer to a request."""
-        ...
-
-    def get_many(
-        self,
-        requests_: Sequence[Request],
-        *,
-        workers: int = 8,
-        progress: Progress | None = None,
-        what: str = "",
-    ) -> list[Answer]:
-        """Return the answers to many requests, in their order."""
-        ...
 
 
 class _Passing(Exception):

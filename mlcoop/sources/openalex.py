@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from mlcoop.countries import iso2_of, iso3_of
 from mlcoop.errors import ConfigError
-from mlcoop.sources.http import Request
+from mlcoop.sources.asking import Request
 
 GROUPS_PER_PAGE = 200
 # https://api.openalex.org/domains
@@ -86,9 +86,48 @@ class Groups:
         return len(self.counts) >= GROUPS_PER_PAGE
 
 
+def describe(filters: Filters) -> str:
+    """Return which works are counted, in words.
+
+    >>> describe(Filters(field="life", highly_cited=True))
+    'life sciences, highly cited'
+    """
+    fields = {"all": "all fields", "health": "health sciences"}
+    parts = [fields.get(filters.field, f"{filters.field} sciences")]
+    if filters.types == "article":
+        parts.append("articles only")
+    if filters.highly_cited:
+        parts.append("highly cited")
+    return ", ".join(parts)
+
+
+def read_filter(address: str) -> str:
+    """Return which works a request counted, in words, from its address.
+
+    >>> read_filter("https://x/works?filter=publication_year:2019,type:article&group_by=y")
+    'all fields, articles only'
+    """
+    field = next(
+        (
+            name
+            for name, number in DOMAINS.items()
+            if f"primary_topic.domain.id:{number}" in address
+        ),
+        "all",
+    )
+    return describe(
+        Filters(
+            field=field,
+            types="article" if "type:article" in address else "all",
+            highly_cited="is_in_top_10_percent:true" in address,
+        )
+    )
+
+
 def years_request(lo: int, hi: int, filters: Filters) -> Request:
     """Return the request for the world's international works by year, `lo` to `hi`."""
-    return _request([f"publication_year:{lo}-{hi}"], "publication_year", filters, kind="years")
+    clauses = [f"publication_year:{lo}-{hi}"]
+    return _request(clauses, "publication_year", filters, kind="years", years=f"{lo}-{hi}")
 
 
 def totals_request(year: int, filters: Filters, cursor: str | None = None) -> Request:

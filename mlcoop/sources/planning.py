@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlcoop.sources import cepii, collaboration, openalex, unvotes, worldbank
-from mlcoop.sources.http import Answer, Client, Progress, Request
+from mlcoop.sources.asking import Answer, Progress, Request
+from mlcoop.sources.http import Client
 from mlcoop.sources.request import (
     IDEAL_POINT,
     GatherRequest,

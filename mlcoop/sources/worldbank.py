@@ -6,12 +6,14 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pandas as pd
 
 from mlcoop.countries import is_iso3, iso3_of
 from mlcoop.errors import ConfigError, SourceError, some
 from mlcoop.schema import INDICATORS, check
+from mlcoop.sources.asking import Answer, NotFound, Progress, Request
 from mlcoop.sources.cache import Record
 from mlcoop.sources.corrections import (
     NO_COUNTRY,
@@ -19,7 +21,7 @@ from mlcoop.sources.corrections import (
     WORLDBANK_AGGREGATES_ISO2,
     WORLDBANK_ALIASES,
 )
-from mlcoop.sources.http import Answer, Client, NotFound, Progress, Request
+from mlcoop.sources.http import Client
 
 WHERE = "World Bank"
 # Every country and group over 40 years in one answer; more pages are asked for when there are.
@@ -91,6 +93,8 @@ def requests_for(code: str, variable: str, lo: int, hi: int, page: int = 1) -> R
     )
 
 
+# Checked when fetched, read again when tidied: the second time it is here.
+@lru_cache(maxsize=2)
 def read_page(content: bytes) -> Page:
     """Return the values on a page.
 
@@ -258,6 +262,7 @@ def _row(value: object) -> tuple[str, str, int, float | None]:
     )
 
 
+@lru_cache(maxsize=1024)
 def _country(iso3: str, iso2: str) -> str | None:
     """Return ISO3, "" for a known group of countries, or None for what we do not know."""
     iso3 = WORLDBANK_ALIASES.get(iso3, iso3)

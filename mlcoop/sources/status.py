@@ -1,0 +1,123 @@
+"""What the cache holds, and whether it still is what it was."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+from mlcoop.sources.cache import Cache, Record
+from mlcoop.sources.openalex import read_filter
+from mlcoop.sources.registry import SOURCES
+
+COLUMNS = [
+    "source",
+    "what",
+    "filters",
+    "years",
+    "answers",
+    "countries",
+    "bytes",
+    "oldest",
+    "newest",
+]
+
+
+def cache_status(cache: Cache) -> pd.DataFrame:
+    """Return what is cached, a row for each source, kind of figure and choice of works.
+
+    Returns
+    -------
+    DataFrame
+        `source`, `what` (collaboration rows, country totals, or the variable), `filters` (which
+        works are counted; empty elsewhere), `years` (as ranges), `answers`, `countries` (whose
+        rows are there), `bytes` (uncompressed), `oldest` and `newest` (date of request, UTC).
+    """
+    groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for _, record in cache.records():
+        if record is not None:
+            groups[_what(record)].append(record)
+    rows = []
+    for (source, what, filters), records in sorted(groups.items()):
+        label = SOURCES[source].label if source in SOURCES else source
+        countries = {r.about["country"] for r in records if "country" in r.about}
+        dates = [r.date for r in records]
+        rows.append(
+            (
+                label,
+                what,
+                filters,
+                year_ranges({y for r in records for y in _years(r)}),
+                len(records),
+                len(countries),
+                sum(r.size for r in records),
+                min(dates),
+                max(dates),
+            )
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def rows_by_year(cache: Cache) -> pd.DataFrame:
+    """Return how many countries' rows of the collaboration matrix are cached, by year.
+
+    Returns
+    -------
+    DataFrame
+        `filters`, `year`, `countries`; the picture of `mlcoop data status`.
+    """
+    seen: set[tuple[str, int, str]] = set()
+    for _, record in cache.records():
+        if record is not None and record.about.get("kind") == "row":
+            filters = _what(record)[2]
+            seen.update((filters, year, record.about["country"]) for year in _years(record))
+    counts = Counter((filters, year) for filters, year, _ in seen)
+    table = [(filters, year, n) for (filters, year), n in sorted(counts.items())]
+    return pd.DataFrame(table, columns=["filters", "year", "countries"])
+
+
+def verify(cache: Cache) -> list[str]:
+    """Return one line for each record or answer that no longer matches its checksum."""
+    return cache.problems()
+
+
+def open_cache(folder: str | Path) -> Cache:
+    """Return the cache in a folder (which may not be there yet)."""
+    return Cache(folder)
+
+
+def year_ranges(years: set[int]) -> str:
+    """Return years as ranges.
+
+    >>> year_ranges({2001, 2002, 2003, 2007})
+    '2001-2003, 2007'
+    """
+    parts: list[list[int]] = []
+    for year in sorted(years):
+        if parts and year == parts[-1][1] + 1:
+            parts[-1][1] = year
+        else:
+            parts.append([year, year])
+    return ", ".join(f"{lo}-{hi}" if hi > lo else str(lo) for lo, hi in parts)
+
+
+def _what(record: Record) -> tuple[str, str, str]:
+    kind = record.about.get("kind", "")
+    names = {
+        "row": "collaboration rows",
+        "totals": "country totals",
+        "years": "world totals",
+        "ties": "distances and ties",
+        "listing": "list of files",
+    }
+    what = names.get(kind) or record.about.get("variable", kind)
+    filters = read_filter(record.address) if record.source == "openalex" else ""
+    return record.source, what, filters
+
+
+def _years(record: Record) -> list[int]:
+    if "year" in record.about:
+        return [int(record.about["year"])]
+    lo, dash, hi = record.about.get("years", "").partition("-")
+    return list(range(int(lo), int(hi) + 1)) if dash else []
