@@ -1,0 +1,402 @@
+"""Rankings of two to fifty experiments beside each other, with the uncertainty of every difference.
+
+Replicates carry the uncertainty. They are paired by their number: where experiments share data and
+seed, one number means the same resampled pairs or countries, so what both share cancels; where they
+do not, the replicates are independent and the pairing does no harm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from mlcoop.compare.agreement import MEASURES, agreements
+from mlcoop.compare.differences import differences
+from mlcoop.errors import DataError, some
+from mlcoop.schema import Experiment
+
+KINDS = ("factor", "group")
+MOST = 50
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rankings beside each other.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The experiments, in the order given; the first is the one that changes are counted from.
+    level : float
+        Level of every interval; those of rank changes hold for all names of a kind together.
+    ranks : DataFrame
+        kind, name, label, group, experiment, rank (among the common names), rank_stated,
+        rank_low, rank_high, share.
+    changes : DataFrame
+        kind, name, label, group, reference, experiment, change (of rank; below zero is a rise),
+        low, high, told (True: the data tell it from none; None: no replicates), paired.
+    agreement : DataFrame
+        kind, experiment_a, experiment_b, measure (tau_b, weighted_tau, rbo), value, low, high.
+    differences : DataFrame
+        part (config or data), key, and one column of text per experiment.
+    notes : tuple of str
+        What was left out, and what weakens the comparison.
+    simulated : tuple of bool
+        Which experiments rest on simulated counts.
+    """
+
+    names: tuple[str, ...]
+    level: float
+    ranks: pd.DataFrame
+    changes: pd.DataFrame
+    agreement: pd.DataFrame
+    differences: pd.DataFrame
+    notes: tuple[str, ...]
+    simulated: tuple[bool, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists and numbers with stable keys, ready for JSON (missing is None)."""
+        tables = {
+            key: _records(getattr(self, key))
+            for key in ("ranks", "changes", "agreement", "differences")
+        }
+        return {
+            "experiments": list(self.names),
+            "level": self.level,
+            "simulated": list(self.simulated),
+            **tables,
+            "notes": list(self.notes),
+        }
+
+
+def compare(experiments: Sequence[Experiment]) -> Comparison:
+    """Compare the factor and group rankings of experiments.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        Two to fifty with distinct names; changes are counted from the first.
+
+    Returns
+    -------
+    Comparison
+        Over the names that all experiments rank. Intervals are None where an experiment left no
+        replicates. A change of rank carries a simultaneous interval: point ± the quantile over
+        replicates of the largest standardised deviation among all names of its kind, so that all
+        intervals of a column hold together; it needs replicates whose spread is that of the
+        estimate, and misleads where a stage's resamples understate it. Measures of agreement are
+        those of `agreements`.
+
+    Raises
+    ------
+    DataError
+        Fewer than two or more than fifty experiments, equal names, one without a ranking, or no
+        factor in common.
+    """
+    _check(experiments)
+    names = tuple(e.name for e in experiments)
+    level = _level(experiments)
+    notes: list[str] = []
+    ranks, changes, agreement = [], [], []
+    paired = [_shares_draws(experiments[0], e) for e in experiments]
+    for kind in KINDS:
+        tables = [_ranking(e, kind) for e in experiments]
+        if kind == "group" and any(t is None for t in tables):
+            without = [e.name for e, t in zip(experiments, tables, strict=True) if t is None]
+            notes.append(f"No ranking of groups in {some(without)}: groups are not compared.")
+            continue
+        given = [t for t in tables if t is not None]
+        common = _common(given, names, kind, notes)
+        if not common:
+            continue
+        share = np.array([t.loc[common, "share"].to_numpy(float) for t in given])
+        draws = [_replicates(e, kind, common) for e in experiments]
+        labels = _labels(experiments, given, common, kind)
+        ranks.append(_ranks(kind, common, labels, names, given, share))
+        changes.append(_changes(kind, common, labels, names, share, draws, paired, level))
+        if len(common) > 1:
+            agreement.append(_agreement(kind, names, share, draws, level))
+        else:
+            notes.append(f"Only one {kind} in common ({common[0]}): no agreement can be computed.")
+    notes += _weaknesses(experiments, paired)
+    return Comparison(
+        names=names,
+        level=level,
+        ranks=pd.concat(ranks, ignore_index=True),
+        changes=pd.concat(changes, ignore_index=True),
+        agreement=pd.concat(agreement, ignore_index=True) if agreement else _no_agreement(),
+        differences=differences(experiments),
+        notes=tuple(notes),
+        simulated=tuple(bool(e.coverage.get("simulated")) for e in experiments),
+    )
+
+
+def _check(experiments: Sequence[Experiment]) -> None:
+    if not 2 <= len(experiments) <= MOST:
+        raise DataError(f"compare: {len(experiments)} experiments given; give two to {MOST}")
+    names = [e.name for e in experiments]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise DataError(f"compare: experiments named alike: {some(twice)}; rename one of them")
+    without = [e.name for e in experiments if e.factors is None or not len(e.factors)]
+    if without:
+        raise DataError(
+            f"compare: no factor ranking in {some(without)}; run with explain.enabled: true"
+        )
+
+
+def _ranking(experiment: Experiment, kind: str) -> pd.DataFrame | None:
+    table = experiment.factors if kind == "factor" else experiment.groups
+    if table is None or not len(table):
+        return None
+    return table.assign(**{kind: table[kind].astype(str)}).set_index(kind)
+
+
+def _level(experiments: Sequence[Experiment]) -> float:
+    stated = (experiments[0].config.get("explain") or {}).get("level")
+    return float(stated) if stated else 0.95
+
+
+def _common(
+    tables: Sequence[pd.DataFrame], names: Sequence[str], kind: str, notes: list[str]
+) -> list[str]:
+    sets = [set(t.index) for t in tables]
+    common = set.intersection(*sets)
+    if not common and kind == "factor":
+        raise DataError(
+            f"compare: {some(names)} rank no factor in common; compare studies that share factors"
+        )
+    for name, own in zip(names, sets, strict=True):
+        extra = sorted(own - common)
+        if extra:
+            notes.append(
+                f"{name}: {len(extra)} of {len(own)} {kind}s left out, not ranked by all: "
+                f"{some(extra)}. Ranks are counted anew among the {len(common)} common ones."
+            )
+    first = tables[0].sort_values("rank", kind="stable").index
+    return [name for name in first if name in common]
+
+
+def _labels(
+    experiments: Sequence[Experiment],
+    tables: Sequence[pd.DataFrame],
+    common: Sequence[str],
+    kind: str,
+) -> dict[str, tuple[str, str]]:
+    """Return label and group of every common name."""
+    labels: dict[str, tuple[str, str]] = {}
+    known: dict[str, str] = {}
+    for experiment in experiments:
+        for row in experiment.coverage.get("factors") or []:
+            known.setdefault(str(row["factor"]), str(row.get("label") or row["factor"]))
+    for name in common:
+        group = str(tables[0].loc[name, "group"]) if kind == "factor" else name
+        plain = name.replace("_", " ")
+        labels[name] = (known.get(name, plain[:1].upper() + plain[1:]), group)
+    return labels
+
+
+def _replicates(experiment: Experiment, kind: str, common: Sequence[str]) -> pd.DataFrame | None:
+    """Return importance by replicate (rows) and common name (columns), or None without any."""
+    table = experiment.resamples
+    if table is None or not len(table):
+        return None
+    place = pd.Index(common, dtype=object).get_indexer(table["name"].to_numpy(object))
+    kept = (table["kind"].to_numpy(object) == kind) & (place >= 0)
+    if not kept.any():
+        return None
+    numbers, row = np.unique(table["replicate"].to_numpy()[kept], return_inverse=True)
+    wide = np.full((len(numbers), len(common)), np.nan)
+    wide[row, place[kept]] = table["importance"].to_numpy(float)[kept]
+    whole = ~np.isnan(wide).any(axis=1)
+    if whole.sum() < 2:
+        return None
+    return pd.DataFrame(wide[whole], index=numbers[whole])
+
+
+def _rank(importance: np.ndarray) -> np.ndarray:
+    """Return ranks along the last axis, 1 for the largest, ties averaged."""
+    return rankdata(-importance, axis=-1)
+
+
+def _ranks(
+    kind: str,
+    common: Sequence[str],
+    labels: Mapping[str, tuple[str, str]],
+    names: Sequence[str],
+    tables: Sequence[pd.DataFrame],
+    share: np.ndarray,
+) -> pd.DataFrame:
+    own = [table.loc[list(common)] for table in tables]
+
+    def stated(column: str) -> np.ndarray:
+        return np.concatenate([table[column].to_numpy() for table in own])
+
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "name": list(common) * len(names),
+            "label": [labels[c][0] for c in common] * len(names),
+            "group": [labels[c][1] for c in common] * len(names),
+            "experiment": np.repeat(names, len(common)),
+            "rank": _rank(share).ravel(),
+            "rank_stated": stated("rank"),
+            "rank_low": stated("rank_low"),
+            "rank_high": stated("rank_high"),
+            "share": share.ravel(),
+        }
+    )
+
+
+def _changes(
+    kind: str,
+    common: Sequence[str],
+    labels: Mapping[str, tuple[str, str]],
+    names: Sequence[str],
+    share: np.ndarray,
+    draws: Sequence[pd.DataFrame | None],
+    paired: Sequence[bool],
+    level: float,
+) -> pd.DataFrame:
+    points = _rank(share)
+    change = (points[1:] - points[0]).ravel()
+    halves = [_half_widths(draws[0], d, level) for d in draws[1:]]
+    none = np.full(len(common), np.nan)
+    half = np.concatenate([none if h is None else h for h in halves])
+    reach = len(common) - 1
+    low, high = np.maximum(change - half, -reach), np.minimum(change + half, reach)
+    told = np.where(np.isnan(half), None, (low > 0) | (high < 0))
+    others = len(names) - 1
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "name": list(common) * others,
+            "label": [labels[c][0] for c in common] * others,
+            "group": [labels[c][1] for c in common] * others,
+            "reference": names[0],
+            "experiment": np.repeat(names[1:], reach + 1),
+            "change": change,
+            "low": low,
+            "high": high,
+            "told": told,
+            "paired": np.repeat(paired[1:], reach + 1),
+        }
+    )
+
+
+def _half_widths(a: pd.DataFrame | None, b: pd.DataFrame | None, level: float) -> np.ndarray | None:
+    """Return half the simultaneous interval of every change of rank."""
+    if a is None or b is None:
+        return None
+    numbers = a.index.intersection(b.index)
+    if len(numbers) < 2:
+        return None
+    drawn = _rank(b.loc[numbers].to_numpy()) - _rank(a.loc[numbers].to_numpy())
+    spread = drawn.std(axis=0, ddof=1)
+    away = np.abs(drawn - drawn.mean(axis=0))
+    scaled = np.divide(away, spread, out=np.zeros_like(away), where=spread > 0)
+    # The conformal quantile: with few replicates the plain one would be too narrow.
+    largest = np.sort(scaled.max(axis=1))
+    place = min(math.ceil(level * (len(largest) + 1)), len(largest)) - 1
+    return largest[place] * spread
+
+
+def _agreement(
+    kind: str,
+    names: Sequence[str],
+    share: np.ndarray,
+    draws: Sequence[pd.DataFrame | None],
+    level: float,
+) -> pd.DataFrame:
+    values = agreements(share[None])[:, 0]
+    low, high = np.full_like(values, np.nan), np.full_like(values, np.nan)
+    with_draws = [i for i, d in enumerate(draws) if d is not None]
+    numbers = None
+    for i in with_draws:
+        own = draws[i]
+        assert own is not None
+        numbers = own.index if numbers is None else numbers.intersection(own.index)
+    if numbers is not None and len(with_draws) > 1 and len(numbers) > 1:
+        stack = np.stack(
+            [d.loc[numbers].to_numpy() for d in draws if d is not None], axis=1
+        )  # replicate, experiment, name
+        each = agreements(stack)
+        alpha = (1 - level) / 2
+        bounds = np.quantile(each, [alpha, 1 - alpha], axis=1)
+        at = np.ix_(range(len(MEASURES)), with_draws, with_draws)
+        low[at] = np.minimum(bounds[0], values[at])
+        high[at] = np.maximum(bounds[1], values[at])
+    rows = []
+    for i in range(len(names)):
+        for j in range(i + 1, len(names)):
+            for m, measure in enumerate(MEASURES):
+                rows.append(
+                    (
+                        kind,
+                        names[i],
+                        names[j],
+                        measure,
+                        values[m, i, j],
+                        low[m, i, j],
+                        high[m, i, j],
+                    )
+                )
+    return pd.DataFrame(rows, columns=_no_agreement().columns)
+
+
+def _no_agreement() -> pd.DataFrame:
+    columns = ["kind", "experiment_a", "experiment_b", "measure", "value", "low", "high"]
+    return pd.DataFrame(columns=columns)
+
+
+def _shares_draws(a: Experiment, b: Experiment) -> bool:
+    """Tell whether one replicate number means the same draw in both experiments."""
+    if a is b:
+        return True
+
+    def draw(e: Experiment) -> tuple[Any, ...]:
+        explain = e.config.get("explain") or {}
+        coverage = e.coverage
+        return (
+            e.config.get("seed"),
+            explain.get("unit"),
+            sorted(coverage.get("countries") or []),
+            coverage.get("years"),
+            coverage.get("pairs"),
+            e.config.get("focus"),
+        )
+
+    return draw(a) == draw(b)
+
+
+def _weaknesses(experiments: Sequence[Experiment], paired: Sequence[bool]) -> list[str]:
+    notes = []
+    without = [e.name for e in experiments if e.resamples is None or not len(e.resamples)]
+    if without:
+        notes.append(f"No replicates in {some(without)}: their differences carry no interval.")
+    apart = [e.name for e, p in zip(experiments, paired, strict=True) if not p]
+    if apart:
+        notes.append(
+            f"{some(apart)}: other data, focus or seed than {experiments[0].name}, so the "
+            "replicates are independent and the intervals wider than for shared draws."
+        )
+    flags = {bool(e.coverage.get("simulated")) for e in experiments}
+    if len(flags) > 1:
+        notes.append("Some of the experiments are simulated and some are not.")
+    return notes
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): _plain(v) for k, v in row.items()} for row in table.to_dict(orient="records")]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
