@@ -199,7 +199,12 @@ class Client:
         def one(i: int) -> None:
             if self._stop.is_set():
                 raise _Stopped
-            answers[i] = self.get(requests_[i])
+            try:
+                answers[i] = self.get(requests_[i])
+            except BaseException:
+                # Here and not in the waiting thread: no worker may take up another request.
+                self._stop.set()
+                raise
             if progress:
                 progress(len(answers), total, what)
 

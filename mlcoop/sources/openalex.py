@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlcoop.countries import iso2_of, iso3_of
 from mlcoop.errors import ConfigError
@@ -22,6 +22,7 @@ GROUPS_PER_PAGE = 200
 DOMAINS = {"life": "1", "social": "2", "physical": "3", "health": "4"}
 # Counts of a country and year: a larger one is a broken answer.
 _LARGEST = 10**9
+FEW_WORKS = 10
 _COUNTRY = re.compile(r"(?:https://openalex\.org/countries/)?([A-Z]{2})")
 
 
@@ -127,7 +128,15 @@ def read_filter(address: str) -> str:
 def years_request(lo: int, hi: int, filters: Filters) -> Request:
     """Return the request for the world's international works by year, `lo` to `hi`."""
     clauses = [f"publication_year:{lo}-{hi}"]
-    return _request(clauses, "publication_year", filters, kind="years", years=f"{lo}-{hi}")
+
+    def of_those_years(content: bytes) -> None:
+        groups = read_groups(content)
+        odd = [k for k in groups.counts if not (k.isdigit() and lo <= int(k) <= hi)]
+        if odd:
+            raise ValueError(f"groups that are no years from {lo} to {hi}: {odd[:3]}")
+
+    request = _request(clauses, "publication_year", filters, kind="years", years=f"{lo}-{hi}")
+    return replace(request, check=of_those_years)
 
 
 def totals_request(year: int, filters: Filters, cursor: str | None = None) -> Request:
@@ -140,10 +149,19 @@ def totals_request(year: int, filters: Filters, cursor: str | None = None) -> Re
 
 def row_request(iso3: str, year: int, filters: Filters, cursor: str | None = None) -> Request:
     """Return the request for a country's row of the matrix in a year."""
-    clauses = [f"authorships.countries:{iso2_of(iso3)}", f"publication_year:{year}"]
-    return _request(
+    iso2 = iso2_of(iso3)
+    clauses = [f"authorships.countries:{iso2}", f"publication_year:{year}"]
+
+    def its_own_row(content: bytes) -> None:
+        groups = read_groups(content)
+        # The country stands in all its works, so its own group comes first.
+        if cursor is None and groups.works >= FEW_WORKS and iso2 not in groups.counts:
+            raise ValueError(f"a row of {groups.works} works without its own country {iso2}")
+
+    request = _request(
         clauses, "authorships.countries", filters, cursor, kind="row", year=str(year), country=iso3
     )
+    return replace(request, check=its_own_row)
 
 
 def plan_counts(
