@@ -15,9 +15,11 @@ from mlcoop.schema import COUNTS, INDICATORS, PAIR_YEAR, check
 from mlcoop.sources import openalex
 from mlcoop.sources.asking import Asks, Progress, Request
 from mlcoop.sources.cache import Record
+from mlcoop.sources.frames import covered_frame, indicator_frame
 from mlcoop.sources.openalex import Filters, Groups
 
 WHERE = "OpenAlex"
+TOTALS = "international_works"
 Key = TypeVar("Key", bound=Hashable)
 # A country's works seldom change by more than this factor from one year to the next.
 PLAUSIBLE_RATIO = 3.0
@@ -158,7 +160,7 @@ def country_totals(
     whole, more = _whole_lists(
         client, {year: openalex.totals_request(year, filters, "*") for year in wanting}, progress
     )
-    rows: list[tuple[str, int, int]] = []
+    rows: list[tuple[str, int, str, float]] = []
     unknown = _Unknown()
     for year, groups in lists.items():
         counts = whole.get(year, groups.counts)
@@ -166,10 +168,8 @@ def country_totals(
         unknown.add(year, odd)
         if known and (year in whole or not groups.cut):
             known = {country: 0 for country in must} | known
-        rows.extend((country, year, works) for country, works in known.items())
-    table = pd.DataFrame(rows, columns=["iso3", "year", "value"])
-    table.insert(2, "variable", "international_works")
-    table = check(table.sort_values(["iso3", "year"], ignore_index=True), INDICATORS, WHERE)
+        rows.extend((country, year, TOTALS, works) for country, works in known.items())
+    table = check(indicator_frame(rows), INDICATORS, WHERE)
     return table, records + more, unknown.lines() + _jumps(table)
 
 
@@ -240,13 +240,13 @@ def tidy(
     partners: list[str] = []
     at: list[int] = []
     works: list[int] = []
-    totals: list[tuple[str, int, int]] = []
+    totals: list[tuple[str, int, str, float]] = []
     unknown = _Unknown()
     for (country, year), row in rows.items():
         known, odd = openalex.by_country(row)
         unknown.add(year, odd)
         if row:
-            totals.append((country, year, known.pop(country, 0)))
+            totals.append((country, year, TOTALS, known.pop(country, 0)))
         ends.extend([country] * len(known))
         partners.extend(known)
         at.extend([year] * len(known))
@@ -255,24 +255,20 @@ def tidy(
     first = np.asarray(x < y, bool)
     seen = pd.DataFrame(
         {
-            "country_a": np.where(first, x, y),
-            "country_b": np.where(first, y, x),
+            "country_a": pd.Series(np.where(first, x, y), dtype=str),
+            "country_b": pd.Series(np.where(first, y, x), dtype=str),
             "year": np.asarray(at, int),
             "works": np.asarray(works, float),
         }
     )
     both = seen.groupby(PAIR_YEAR, as_index=False, sort=True)["works"].agg(["max", "min", "size"])
     table = both.rename(columns={"max": "works"})[[*PAIR_YEAR, "works"]]
-    covered = pd.DataFrame(sorted(complete), columns=["iso3", "year"])
-    total_table = pd.DataFrame(totals, columns=["iso3", "year", "value"])
-    total_table.insert(2, "variable", "international_works")
+    total_table = indicator_frame(totals)
     warnings = unknown.lines() + _asymmetries(both, complete) + _misfits(total_table, rows)
     return Counts(
         table=check(table, COUNTS, WHERE),
-        covered=covered.astype({"iso3": object, "year": int}),
-        totals=check(
-            total_table.sort_values(["iso3", "year"], ignore_index=True), INDICATORS, WHERE
-        ),
+        covered=covered_frame(complete),
+        totals=check(total_table, INDICATORS, WHERE),
         records=records,
         warnings=warnings,
     )

@@ -146,7 +146,7 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         ties, lines = cepii.tidy(answer.content)
         records.append(answer.record)
         warnings += lines
-    indicators = pd.concat([p for p in pieces if len(p)] or pieces, ignore_index=True)
+    indicators = pd.concat(pieces, ignore_index=True)
     indicators = indicators.sort_values(["variable", "iso3", "year"], ignore_index=True)
     return Gathered(
         counts=counts.table,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from mlcoop.countries import resolve
 from mlcoop.errors import DataError, some
 from mlcoop.schema import COUNTS, PAIR_YEAR, check
 from mlcoop.sources.collaboration import Counts
+from mlcoop.sources.frames import covered_frame, indicator_frame
 
 COLUMNS = ("year", "country_a", "country_b", "works")
 YEARS = (1800, 2200)
@@ -64,21 +66,9 @@ def read(path: str | Path, *, absent: str = "zero") -> Counts:
     if twice.any():
         _refuse_duplicates(tidy[twice], flipped, where)
     tidy = tidy.sort_values(PAIR_YEAR, ignore_index=True)
-    covered = pd.DataFrame({"iso3": pd.Series(dtype=object), "year": pd.Series(dtype=int)})
-    if absent == "zero":
-        countries = sorted(set(tidy["country_a"]) | set(tidy["country_b"]))
-        covered = pd.DataFrame({"iso3": countries}).merge(
-            pd.DataFrame({"year": sorted(tidy["year"].unique())}), how="cross"
-        )
-    totals = pd.DataFrame(
-        {
-            "iso3": pd.Series(dtype=object),
-            "year": pd.Series(dtype=int),
-            "variable": pd.Series(dtype=object),
-            "value": pd.Series(dtype=float),
-        }
-    )
-    return Counts(check(tidy, COUNTS, where), covered, totals)
+    countries = set(tidy["country_a"]) | set(tidy["country_b"]) if absent == "zero" else set()
+    covered = covered_frame(product(countries, tidy["year"].unique()))
+    return Counts(check(tidy, COUNTS, where), covered, indicator_frame([]))
 
 
 def describe(path: str | Path) -> dict[str, str]:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from mlcoop.errors import ConfigError
 from mlcoop.sources import collaboration
+from mlcoop.sources.collaboration import TOTALS
 from mlcoop.sources.openalex import Filters
 
-TOTALS = "international_works"
 IDEAL_POINT = "un_ideal_point"
 
 

@@ -21,6 +21,7 @@ from mlcoop.sources.corrections import (
     WORLDBANK_AGGREGATES_ISO2,
     WORLDBANK_ALIASES,
 )
+from mlcoop.sources.frames import indicator_frame
 from mlcoop.sources.http import Client
 
 WHERE = "World Bank"
@@ -155,10 +156,7 @@ def tidy(pages: Sequence[bytes], variable: str) -> tuple[pd.DataFrame, list[str]
                 continue
             if values.setdefault((country, year), value) != value:
                 clashes[f"{country} {year}"] = None
-    table = pd.DataFrame(
-        [(country, year, variable, value) for (country, year), value in values.items()],
-        columns=["iso3", "year", "variable", "value"],
-    ).sort_values(["iso3", "year"], ignore_index=True)
+    table = indicator_frame((c, year, variable, value) for (c, year), value in values.items())
     warnings = []
     if strange:
         warnings.append(f"{WHERE}, {variable}: left out, no country: {some(strange)}")
@@ -228,8 +226,7 @@ def indicators(
         warnings.extend(lines)
     if progress and variables:
         progress(len(variables), len(variables), "indicators")
-    columns = ["iso3", "year", "variable", "value"]
-    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    joined = pd.concat([indicator_frame([]), *tables], ignore_index=True)
     return check(joined, INDICATORS, WHERE), records, warnings
 
 
