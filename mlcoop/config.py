@@ -84,10 +84,21 @@ class Target(Section):
         return self
 
 
+class Simulated(Section):
+    """The planted truth of a study with source: simulated."""
+
+    drivers: dict[str, float] = Field(
+        min_length=1, description="catalogue factor to change of log works per standard deviation"
+    )
+    mean_works: float = Field(20.0, gt=0, le=1e5)
+    pair_noise: float = Field(0.3, ge=0, le=3)
+    dispersion: float = Field(0.05, ge=0, le=10)
+
+
 class Factors(Section):
     """Which factors of the catalogue take part."""
 
-    include: list[str] = Field(default_factory=lambda: ["all"])
+    include: list[str] = Field(default_factory=lambda: ["default"])
     exclude: list[str] = Field(default_factory=list)
     min_coverage: float = Field(
         0.5, ge=0, le=1, description="a country with a smaller share of its figures is left out"
@@ -172,6 +183,7 @@ class Config(Section):
     training: Training = Training()
     years: Years = Years()
     target: Target = Target()
+    simulated: Simulated | None = None
     factors: Factors = Factors()
     learner: LearnerChoice = LearnerChoice()
     tuning: Tuning = Tuning()
@@ -197,9 +209,24 @@ class Config(Section):
         return {"name": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
+    def _simulated_goes_with_its_source(self) -> Config:
+        if (self.target.source == "simulated") != (self.simulated is not None):
+            raise ValueError("source: simulated and the section simulated go together")
+        if self.simulated and (self.training.countries is None or self.years.end == "latest"):
+            raise ValueError("source: simulated needs training.countries and a number as years.end")
+        return self
+
+    @model_validator(mode="after")
     def _panel_brings_its_own(self) -> Config:
         if self.panel is not None:
-            given = self.model_fields_set & {"focus", "training", "target", "factors", "years"}
+            given = self.model_fields_set & {
+                "focus",
+                "training",
+                "target",
+                "simulated",
+                "factors",
+                "years",
+            }
             if given:
                 raise ValueError(
                     f"panel brings its own pairs, years, target and factors: drop {sorted(given)}"

@@ -1,0 +1,416 @@
+"""A plan's data, whatever its source, in the one form that all later stages read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
+from mlcoop.features.catalogue import split_input, usable_factors
+from mlcoop.features.factor import Factor
+from mlcoop.features.ready import matrix_from_ready_panel
+from mlcoop.panel import Panel, build_panel, coverage_by_country, pairs_among, unordered
+from mlcoop.plan import Plan
+from mlcoop.planted import plant_counts, planted_order, simulate_indicators
+from mlcoop.reference import beside_table_1
+from mlcoop.schema import COUNTRY_VARIABLES, PAIR, PAIR_YEAR
+from mlcoop.sources import geography, owncounts, readypanel
+from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
+from mlcoop.sources.http import Client
+from mlcoop.tables import group_members
+
+Progress = Callable[[int, int], None]
+HISTORY_YEARS = 10
+# Fewer years than this leave no origin to learn from and check.
+FEWEST_FORECAST_YEARS = 6
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that the stages after the panel read.
+
+    Attributes
+    ----------
+    history : DataFrame of country_a, country_b, year, works
+        Every pair of the training set in every year of counts; NaN is missing.
+    focus : DataFrame of country_a, country_b
+    matrix : FeatureMatrix
+        Target years with counts.
+    ahead : FeatureMatrix or None
+        Features of the first year to be forecast; None for a ready panel, which ends where it ends.
+    table : DataFrame
+        The panel itself, to be kept in the experiment's folder.
+    coverage : dict
+        See `schema.Experiment`.
+    inputs : list of dict
+        Provenance of every source.
+    can_forecast : bool
+        Whether the history is long enough.
+    """
+
+    history: pd.DataFrame
+    focus: pd.DataFrame
+    matrix: FeatureMatrix
+    ahead: FeatureMatrix | None
+    table: pd.DataFrame
+    coverage: dict[str, Any]
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    can_forecast: bool = True
+
+
+def gather_request(plan: Plan, today: date) -> GatherRequest:
+    """Return what a plan needs of the sources."""
+    config = plan.config
+    end = config.years.end
+    listed = plan.countries is not None
+    only_focus = config.training.pairs == "focus" and plan.focal is not None
+    return GatherRequest(
+        first=config.years.start,
+        last=None if end == "latest" else end,
+        this_year=today.year,
+        most_active=0 if listed or only_focus else config.training.most_active,
+        countries=plan.must_have,
+        focal=[plan.focal] if only_focus and plan.focal else None,
+        filters=Filters(
+            field=config.target.field,
+            types=config.target.types,
+            highly_cited=config.target.highly_cited,
+        ),
+        variables=country_variables(plan.factors),
+        years_before=HISTORY_YEARS,
+        max_shortfall=config.years.max_shortfall,
+        own_counts=plan.path if config.target.source == "csv" else None,
+        absent=config.target.absent,
+        ties=True,
+    )
+
+
+def country_variables(factors: tuple[Factor, ...]) -> list[str]:
+    """Return the country variables that some factors read, in the schema's order."""
+    read = {split_input(name)[0] for factor in factors for name in factor.inputs}
+    return [v for v in COUNTRY_VARIABLES if v in read or v == "international_works"]
+
+
+def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | None = None) -> Study:
+    """Fetch or read a plan's figures and build its panel and features.
+
+    Raises
+    ------
+    SourceError, DataError, ConfigError
+        From the sources, the panel and the features.
+    """
+    if plan.config.panel is not None:
+        return _from_ready_panel(plan)
+    if plan.config.target.source == "simulated":
+        return _from_planted_world(plan)
+
+    def report(done: int, total: int, what: str) -> None:
+        if progress:
+            progress(done, total)
+
+    figures = gather(gather_request(plan, today), client, report)
+    training = _training_countries(plan, figures)
+    pairs, focus = _pairs(plan, training)
+    panel = build_panel(
+        figures.counts,
+        figures.covered,
+        figures.indicators,
+        figures.ties,
+        pairs=pairs,
+        focus=focus,
+        years=figures.years,
+        min_coverage=plan.config.factors.min_coverage,
+        history_years=HISTORY_YEARS,
+    )
+    return _study(plan, panel, figures.years, inputs=figures.records, warnings=figures.warnings)
+
+
+def _training_countries(plan: Plan, figures: Gathered) -> list[str]:
+    if plan.countries is not None:
+        return list(plan.countries)
+    # What the focus adds beyond the most active countries joins by its focus pairs only: nothing
+    # is known of such a partner's pairs with another one.
+    return figures.countries[: plan.config.training.most_active]
+
+
+def _pairs(plan: Plan, training: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if plan.all_pairs:
+        every = pairs_among(training)
+        return every, every
+    if plan.focal is None:
+        focus = pairs_among(plan.partners)
+    else:
+        focus = unordered([plan.focal] * len(plan.partners), plan.partners)
+    return (focus if plan.config.training.pairs == "focus" else pairs_among(training)), focus
+
+
+def _study(
+    plan: Plan,
+    panel: Panel,
+    years: tuple[int, int],
+    *,
+    inputs: list[dict[str, Any]],
+    warnings: list[str],
+    extra: dict[str, Any] | None = None,
+) -> Study:
+    first, last = years
+    factors, unusable = usable_factors(panel.table, plan.factors)
+    if not factors:
+        raise ConfigError(
+            f"factors: none can be computed from this panel ({some(why for _, why in unusable)})"
+        )
+    settings: dict[str, Any] = {
+        "factors": factors,
+        "focal": plan.focal,
+        "focus_pairs": panel.focus,
+        "exposure": plan.config.learner.exposure,
+    }
+    # The first year of counts has no year before it for the factors that lag counts by one year.
+    matrix = build_features(panel.table, years=range(first + 1, last + 1), **settings)
+    matrix, dropped = _without_constant(matrix)
+    ahead = build_features(panel.table, years=[last + 1], **settings)
+    kept = [f.name for f in matrix.features]
+    ahead = FeatureMatrix(ahead.rows, ahead.X[kept], matrix.features, ahead.focal)
+    table = panel.table[panel.table["year"] >= first].reset_index(drop=True)
+    out = [
+        {"kind": "factor", "what": factor.name, "reason": why, "count": 1}
+        for factor, why in unusable
+    ]
+    out += [
+        {"kind": "factor", "what": name, "reason": "the same in every row", "count": 1}
+        for name in dropped
+    ]
+    observed = table["works"].notna()
+    coverage = {
+        "countries": sorted(set(panel.focus["country_a"]) | set(panel.focus["country_b"])),
+        "training_countries": len(set(table["country_a"]) | set(table["country_b"])),
+        "country_coverage": {
+            row.iso3: round(row.coverage, 3)
+            for row in coverage_by_country(panel).itertuples(index=False)
+        },
+        "dropped": [*panel.dropped, *out],
+        "factors": _factor_coverage(matrix, {f.name: f for f in factors}),
+        "years": [first, last],
+        "pairs": len(table[PAIR].drop_duplicates()),
+        "focus_pairs": len(panel.focus),
+        "zeros": float((table.loc[observed, "works"] == 0).mean()),
+        "missing": float(1 - observed.mean()),
+        "simulated": False,
+        "warnings": [*warnings, *panel.warnings],
+        **(extra or {}),
+    }
+    reference = _reference(plan, table, panel.focus)
+    if reference:
+        coverage["reference"] = reference
+    return Study(
+        history=table[[*PAIR_YEAR, "works"]],
+        focus=panel.focus,
+        matrix=matrix,
+        ahead=ahead,
+        table=table,
+        coverage=coverage,
+        inputs=inputs,
+        can_forecast=last - first + 1 >= FEWEST_FORECAST_YEARS,
+    )
+
+
+def _without_constant(matrix: FeatureMatrix) -> tuple[FeatureMatrix, list[str]]:
+    """Leave out factors that are the same in every row: they can neither be learnt nor ranked."""
+    X = matrix.X
+    varies = X.max() > X.min()
+    moving = {f.factor for f in matrix.features if varies[f.name]}
+    kept = tuple(f for f in matrix.features if f.factor in moving)
+    lost = sorted({f.factor for f in matrix.features} - moving)
+    return FeatureMatrix(matrix.rows, X[[f.name for f in kept]], kept, matrix.focal), lost
+
+
+def _factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[dict[str, Any]]:
+    """Share of the explained rows in which each factor is known."""
+    known = matrix.X[explain_rows(matrix)].notna().mean()
+    rows: dict[str, dict[str, Any]] = {}
+    for feature in matrix.features:
+        entry = entries.get(feature.factor) or entries.get(_base_name(feature))
+        row = rows.setdefault(
+            feature.factor,
+            {
+                "factor": feature.factor,
+                "label": feature.label,
+                "group": feature.group,
+                "role": feature.role,
+                "source": entry.source if entry else "the user's panel",
+                "lag": entry.lag if entry else 0,
+                "sign": entry.sign if entry else 0,
+                "coverage": 1.0,
+            },
+        )
+        row["coverage"] = round(min(row["coverage"], float(known[feature.name])), 4)
+    return list(rows.values())
+
+
+def _base_name(feature: Feature) -> str:
+    return feature.factor.removesuffix("_partner").removesuffix("_focal")
+
+
+def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str, Any] | None:
+    """The published table stands beside studies of China and the Belt and Road only."""
+    bri = set(group_members("belt-and-road")) | set(group_members("belt-and-road-signatories"))
+    fits = plan.focal == "CHN" and len(plan.partners) >= 30 and set(plan.partners) <= bri
+    if not fits or plan.config.target.source == "simulated":
+        return None
+    works = table.merge(focus, on=PAIR).groupby("year", as_index=False)["works"].sum()
+    return beside_table_1(works, plan.config.target.field)
+
+
+def _from_planted_world(plan: Plan) -> Study:
+    config = plan.config
+    assert config.simulated is not None and plan.countries is not None
+    assert isinstance(config.years.end, int)
+    years = (config.years.start, config.years.end)
+    countries = list(plan.countries)
+    indicators = simulate_indicators(
+        countries, (years[0] - HISTORY_YEARS, years[1]), seed=config.seed
+    )
+    pairs, wanted = _pairs(plan, countries)
+    inside = wanted["country_a"].isin(countries) & wanted["country_b"].isin(countries)
+    grid = pairs.merge(pd.DataFrame({"year": range(years[0], years[1] + 1)}), how="cross")
+    blank = build_panel(
+        grid.assign(works=1.0),
+        pd.DataFrame({"iso3": countries, "year": years[0]}),
+        indicators,
+        geography.ties(countries),
+        pairs=pairs,
+        focus=wanted[inside],
+        years=years,
+        min_coverage=0.0,
+        history_years=HISTORY_YEARS,
+    )
+    factors, _ = usable_factors(blank.table.drop(columns="works"), plan.factors)
+    matrix = build_features(
+        blank.table.assign(works=np.nan),
+        factors=factors,
+        years=range(years[0], years[1] + 1),
+        focal=plan.focal,
+        focus_pairs=blank.focus,
+    )
+    counts, effects = _plant(plan, matrix)
+    table = blank.table.drop(columns="works").merge(
+        counts, on=PAIR_YEAR, how="left", validate="one_to_one"
+    )
+    outside = {
+        "kind": "pair",
+        "what": some(f"{a}-{b}" for a, b in wanted[~inside].itertuples(index=False)),
+        "reason": "a partner that is not in this planted world",
+        "count": int((~inside).sum()),
+    }
+    study = _study(
+        plan,
+        Panel(table[blank.table.columns], blank.focus, [outside] if outside["count"] else []),
+        years,
+        inputs=[_simulated_record(config.seed)],
+        warnings=["All counts and all national figures but population are simulated."],
+        extra={"simulated": True},
+    )
+    shown = explain_rows(matrix) & (matrix.rows["year"] > years[0])
+    kept = [f.name for f in study.matrix.features]
+    study.coverage["planted"] = planted_order(
+        effects.loc[shown, kept], [f.factor for f in study.matrix.features]
+    )
+    return study
+
+
+def _plant(plan: Plan, matrix: FeatureMatrix) -> tuple[pd.DataFrame, pd.DataFrame]:
+    planted = plan.config.simulated
+    assert planted is not None
+    columns: dict[str, list[str]] = {}
+    for feature in matrix.features:
+        name = feature.name if feature.role == "pair" else _base_name(feature)
+        columns.setdefault(name, []).append(feature.name)
+    return plant_counts(
+        matrix.rows,
+        matrix.X,
+        columns,
+        planted.drivers,
+        mean_works=planted.mean_works,
+        pair_noise=planted.pair_noise,
+        dispersion=planted.dispersion,
+        seed=plan.config.seed,
+    )
+
+
+def _simulated_record(seed: int) -> dict[str, Any]:
+    return {
+        "source": "simulated",
+        "address": f"planted world, seed {seed}",
+        "licence": "none",
+        "citation": "Distances, borders and populations: GeoNames (CC BY 4.0); languages: CLDR.",
+    }
+
+
+def _from_ready_panel(plan: Plan) -> Study:
+    given = plan.config.panel
+    assert given is not None and plan.path is not None
+    table = readypanel.read(
+        plan.path,
+        pair=list(given.pair),
+        target=given.target,
+        factors=list(given.factors),
+        year=given.year,
+        exposure=given.exposure,
+    )
+    year = given.year
+    if year is None:
+        year = "year"
+        table = table.assign(year=0)
+    groups = {member: group for group, members in given.groups.items() for member in members}
+    matrix = matrix_from_ready_panel(
+        table,
+        pair=list(given.pair),
+        year=year,
+        target=given.target,
+        factors=list(given.factors),
+        exposure=given.exposure,
+        groups=groups or None,
+    )
+    matrix, constant = _without_constant(matrix)
+    if not matrix.features:
+        raise DataError(f"{plan.path}: every factor is the same in every row; nothing to rank")
+    rows = matrix.rows
+    history = rows[[*PAIR_YEAR, "works"]].drop_duplicates(PAIR_YEAR).reset_index(drop=True)
+    focus = history[PAIR].drop_duplicates(ignore_index=True)
+    known = history["works"].notna()
+    whole = bool((history.loc[known, "works"] % 1 == 0).all())
+    n_years = int(history.loc[known, "year"].nunique())
+    warnings = []
+    if given.year is None:
+        warnings.append("The panel has no year column: it is ranked as one cross-section.")
+    coverage = {
+        "countries": sorted(set(focus["country_a"]) | set(focus["country_b"])),
+        "dropped": [
+            {"kind": "factor", "what": name, "reason": "the same in every row", "count": 1}
+            for name in constant
+        ],
+        "factors": _factor_coverage(matrix, {}),
+        "years": [int(history["year"].min()), int(history["year"].max())],
+        "pairs": len(focus),
+        "focus_pairs": len(focus),
+        "zeros": float((history.loc[known, "works"] == 0).mean()),
+        "missing": float(1 - known.mean()),
+        "simulated": False,
+        "warnings": warnings,
+    }
+    return Study(
+        history=history,
+        focus=focus,
+        matrix=matrix,
+        ahead=None,
+        table=pd.concat([rows, matrix.X], axis=1),
+        coverage=coverage,
+        inputs=[dict(owncounts.describe(plan.path))],
+        can_forecast=whole and n_years >= FEWEST_FORECAST_YEARS and given.year is not None,
+    )

@@ -1,0 +1,71 @@
+"""The model's card: what it was made from, how well it does, and what it is not for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlcoop.config import Config
+
+
+def model_card(
+    config: Config,
+    coverage: dict[str, Any],
+    metrics: dict[str, Any],
+    provenance: dict[str, Any],
+    learner: str,
+) -> str:
+    """Return the card of a study's two models as Markdown.
+
+    Parameters
+    ----------
+    config : Config
+    coverage, metrics, provenance : dict
+        As in the experiment's folder; missing parts are left out of the card.
+    learner : str
+        Label of the factor learner.
+    """
+    first, last = coverage["years"]
+    simulated = coverage.get("simulated")
+    counts = "simulated counts, not real ones" if simulated else "works counted in full"
+    lines = [
+        f"# Models of the study {config.name}",
+        "",
+        f"Trained by mlcoop {provenance['mlcoop']} on {coverage['pairs']} country pairs, "
+        f"{first} to {last}; {counts}.",
+        "",
+        f"- `factor_model.json`: {learner}; expected works of a pair from factors alone, with no "
+        "past collaboration of the pair among its inputs. Used for the ranking.",
+        "- `forecaster.json`: the forecast ensemble and its interval widths, for the year after "
+        f"{last}.",
+        "",
+        "## How well they do",
+        "",
+    ]
+    for name, value in metrics.get("factor_model", {}).get("deviance_explained", {}).items():
+        ppml = metrics["factor_model"]["ppml_deviance_explained"].get(name)
+        beside = f" (PPML {ppml:.2f})" if ppml is not None else ""
+        lines.append(
+            f"- Poisson deviance explained, {name.replace('_', ', ')}: {value:.2f}{beside}"
+        )
+    for part, methods in metrics.get("forecast", {}).get("sets", {}).items():
+        wape = {
+            m: scores["wape"] for m, scores in methods.items() if scores.get("wape") is not None
+        }
+        if "model" in wape and "persistence" in wape:
+            lines.append(
+                f"- WAPE one year ahead, {part.replace('_', ' ')}: {wape['model']:.3f} "
+                f"(persistence {wape['persistence']:.3f})"
+            )
+    lines += [
+        "",
+        "## What they are not for",
+        "",
+        "They describe association. That a factor ranks high, or that the forecast moves when a "
+        "factor is moved, does not show that changing the factor would change collaboration. "
+        "Countries outside the training set, and years far beyond it, are not covered.",
+        "",
+        f"Panel checksum {provenance['panel_sha256']}, seed {provenance['seed']}, mlcoop commit "
+        f"{provenance['commit'] or 'unknown (installed package)'}.",
+        "",
+    ]
+    return "\n".join(lines)

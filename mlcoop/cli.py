@@ -1,0 +1,468 @@
+"""Parse, call, print: results on stdout, progress on stderr, exit codes 0, 2 and 1."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mlcoop import __version__
+from mlcoop.errors import ConfigError, DataError, MlcoopError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlcoop.plan import Plan
+    from mlcoop.schema import Experiment
+    from mlcoop.sources.http import Client
+
+# Commands import what they need when they run, so that `mlcoop --help` answers at once.
+app = typer.Typer(
+    name="mlcoop",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="What drives research collaboration between two countries, how sure can we be, "
+    "and what will next year look like?",
+)
+data_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The sources' figures and their cache."
+)
+app.add_typer(data_app, name="data")
+
+ConfigPath = Annotated[Path, typer.Argument(help="experiment file, for example configs/x.yaml")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key of the config")
+]
+Experiments = Annotated[Path, typer.Option("--experiments", help="folder of the experiments")]
+Models = Annotated[Path, typer.Option("--models", help="folder of the models")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="check and show the plan, do nothing")]
+Name = Annotated[str, typer.Argument(help="an experiment: its name or its folder")]
+Workers = Annotated[int | None, typer.Option(min=1, help="processes; the number changes no result")]
+EXPERIMENTS = Path("experiments")
+MODELS = Path("models")
+
+
+class Terminal:
+    """Shows a run's progress on stderr: a bar where there is a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar: Progress | None = None
+        self.stage = ""
+
+    def start(self, stage: str, what: str) -> None:
+        """Say that a stage begins."""
+        self.stage = stage
+        self._close()
+        if self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=28),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self.bar.start()
+            self.bar.add_task(f"{stage}: {what}", total=None)
+        else:
+            self.console.print(f"{stage}: {what}", markup=False, highlight=False, soft_wrap=True)
+
+    def step(self, done: int, total: int) -> None:
+        """Move the bar of the stage that runs."""
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        """Print a line that the user should see."""
+        self.console.print(f"  {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def end(self, stage: str, seconds: float, reused: bool) -> None:
+        """Say that a stage is done."""
+        self._close()
+        how = "kept from before" if reused else f"{seconds:.1f} s"
+        self.console.print(f"{stage}: done ({how})", markup=False, highlight=False, soft_wrap=True)
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+@contextmanager
+def _terminal() -> Iterator[Terminal]:
+    terminal = Terminal(Console(stderr=True))
+    try:
+        yield terminal
+    finally:
+        terminal._close()
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit()
+
+
+@app.command(
+    epilog="Example: mlcoop run configs/quickstart.yaml --set tuning.trials=10",
+)
+def run(
+    config: ConfigPath,
+    overrides: Overrides = [],  # noqa: B006
+    dry_run: DryRun = False,
+    force: Annotated[bool, typer.Option("--force", help="overwrite a finished study")] = False,
+    as_json: Json = False,
+    workers: Workers = None,
+    experiments: Experiments = EXPERIMENTS,
+    models: Models = MODELS,
+) -> None:
+    """Run a whole study into experiments/NAME and models/NAME; go on where it was cut off."""
+    from mlcoop import run as runner
+
+    plan = _plan(config, overrides)
+    client = _client()
+    if dry_run:
+        _show(_dry_run(plan, client, experiments, models), as_json)
+        return
+    root = experiments / plan.config.name
+    held = not force and runner.is_finished(root, runner.config_key(plan.config))
+    with _terminal() as terminal:
+        experiment = runner.run_study(
+            plan,
+            client,
+            experiments=experiments,
+            models=models,
+            listener=terminal,
+            force=force,
+            workers=workers or _cores(),
+        )
+        if held:
+            terminal.note(f"{root}: finished before from the same config; --force runs it again")
+    _print_experiment(experiment, as_json)
+
+
+@app.command(epilog="Example: mlcoop compare china-bri china-bri-physical --html compare.html")
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="EXP EXP...", help="two or more")],
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="write the comparison as a page")] = None,
+    experiments: Experiments = EXPERIMENTS,
+) -> None:
+    """Set factor rankings side by side, with the uncertainty of every difference."""
+    from mlcoop import terminal
+    from mlcoop.artefacts import find_experiment, read_experiment, write_whole
+    from mlcoop.compare import compare as compare_experiments
+    from mlcoop.report.render import render_comparison
+
+    studies = [read_experiment(find_experiment(name, experiments)) for name in names]
+    comparison = compare_experiments(studies)
+    if html is not None:
+        write_whole(html, render_comparison(comparison).encode())
+        print(f"written: {html}", file=sys.stderr)
+    if as_json:
+        _print_json(comparison.to_dict())
+    else:
+        terminal.print_comparison(comparison)
+
+
+@app.command(epilog="Example: mlcoop forecast china-bri")
+def forecast(
+    name: Name,
+    as_json: Json = False,
+    experiments: Experiments = EXPERIMENTS,
+) -> None:
+    """Print a study's forecast of the next year, with intervals."""
+    from mlcoop import terminal
+    from mlcoop.artefacts import find_experiment, read_experiment
+
+    experiment = read_experiment(find_experiment(name, experiments))
+    if experiment.forecast is None or experiment.forecast.empty:
+        raise DataError(
+            f"{experiment.folder}: holds no forecast.csv; run its config again (with --force where "
+            "the folder came without its tables of counts)"
+        )
+    if as_json:
+        _print_json(_records(experiment.forecast))
+    else:
+        terminal.print_forecast(experiment)
+
+
+@app.command(epilog="Example: mlcoop report china-bri")
+def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
+    """Write a study's HTML page again, from its folder alone."""
+    from mlcoop.artefacts import find_experiment, read_experiment, write_whole
+    from mlcoop.report.render import render_report
+
+    experiment = read_experiment(find_experiment(name, experiments))
+    path = Path(experiment.folder) / "report.html"
+    write_whole(path, render_report(experiment).encode())
+    print(path)
+
+
+@app.command(epilog="Example: mlcoop factors economy_market")
+def factors(
+    name: Annotated[str | None, typer.Argument(help="a factor or a group")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the factor catalogue, or show one factor's definition."""
+    from mlcoop import terminal
+    from mlcoop.features.catalogue import FACTORS, select_factors
+
+    chosen = list(FACTORS.values()) if name is None else select_factors([name])
+    if as_json:
+        keys = "name label group unit source role inputs lag carry sign kind definition reference"
+        _print_json([{k: getattr(f, k) for k in keys.split()} for f in chosen])
+    else:
+        terminal.print_factors(chosen, whole=name in FACTORS)
+
+
+@app.command("list", epilog="Example: mlcoop list")
+def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) -> None:
+    """List the experiments and their headline figures."""
+    from mlcoop import terminal
+    from mlcoop.artefacts import list_experiments, read_experiment
+
+    rows = [_headline(read_experiment(path)) for path in list_experiments(experiments)]
+    if as_json:
+        _print_json(rows)
+    else:
+        terminal.print_list(rows)
+
+
+@app.command(epilog="Example: mlcoop simulate threshold --seed 3 --out world.csv")
+def simulate(
+    kind: Annotated[str, typer.Argument(help="a kind of world; --kinds lists them")] = "mixed",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[Path, typer.Option(help="CSV file of the panel")] = Path("world.csv"),
+    kinds: Annotated[bool, typer.Option("--kinds", help="list the kinds and stop")] = False,
+) -> None:
+    """Write a planted world: a panel whose true drivers are known, and a config that ranks it."""
+    from mlcoop.artefacts import to_bytes, write_whole
+    from mlcoop.simulate import RECIPES, simulate_world
+
+    if kinds:
+        for name, recipe in RECIPES.items():
+            print(f"{name:12} {recipe.label}")
+        return
+    world = simulate_world(kind, seed=seed)
+    truth = out.with_name(f"{out.stem}-truth.csv")
+    config = out.with_suffix(".yaml")
+    for path, content in (
+        (out, world.panel),
+        (truth, world.truth),
+        (config, _world_config(out, world.factors)),
+    ):
+        write_whole(path, to_bytes(content, path.name))
+        print(path)
+
+
+@data_app.command("fetch", epilog="Example: mlcoop data fetch configs/china-bri.yaml --dry-run")
+def data_fetch(
+    config: ConfigPath,
+    overrides: Overrides = [],  # noqa: B006
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a study's figures into the cache; what is there is not asked for again."""
+    from mlcoop.assemble import gather_request
+    from mlcoop.sources.gather import gather
+    from mlcoop.sources.gather import plan as count_requests
+
+    plan = _plan(config, overrides)
+    if plan.config.panel is not None or plan.config.target.source == "simulated":
+        raise ConfigError(f"{config}: this study asks no service; there is nothing to fetch")
+    client = _client()
+    request = gather_request(plan, _today())
+    if not dry_run:
+        with _terminal() as terminal:
+            terminal.start("data", "figures into the cache")
+            figures = gather(request, client, lambda done, total, what: terminal.step(done, total))
+            for warning in figures.warnings:
+                terminal.note(warning)
+    _show(_plain(count_requests(request, client)), as_json)
+
+
+@data_app.command("status", epilog="Example: mlcoop data status")
+def data_status(as_json: Json = False) -> None:
+    """Show what the cache holds, by source, indicator and year."""
+    from mlcoop import terminal
+    from mlcoop.sources.status import cache_status
+
+    table = cache_status(_client().cache)
+    if as_json:
+        _print_json(_records(table))
+    else:
+        terminal.print_table(table)
+
+
+@data_app.command("verify", epilog="Example: mlcoop data verify")
+def data_verify() -> None:
+    """Check every cached answer against its checksum."""
+    from mlcoop.sources.status import verify
+
+    problems = verify(_client().cache)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise DataError(
+            f"{len(problems)} cached answers are damaged; the next fetch asks for them again"
+        )
+    print("the cache matches its checksums")
+
+
+def _plan(config: Path, overrides: list[str]) -> Plan:
+    from mlcoop.config import load_config
+    from mlcoop.plan import make_plan
+
+    return make_plan(load_config(config, overrides), str(config), config.parent)
+
+
+def _client() -> Client:
+    from mlcoop.sources.http import Client
+
+    return Client()
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _cores() -> int:
+    import os
+
+    return max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2))
+
+
+def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dict[str, Any]:
+    from mlcoop.assemble import gather_request
+    from mlcoop.sources.gather import plan as count_requests
+
+    config = plan.config
+    asks = config.panel is None and config.target.source != "simulated"
+    return _plain(
+        {
+            "name": config.name,
+            "focus": f"{plan.focal or 'all pairs'}"
+            + (f" and {len(plan.partners)} partners" if plan.partners else ""),
+            "years": "those of the file"
+            if config.panel is not None
+            else f"{config.years.start} to {config.years.end}",
+            "factors": len(plan.factors) or len(config.panel.factors if config.panel else ()),
+            "learner": config.learner.name,
+            "stages": ", ".join(plan.stages),
+            "trials": config.tuning.trials if config.tuning.enabled else 0,
+            "origins": config.evaluation.origins if config.evaluation.enabled else 0,
+            "refits": config.explain.resamples if config.explain.enabled else 0,
+            "files": f"{experiments / config.name}, {models / config.name}",
+            "requests": count_requests(gather_request(plan, _today()), client) if asks else 0,
+        }
+    )
+
+
+def _world_config(panel: Path, factors: tuple[str, ...]) -> str:
+    return (
+        f"name: {panel.stem}\npanel:\n  path: {panel.name}\n  pair: [i, j]\n  year: year\n"
+        f"  target: y\n  exposure: exposure\n  factors: [{', '.join(factors)}]\n"
+    )
+
+
+def _show(document: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(document)
+        return
+    for key, value in document.items():
+        if isinstance(value, dict):
+            print(f"{key}:")
+            for inner, content in value.items():
+                print(f"  {inner}: {content}")
+        else:
+            print(f"{key}: {value}")
+
+
+def _print_experiment(experiment: Experiment, as_json: bool) -> None:
+    from mlcoop import terminal
+
+    if as_json:
+        _print_json(
+            {
+                "name": experiment.name,
+                "folder": experiment.folder,
+                "simulated": bool(experiment.coverage.get("simulated")),
+                "factors": _records(experiment.factors),
+                "groups": _records(experiment.groups),
+                "forecast": _records(experiment.forecast),
+                "metrics": experiment.metrics,
+            }
+        )
+    else:
+        terminal.print_experiment(experiment)
+
+
+def _headline(experiment: Experiment) -> dict[str, Any]:
+    table = experiment.factors
+    top = None if table is None or table.empty else str(table.iloc[0]["factor"])
+    skill = experiment.metrics.get("forecast", {}).get("skill", {}).get("focus", {})
+    return {
+        "name": experiment.name,
+        "simulated": bool(experiment.coverage.get("simulated")),
+        "years": experiment.coverage.get("years"),
+        "focus_pairs": experiment.coverage.get("focus_pairs"),
+        "top_factor": top,
+        "skill": skill.get("value"),
+        "against": skill.get("against"),
+        "finished": experiment.provenance.get("finished"),
+    }
+
+
+def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    if table is None:
+        return []
+    return _plain(table.to_dict(orient="records"))
+
+
+def _plain(value: Any) -> Any:
+    from mlcoop.run import plain
+
+    return plain(value)
+
+
+def main() -> None:
+    """Run the command line with mlcoop's exit codes: 0 done, 2 mendable, 1 source or our fault."""
+    try:
+        app(prog_name="mlcoop", standalone_mode=True)
+    except MlcoopError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception:
+        traceback.print_exc()
+        print(
+            f"mlcoop {__version__}: this is our fault; please report it with the lines above",
+            file=sys.stderr,
+        )
+        sys.exit(1)

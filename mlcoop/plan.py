@@ -1,0 +1,165 @@
+"""`Config` and catalogues to a frozen `Plan`: every name resolved and checked, nothing computed."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlcoop.config import Config
+from mlcoop.countries import to_iso3
+from mlcoop.errors import ConfigError, MlcoopError
+from mlcoop.features.catalogue import select_factors
+from mlcoop.features.factor import Factor
+from mlcoop.model.learners import LEARNERS
+from mlcoop.tables import group_members, group_names
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, all names resolved.
+
+    Attributes
+    ----------
+    focal : str or None
+        ISO3 of the focal country; None when the focus is every pair.
+    partners : tuple of str
+        ISO3 of the focal country's partners; empty when the focus is every pair.
+    countries : tuple of str or None
+        Training countries when the config lists them; None takes the most active.
+    factors : tuple of Factor
+        Empty for a ready panel, which brings its own.
+    stages : tuple of str
+        In the order in which they run.
+    path : Path or None
+        The user's own file, relative to the config's folder unless absolute.
+    """
+
+    config: Config
+    focal: str | None
+    partners: tuple[str, ...]
+    countries: tuple[str, ...] | None
+    factors: tuple[Factor, ...]
+    stages: tuple[str, ...]
+    path: Path | None
+
+    @property
+    def all_pairs(self) -> bool:
+        """Whether the focus is every pair of the training set."""
+        return not self.partners
+
+    @property
+    def must_have(self) -> tuple[str, ...]:
+        """Countries without which the study has no focus."""
+        focal = (self.focal,) if self.focal else ()
+        return tuple(sorted({*focal, *self.partners, *(self.countries or ())}))
+
+
+def make_plan(config: Config, where: str, base: Path) -> Plan:
+    """Resolve the names in a config, and report all unknown ones together.
+
+    Parameters
+    ----------
+    config : Config
+    where : str
+        Name of the experiment file, for errors.
+    base : Path
+        Folder that the paths in the config are relative to.
+
+    Raises
+    ------
+    ConfigError
+        One line for each name that is not known, with the nearest one that is.
+    """
+    slips: list[str] = []
+    focal = _country(config.focus.focal, f"{where}, focus.focal", slips)
+    partners = _countries(config.focus.partners, f"{where}, focus.partners", slips)
+    countries = _countries(config.training.countries, f"{where}, training.countries", slips)
+    if focal in partners:
+        partners = tuple(c for c in partners if c != focal)
+    if config.learner.name not in LEARNERS:
+        near = difflib.get_close_matches(config.learner.name, LEARNERS, n=1, cutoff=0.4)
+        hint = f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(LEARNERS)}."
+        slips.append(f'{where}, learner.name: unknown learner "{config.learner.name}". {hint}')
+    elif unknown := sorted(
+        set(config.learner.params) - set(LEARNERS[config.learner.name].defaults)
+    ):
+        known = ", ".join(LEARNERS[config.learner.name].defaults)
+        slips.append(f"{where}, learner.params.{unknown[0]}: unknown parameter. Known: {known}.")
+    factors: tuple[Factor, ...] = ()
+    path = None
+    if config.panel is not None:
+        path = _file(config.panel.path, base, f"{where}, panel.path", slips)
+    else:
+        try:
+            factors = tuple(select_factors(config.factors.include, config.factors.exclude))
+        except ConfigError as error:
+            slips.extend(f"{where}, {line}" for line in str(error).splitlines())
+        if not partners and config.focus.pairs is None and config.target.source == "openalex":
+            slips.append(
+                f"{where}, focus: missing; give focal and partners (one country and a group), "
+                "or pairs: all"
+            )
+        if config.target.path is not None:
+            path = _file(config.target.path, base, f"{where}, target.path", slips)
+    if slips:
+        raise ConfigError("\n".join(dict.fromkeys(slips)))
+    switches = {
+        "tune": config.tuning.enabled,
+        "backtest": config.evaluation.enabled,
+        "score": config.evaluation.enabled,
+        "explain": config.explain.enabled,
+        "forecast": config.forecast.enabled,
+        "report": config.report.enabled,
+    }
+    stages = ("panel", *(stage for stage, on in switches.items() if on))
+    return Plan(
+        config=config,
+        focal=focal,
+        partners=partners,
+        countries=countries or None,
+        factors=factors,
+        stages=stages,
+        path=path,
+    )
+
+
+def _country(name: str | None, where: str, slips: list[str]) -> str | None:
+    if name is None:
+        return None
+    try:
+        return to_iso3(name, where)
+    except MlcoopError as error:
+        slips.append(str(error))
+        return None
+
+
+def _countries(names: str | list[str] | None, where: str, slips: list[str]) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    found: set[str] = set()
+    for position, name in enumerate([names] if isinstance(names, str) else names):
+        place = where if isinstance(names, str) else f"{where}[{position}]"
+        if _is_group(name):
+            found.update(group_members(name))
+            continue
+        try:
+            found.add(to_iso3(name, place))
+        except MlcoopError as error:
+            near = difflib.get_close_matches(name.lower(), group_names(), n=1, cutoff=0.7)
+            slips.append(
+                f'{error} (or did you mean the group "{near[0]}"?)' if near else str(error)
+            )
+    return tuple(sorted(found))
+
+
+def _is_group(name: str) -> bool:
+    return name.strip().lower().replace("_", "-").replace(" ", "-") in group_names()
+
+
+def _file(given: str, base: Path, where: str, slips: list[str]) -> Path:
+    path = Path(given).expanduser()
+    path = path if path.is_absolute() else base / path
+    if not path.is_file():
+        slips.append(f"{where}: no such file {path}; paths are relative to the config's folder")
+    return path

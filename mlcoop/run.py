@@ -1,0 +1,482 @@
+"""Carry out a plan, stage by stage; what is complete from the same inputs is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from mlcoop import __version__
+from mlcoop.artefacts import (
+    RunFolder,
+    fingerprint,
+    provenance,
+    read_experiment,
+    read_manifest,
+    refuse_to_overwrite,
+)
+from mlcoop.assemble import Study, assemble
+from mlcoop.card import model_card
+from mlcoop.config import Config, dump_config
+from mlcoop.errors import MlcoopError
+from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
+from mlcoop.explain.ranking import rank_factors
+from mlcoop.forecast import fit_forecaster, run_backtest
+from mlcoop.model.backtest import plan_origins
+from mlcoop.model.forecast_search import tuning_problem
+from mlcoop.model.learners import LEARNERS
+from mlcoop.model.tuning import Tuned, tune
+from mlcoop.plan import Plan
+from mlcoop.report.figures import draw_figures
+from mlcoop.report.render import render_report
+from mlcoop.schema import Experiment
+from mlcoop.sources.http import Client
+
+
+class Listener(Protocol):
+    """Who is told how a run gets on."""
+
+    def start(self, stage: str, what: str) -> None:
+        """A stage begins."""
+
+    def step(self, done: int, total: int) -> None:
+        """A part of the stage is done."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""
+
+    def end(self, stage: str, seconds: float, reused: bool) -> None:
+        """A stage is done, or was kept from an earlier run."""
+
+
+def config_key(config: Config) -> str:
+    """Return what identifies a config's results: all of it, and mlcoop's version."""
+    return fingerprint(config.model_dump(mode="json"), __version__)
+
+
+def run_study(
+    plan: Plan,
+    client: Client,
+    *,
+    experiments: Path,
+    models: Path,
+    listener: Listener,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    force: bool = False,
+    workers: int = 1,
+) -> Experiment:
+    """Run a study into its folders and return it; a finished one is returned as it stands.
+
+    Parameters
+    ----------
+    plan : Plan
+    client : Client
+        Through which the sources are asked.
+    experiments, models : Path
+        Folders that hold the studies' folders.
+    force : bool
+        Run every stage again, over whatever the folder holds.
+    workers : int
+        Processes. The number changes no result.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds a finished study of another config, is being written by another run, or
+        cannot be written.
+    """
+    config = plan.config
+    key = config_key(config)
+    root = experiments / config.name
+    if not force:
+        refuse_to_overwrite(root, key, differing_keys(root, config))
+        if is_finished(root, key):
+            return read_experiment(root)
+    return _Run(plan, client, experiments, models, listener, now, workers).carry_out(key, force)
+
+
+def is_finished(root: Path, key: str) -> bool:
+    """Say whether a folder holds the finished study of just this config."""
+    manifest = read_manifest(root)
+    return bool(manifest.get("finished")) and manifest.get("config") == key
+
+
+def differing_keys(root: Path, config: Config) -> list[str]:
+    """Return the dotted keys in which a config differs from the one that a folder holds."""
+    try:
+        held = _flat(read_experiment(root).config)
+    except MlcoopError:
+        return []
+    mine = _flat(yaml.safe_load(dump_config(config)))
+    return sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
+    return flat
+
+
+class _Run:
+    """One run: the plan, the folder it writes, and who listens."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        client: Client,
+        experiments: Path,
+        models: Path,
+        listener: Listener,
+        now: Callable[[], datetime],
+        workers: int,
+    ) -> None:
+        self.plan, self.config, self.client = plan, plan.config, client
+        self.experiments, self.models = experiments, models
+        self.listener, self.now, self.workers = listener, now, workers
+        self.warnings: list[str] = []
+        self.log: list[str] = []
+
+    def carry_out(self, key: str, force: bool) -> Experiment:
+        self.listener.start("panel", "figures, panel and features")
+        begun = time.monotonic()
+        # Before the folder is touched: a study whose data cannot be had leaves nothing behind.
+        study = assemble(
+            self.plan, self.client, today=self.now().date(), progress=self.listener.step
+        )
+        self.folder = RunFolder.open(self.experiments, self.models, self.config.name)
+        with self.folder.locked():
+            if force:
+                self.folder.clear()
+            self.folder.begin(key)
+            self._run_stages(study, key, time.monotonic() - begun)
+            self.folder.finish()
+        return read_experiment(self.folder.root)
+
+    def _run_stages(self, study: Study, key: str, panel_seconds: float) -> None:
+        data_key = fingerprint(study.table, study.matrix.rows, study.matrix.X, study.coverage)
+        self.folder.write(
+            "panel",
+            data_key,
+            {"config.yaml": dump_config(self.config), "panel.parquet": study.table},
+            seconds=panel_seconds,
+        )
+        self.listener.end("panel", panel_seconds, False)
+        for line in _describe(study):
+            self._note(line)
+        forecasting = study.can_forecast and self.config.evaluation.enabled
+        if not study.can_forecast:
+            self._warn("The history is too short or no counts: no backtest and no forecast.")
+        tuned = self._tune(study, data_key, forecasting)
+        metrics: dict[str, Any] = {}
+        if self.config.evaluation.enabled:
+            metrics["factor_model"] = self._score(study, data_key, tuned["factor"])
+        if self.config.explain.enabled:
+            metrics["ranking"] = self._explain(study, data_key, tuned["factor"])
+        if forecasting:
+            metrics["forecast"] = self._forecast(study, data_key, tuned["forecast"])
+        self._finish(study, key, data_key, metrics, tuned)
+
+    def _stage(
+        self,
+        stage: str,
+        what: str,
+        key: str,
+        work: Callable[[], tuple[dict[str, Any], dict[str, Any]]],
+    ) -> dict[str, Any]:
+        """Run a stage unless its results from the same inputs are there; return its numbers."""
+        if self.folder.holds(stage, key):
+            self.listener.end(stage, 0.0, True)
+        else:
+            self.listener.start(stage, what)
+            begun = time.monotonic()
+            files, result = work()
+            seconds = time.monotonic() - begun
+            self.folder.write(stage, key, files, seconds=seconds, result=result)
+            self.listener.end(stage, seconds, False)
+        self.log.append(f"{stage}: {self.folder.manifest['stages'][stage]['seconds']} s")
+        result = self.folder.result(stage)
+        for text in result.get("warnings", []):
+            self._warn(text)
+        return result
+
+    def _tune(self, study: Study, data_key: str, forecasting: bool) -> dict[str, dict[str, Any]]:
+        learner = LEARNERS[self.config.learner.name]
+        fixed = dict(self.config.learner.params)
+        if not self.config.tuning.enabled:
+            return {"factor": {**learner.defaults, **fixed}, "forecast": {}}
+        settings = self.config.tuning
+        key = fingerprint(
+            data_key, settings.model_dump(), self.config.learner.model_dump(), self.config.seed,
+            forecasting, self.config.evaluation.origins,
+        )  # fmt: skip
+        searches = 2 if forecasting else 1
+
+        def work() -> tuple[dict[str, Any], dict[str, Any]]:
+            done = 0
+
+            def progress(step: int, total: int) -> None:
+                self.listener.step(done * settings.trials + step, searches * settings.trials)
+
+            before = self._first_origin(study)
+            past = study.matrix.take(study.matrix.rows["year"] <= before)
+            common: dict[str, Any] = {
+                "trials": settings.trials,
+                "seed": self.config.seed,
+                "progress": progress,
+            }
+            results: dict[str, Tuned] = {}
+            results["factor"] = tune(
+                lambda trial: {**learner.space(trial), **fixed},
+                fold_scores(past, learner, settings.folds, self.config.seed),
+                storage_path=self._journal("factor", key),
+                study_name="factor",
+                defaults=learner.defaults,
+                **common,
+            )
+            done = 1
+            if forecasting:
+                problem = tuning_problem(
+                    study.history, study.focus, before=before, seed=self.config.seed
+                )
+                results["forecast"] = tune(
+                    problem.space,
+                    problem.fold_scores,
+                    storage_path=self._journal("forecast", key),
+                    study_name="forecast",
+                    defaults=problem.defaults,
+                    **common,
+                )
+            trials = pd.concat(
+                [t.trials.assign(model=name) for name, t in results.items()], ignore_index=True
+            )
+            trials.insert(0, "model", trials.pop("model"))
+            found = {name: {"params": t.params, "loss": t.loss} for name, t in results.items()}
+            return {"tuning/trials.csv": trials, "tuning/best.json": found}, found
+
+        found = self._stage("tune", f"{settings.trials} trials a model", key, work)
+        return {
+            "factor": found["factor"]["params"],
+            "forecast": found.get("forecast", {}).get("params", {}),
+        }
+
+    def _journal(self, name: str, key: str) -> Path:
+        """A journal of other inputs must not be resumed: its trials would count."""
+        folder = self.folder.root / "tuning"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}.journal"
+        mark = folder / f".{name}.key"
+        if not mark.is_file() or mark.read_text() != key:
+            path.unlink(missing_ok=True)
+            mark.write_text(key)
+        return path
+
+    def _first_origin(self, study: Study) -> int:
+        years = np.sort(study.history["year"].unique())
+        if not study.can_forecast:
+            return int(years[-1])
+        _, reported, _ = plan_origins(
+            np.arange(years[0], years[-1] + 1), last_origins=self.config.evaluation.origins
+        )
+        return int(reported[0])
+
+    def _score(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
+        settings = self.config.evaluation
+        name = self.config.learner.name
+        key = fingerprint(data_key, name, params, settings.folds, self.config.seed)
+
+        def work() -> tuple[dict[str, Any], dict[str, Any]]:
+            focus = study.matrix.rows["in_focus"].to_numpy(bool)
+            masks = {"focus_unseen": focus}
+            if not focus.all():
+                masks["world_unseen"] = np.ones(len(focus), dtype=bool)
+            models = {"deviance_explained": (name, params), "ppml_deviance_explained": ("ppml", {})}
+            result: dict[str, Any] = {metric: {} for metric in models}
+            total, done = len(models) * len(masks), 0
+            for metric, (learner, chosen) in models.items():
+                for part, mask in masks.items():
+                    result[metric][part] = cross_validated_deviance(
+                        study.matrix,
+                        learner,
+                        chosen,
+                        folds=settings.folds,
+                        seed=self.config.seed,
+                        mask=mask,
+                    )
+                    done += 1
+                    self.listener.step(done, total)
+            return {}, result
+
+        return self._stage("score", "the factor model on unseen pairs", key, work)
+
+    def _explain(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
+        settings = self.config.explain
+        name = self.config.learner.name
+        key = fingerprint(data_key, name, params, settings.model_dump(), self.config.seed)
+
+        def work() -> tuple[dict[str, Any], dict[str, Any]]:
+            ranking = rank_factors(
+                study.matrix,
+                name,
+                params,
+                level=settings.level,
+                resamples=settings.resamples,
+                unit=settings.unit,
+                seed=self.config.seed,
+                workers=self.workers,
+                progress=self.listener.step,
+            )
+            files = {
+                "factors.csv": ranking.factors,
+                "groups.csv": ranking.groups,
+                "resamples.parquet": ranking.replicates,
+            }
+            return files, {"notes": plain(ranking.notes)}
+
+        result = self._stage(
+            "explain", f"{settings.resamples} refits on resampled pairs", key, work
+        )
+        return dict(result["notes"])
+
+    def _forecast(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
+        origins, level = self.config.evaluation.origins, self.config.forecast.level
+        horizons = tuple(range(1, self.config.forecast.horizon + 1))
+        key = fingerprint(data_key, params, origins, level, horizons, self.config.seed)
+        common: dict[str, Any] = {
+            "params": params or None,
+            "seed": self.config.seed,
+            "workers": self.workers,
+        }
+
+        def work() -> tuple[dict[str, Any], dict[str, Any]]:
+            backtest = run_backtest(
+                study.history,
+                study.focus,
+                level=level,
+                last_origins=origins,
+                progress=self.listener.step,
+                **common,
+            )
+            result = {"metrics": plain(backtest.metrics), "warnings": list(backtest.warnings)}
+            files: dict[str, Any] = {"backtest.csv": backtest.table}
+            if self.config.forecast.enabled:
+                model = fit_forecaster(
+                    study.history, study.focus, backtest, horizons=horizons, **common
+                )
+                table = model.predict(study.history, study.focus, level=level)
+                files["forecast.csv"] = table
+                files["models/forecaster.json"] = model.to_json()
+            return files, result
+
+        return dict(
+            self._stage("forecast", f"backtest over {origins} origins, and next year", key, work)[
+                "metrics"
+            ]
+        )
+
+    def _finish(
+        self,
+        study: Study,
+        key: str,
+        data_key: str,
+        metrics: dict[str, Any],
+        tuned: dict[str, dict[str, Any]],
+    ) -> None:
+        self.listener.start("report", "figures and page")
+        begun = time.monotonic()
+        name = self.config.learner.name
+        coverage = {
+            **study.coverage,
+            "warnings": list(dict.fromkeys([*study.coverage["warnings"], *self.warnings])),
+        }
+        made_from = provenance(
+            config_key=key,
+            seed=self.config.seed,
+            inputs=study.inputs,
+            data_key=data_key,
+            timings={s: e["seconds"] for s, e in self.folder.manifest["stages"].items()},
+            finished=self.now().isoformat(timespec="seconds"),
+        )
+        factor_model = self._final_factor_model(study, tuned["factor"])
+        self.folder.write(
+            "record",
+            data_key,
+            {
+                "metrics.json": plain(metrics),
+                "coverage.json": plain(coverage),
+                "provenance.json": plain(made_from),
+                "run.log": "\n".join([*self.log, ""]),
+                "models/factor_model.json": factor_model,
+                "models/README.md": model_card(
+                    self.config, coverage, metrics, made_from, LEARNERS[name].label
+                ),
+            },
+            seconds=time.monotonic() - begun,
+        )
+        experiment = read_experiment(self.folder.root)
+        if self.config.report.enabled:
+            files: dict[str, Any] = {"report.html": render_report(experiment)}
+            files |= {f"figures/{n}": data for n, data in draw_figures(experiment).items()}
+            self.folder.write("report", data_key, files, seconds=time.monotonic() - begun)
+        self.listener.end("report", time.monotonic() - begun, False)
+
+    def _final_factor_model(self, study: Study, params: dict[str, Any]) -> dict[str, Any]:
+        """Fit the factor model on all rows with counts, and return it as JSON."""
+        learner = LEARNERS[self.config.learner.name]
+        known = study.matrix.take(study.matrix.rows["works"].notna())
+        rows = known.rows
+        estimator = learner.make({**learner.defaults, **params}, self.config.seed).fit(
+            known.X,
+            rows["works"].to_numpy(float),
+            exposure=rows["exposure"].to_numpy(float),
+            weight=rows["weight"].to_numpy(float),
+            pairs=pair_names(rows),
+        )
+        return {
+            "learner": learner.name,
+            "params": plain(params),
+            "features": [f.name for f in known.features],
+            "model": estimator.to_json() if hasattr(estimator, "to_json") else None,
+        }
+
+    def _note(self, text: str) -> None:
+        self.log.append(text)
+        self.listener.note(text)
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._note(f"warning: {text}")
+
+
+def _describe(study: Study) -> list[str]:
+    """Return what the panel holds and what was left out, a line each."""
+    c = study.coverage
+    lines = [
+        f"{c['pairs']} pairs ({c['focus_pairs']} in focus), {c['years'][0]} to {c['years'][1]}, "
+        f"{c['zeros']:.0%} zeros, {c['missing']:.1%} missing, "
+        f"{len(study.matrix.features)} features of {len(c['factors'])} factors"
+    ]
+    lines += [f"left out: {d['kind']} {d['what']}: {d['reason']}" for d in c["dropped"]]
+    return lines + [f"note: {text}" for text in c["warnings"]]
+
+
+def plain(value: Any) -> Any:
+    """Turn numpy scalars into Python's, and what is not a finite number into None."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
