@@ -103,8 +103,8 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
     axes.set_xlabel(
-        f"share of the total importance, with {percent(s.rank_level)} intervals; dotted lines part "
-        "tiers"
+        f"share of the total importance, with {percent(s.rank_level)} intervals\n"
+        "dotted lines part tiers"
         + ("; grey: not told from chance" if any(r.above_null is False for r in rows) else "")
     )
     axes.set_title(_title(s, title))
