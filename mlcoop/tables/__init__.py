@@ -158,7 +158,9 @@ def bloc_members(bloc: str, year: int | None = None) -> tuple[str, ...]:
 
 @cache
 def _groups() -> dict[str, tuple[str, ...]]:
-    groups = {bloc: bloc_members(bloc) for bloc in sorted(_read("blocs")["bloc"].unique())}
+    blocs = sorted(_read("blocs")["bloc"].unique())
+    # Without those that have ended, such as the Eurasian Economic Community.
+    groups = {bloc: members for bloc in blocs if (members := bloc_members(bloc))}
     groups["belt-and-road"] = belt_and_road()
     groups["belt-and-road-signatories"] = belt_and_road(list="signatories")
     groups["eu15"] = bloc_members("eu", 1995)

@@ -1,0 +1,184 @@
+"""Truths: a panel small enough to work by hand, arithmetic beside each number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_panels import random_panel
+
+from mlcoop.errors import DataError
+from mlcoop.features.build import build_features, explain_rows
+from mlcoop.features.catalogue import select_factors, usable_factors
+
+HAND = pd.DataFrame(
+    # DEU-PAK, CHN-PAK and CHN-DEU; China's product is 100, 200, 400, 800 in 2008 to 2011.
+    [
+        ("CHN", "DEU", 2008, 5.0, 100.0, 50.0, 300.0, 60.0, 7000.0),
+        ("CHN", "DEU", 2009, 6.0, 200.0, 50.0, 310.0, 65.0, 7000.0),
+        ("CHN", "DEU", 2010, 8.0, 400.0, 50.0, 320.0, 70.0, 7000.0),
+        ("CHN", "DEU", 2011, 9.0, 800.0, np.nan, 330.0, 75.0, 7000.0),
+        ("CHN", "PAK", 2009, 1.0, 200.0, 4.0, 310.0, 12.0, 3000.0),
+        ("CHN", "PAK", 2010, 2.0, 400.0, np.nan, 320.0, 13.0, 3000.0),
+        ("CHN", "PAK", 2011, 3.0, 800.0, 8.0, 330.0, 14.0, 3000.0),
+    ],
+    columns=[
+        "country_a",
+        "country_b",
+        "year",
+        "works",
+        "gdp_usd2015_a",
+        "gdp_usd2015_b",
+        "international_works_a",
+        "international_works_b",
+        "dist_km",
+    ],
+)
+
+
+def cell(matrix, focal: str, partner: str, year: int) -> pd.Series:
+    rows = matrix.rows
+    where = (rows["focal"] == focal) & (rows["partner"] == partner) & (rows["year"] == year)
+    assert where.sum() == 1
+    return pd.concat([matrix.X[where].iloc[0], rows[where].iloc[0]])
+
+
+def test_lag_is_by_year_and_each_end_keeps_its_own() -> None:
+    factors = select_factors(["gdp", "works_with_others", "distance"])
+    matrix = build_features(HAND, factors=factors, years=[2011], focal="CHN")
+    row = cell(matrix, "CHN", "DEU", 2011)
+    # gdp has lag 2: 2009; works with others lag 1: 2010, without the 8 works of the pair itself.
+    assert row["gdp_focal"] == pytest.approx(np.log(200), rel=1e-6)
+    assert row["gdp_partner"] == pytest.approx(np.log(50), rel=1e-6)
+    assert row["works_with_others_focal"] == pytest.approx(np.log(1 + 320 - 8), rel=1e-6)
+    assert row["works_with_others_partner"] == pytest.approx(np.log(1 + 70 - 8), rel=1e-6)
+    assert row["distance"] == pytest.approx(np.log(7000), rel=1e-6)
+    assert (row["works"], row["weight"], row["exposure"]) == (9, 0.5, 1)
+    other = cell(matrix, "DEU", "CHN", 2011)
+    assert other["gdp_focal"] == row["gdp_partner"] and other["gdp_partner"] == row["gdp_focal"]
+    assert other["distance"] == row["distance"] and other["works"] == 9
+
+
+def test_horizon_moves_every_lag_by_one_year_less() -> None:
+    factors = select_factors(["gdp"])
+    one = build_features(HAND, factors=factors, years=[2010], focal="CHN")
+    two = build_features(HAND, factors=factors, years=[2011], focal="CHN", horizon=2)
+    # 2010 at horizon 1 and 2011 at horizon 2 share their origin, hence the figure of 2008.
+    assert cell(one, "CHN", "DEU", 2010)["gdp_focal"] == pytest.approx(np.log(100), rel=1e-6)
+    assert cell(two, "CHN", "DEU", 2011)["gdp_focal"] == pytest.approx(np.log(100), rel=1e-6)
+
+
+def test_carry_fills_gaps_from_the_past_only_and_not_for_ever() -> None:
+    factors = select_factors(["gdp"])
+    matrix = build_features(HAND, factors=factors, years=range(2010, 2018), focal="CHN")
+    # Pakistan's product is unknown in 2010: 2012 (lag 2) takes that of 2009, never that of 2011.
+    assert cell(matrix, "CHN", "PAK", 2012)["gdp_partner"] == pytest.approx(np.log(4), rel=1e-6)
+    assert cell(matrix, "CHN", "PAK", 2013)["gdp_partner"] == pytest.approx(np.log(8), rel=1e-6)
+    # Carried three years: Germany's last figure is of 2010, so 2015 (2013 - 3) has it, 2016 not.
+    assert cell(matrix, "CHN", "DEU", 2015)["gdp_partner"] == pytest.approx(np.log(50), rel=1e-6)
+    assert np.isnan(cell(matrix, "CHN", "DEU", 2016)["gdp_partner"])
+    # Pakistan has no row of 2008: nothing is taken from the pair above it.
+    assert np.isnan(cell(matrix, "CHN", "PAK", 2010)["gdp_partner"])
+
+
+def test_exposure_by_hand() -> None:
+    matrix = build_features(
+        HAND, factors=select_factors(["distance"]), years=[2011], focal="CHN", exposure=True
+    )
+    # 2010: China 320, Germany 70, Pakistan 13 works with abroad, 403 in all; pair CHN-DEU 8 works.
+    assert cell(matrix, "CHN", "DEU", 2011)["exposure"] == pytest.approx((320 - 8) * (70 - 8) / 403)
+    assert cell(matrix, "CHN", "PAK", 2011)["exposure"] == pytest.approx((320 - 2) * (13 - 2) / 403)
+
+
+def test_exposure_unknown_is_refused_not_invented() -> None:
+    with pytest.raises(DataError, match="CHN-DEU-2005"):
+        build_features(HAND, factors=select_factors(["distance"]), years=[2005], exposure=True)
+
+
+def test_roles_with_and_without_a_focal_country() -> None:
+    factors = select_factors(["works_with_others", "gdp", "distance"])
+    panel = random_panel()
+    study = build_features(panel, factors=factors, years=[2010], focal="CHN")
+    roles = {f.name: (f.factor, f.group, f.role) for f in study.features}
+    assert roles["works_with_others_partner"] == (
+        "works_with_others_partner",
+        "research_strength_partner",
+        "partner",
+    )
+    assert roles["works_with_others_focal"][1] == "research_strength_focal"
+    assert roles["gdp_focal"] == ("gdp_focal", "economy_market", "focal")
+    assert roles["distance"] == ("distance", "proximity", "pair")
+    world = build_features(panel, factors=factors, years=[2010])
+    roles = {f.name: (f.factor, f.group, f.role) for f in world.features}
+    assert roles["gdp_partner"] == roles["gdp_focal"] == ("gdp", "economy_market", "both")
+    assert roles["works_with_others_focal"][1] == "research_strength"
+    assert [f.name for f in world.features] == list(world.X.columns)
+
+
+def test_explained_rows_look_from_the_focal_country() -> None:
+    panel = random_panel()
+    focus = [("CHN", "PAK"), ("THA", "CHN")]
+    matrix = build_features(
+        panel, factors=select_factors(["gdp"]), years=[2010, 2011], focal="CHN", focus_pairs=focus
+    )
+    chosen = matrix.rows[explain_rows(matrix)]
+    assert chosen["focal"].unique().tolist() == ["CHN"]
+    assert chosen[["partner", "year"]].to_numpy().tolist() == [
+        ["PAK", 2010],
+        ["PAK", 2011],
+        ["THA", 2010],
+        ["THA", 2011],
+    ]
+    world = build_features(panel, factors=select_factors(["gdp"]), years=[2010], focus_pairs=focus)
+    assert explain_rows(world).sum() == 4  # both orientations of both pairs
+
+
+def test_pair_factors_alone_give_one_row_of_full_weight() -> None:
+    panel = random_panel()
+    matrix = build_features(panel, factors=select_factors(["distance"]), years=[2010], focal="PAK")
+    assert len(matrix.rows) == 15 and (matrix.rows["weight"] == 1).all()  # 6 countries: 15 pairs
+    seen = matrix.rows[matrix.rows["in_focus"]]
+    assert len(seen) == 5 and (seen["focal"] == "PAK").all()
+
+
+def test_weights_of_a_pair_and_year_add_to_one() -> None:
+    matrix = build_features(random_panel(), factors=select_factors(), years=range(2005, 2011))
+    sums = matrix.rows.groupby(["country_a", "country_b", "year"])["weight"].sum()
+    assert (sums == 1).all() and len(sums) == 15 * 6
+
+
+def test_a_focus_pair_that_is_not_there_is_named() -> None:
+    with pytest.raises(DataError, match="CHN-FRA"):
+        build_features(
+            random_panel(),
+            factors=select_factors(["gdp"]),
+            years=[2010],
+            focus_pairs=[("FRA", "CHN")],
+        )
+
+
+def test_a_pair_and_year_twice_is_refused() -> None:
+    panel = random_panel()
+    with pytest.raises(DataError, match="stands twice"):
+        build_features(
+            pd.concat([panel, panel.head(1)]), factors=select_factors(["gdp"]), years=[2010]
+        )
+
+
+def test_missing_inputs_are_left_out_with_the_reason() -> None:
+    panel = random_panel().drop(columns="dist_km").assign(colony=np.nan)
+    kept, left_out = usable_factors(panel, select_factors(["distance", "colonial_tie", "gdp"]))
+    assert [f.name for f in kept] == ["gdp"]
+    assert {f.name: why for f, why in left_out} == {
+        "distance": "the panel has no column dist_km",
+        "colonial_tie": "no value of colony",
+    }
+    with pytest.raises(DataError, match="no column dist_km"):
+        build_features(panel, factors=select_factors(["distance"]), years=[2010])
+
+
+def test_the_panel_is_not_changed() -> None:
+    panel = random_panel()
+    before = panel.copy(deep=True)
+    build_features(panel, factors=select_factors("all"), years=[2010], focal="CHN", exposure=True)
+    pd.testing.assert_frame_equal(panel, before)

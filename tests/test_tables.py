@@ -1,0 +1,170 @@
+"""Truths: founding treaties and accession lists that anyone can look up, named at each test."""
+
+from __future__ import annotations
+
+import pycountry
+import pytest
+
+from mlcoop import tables
+from mlcoop.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("year", "members"),
+    [
+        (1994, 12),
+        (1995, 15),
+        (2003, 15),
+        (2004, 25),
+        (2007, 27),
+        (2012, 27),
+        (2013, 28),
+        (2020, 27),
+    ],
+)
+def test_eu_enlargements(year: int, members: int) -> None:
+    # european-union.europa.eu, "From 6 to 27 members"; the United Kingdom left in January 2020.
+    assert len(tables.bloc_members("eu", year)) == members
+
+
+@pytest.mark.parametrize(
+    ("bloc", "members"),
+    [
+        # The organisations' own lists of members, end of 2025.
+        ("apec", 21),
+        ("arab-league", 22),
+        ("brics", 10),
+        ("caricom", 14),  # fifteen with Montserrat, which has no agreement of its own
+        ("commonwealth", 56),
+        ("comesa", 21),
+        ("cptpp", 12),
+        ("eaeu", 5),
+        ("eea", 30),
+        ("g20", 19),
+        ("g7", 7),
+        ("gcc", 6),
+        ("oecd", 38),
+        ("oic", 57),
+        ("sadc", 16),
+        ("sco", 10),
+    ],
+)
+def test_members_today(bloc: str, members: int) -> None:
+    assert len(tables.bloc_members(bloc)) == members
+
+
+def test_asean_accessions() -> None:
+    # asean.org, member states: Brunei 1984, Viet Nam 1995, Laos and Myanmar 1997, Cambodia 1999.
+    blocs = tables.load("blocs")
+    entered = blocs[blocs["bloc"] == "asean"].set_index("iso3")["entered"]
+    assert entered[["BRN", "VNM", "LAO", "MMR", "KHM"]].tolist() == [1984, 1995, 1997, 1997, 1999]
+    assert (entered[["IDN", "MYS", "PHL", "SGP", "THA"]] == 1967).all()
+
+
+def test_rcep_in_force_2022() -> None:
+    # Depositary's notice: in force 1 January 2022 for ten countries, Korea and Malaysia that year,
+    # Indonesia and the Philippines in 2023.
+    assert tables.bloc_members("rcep", 2021) == ()
+    assert "CHN" in tables.bloc_members("rcep", 2022) and "PHL" not in tables.bloc_members(
+        "rcep", 2022
+    )
+    assert "PHL" in tables.bloc_members("rcep", 2023)
+
+
+def test_chinas_trade_agreements() -> None:
+    # fta.mofcom.gov.cn, years of entry into force.
+    table = tables.load("agreements")
+    china = table[table["party_a"] == "CHN"].set_index("party_b")["in_force"]
+    expected = {"CHL": 2006, "NZL": 2008, "PER": 2010, "CRI": 2011, "CHE": 2014, "KOR": 2015}
+    assert china[list(expected)].to_dict() == expected
+
+
+def test_routes_list_has_its_published_regions() -> None:
+    # The list printed from 2015: 11 countries of East Asia (Mongolia and ASEAN), 18 of West Asia,
+    # 8 of South Asia, 5 of Central Asia, 7 of the CIS, 16 of Central and Eastern Europe: 65. With
+    # Timor-Leste, from Chin and He (2016), 66.
+    along = tables.load("belt_and_road").query("along == 1")
+    regions = along[along["iso3"] != "TLS"]["region"].value_counts()
+    assert regions.to_dict() == {
+        "west": 18,
+        "cee": 16,
+        "east": 11,
+        "south": 8,
+        "cis": 7,
+        "central": 5,
+    }
+    assert len(tables.belt_and_road()) == 66
+
+
+def test_route_countries_without_agreement() -> None:
+    # India, Bhutan and Israel have signed no document on the initiative (official list); Jordan
+    # and Turkmenistan signed in 2023, after all others of the list.
+    along = set(tables.belt_and_road())
+    assert along - set(tables.belt_and_road(2022)) == {"BTN", "IND", "ISR", "JOR", "TKM"}
+    assert along - set(tables.belt_and_road(2023)) == {"BTN", "IND", "ISR"}
+
+
+def test_italy_in_and_out() -> None:
+    # Signed 23 March 2019, the first of the G7; withdrew in December 2023.
+    members = [y for y in range(2017, 2026) if "ITA" in tables.belt_and_road(y, list="signatories")]
+    assert members == [2019, 2020, 2021, 2022]
+
+
+def test_second_forum_signatories() -> None:
+    # List of deliverables of the Second Belt and Road Forum, April 2019, item on memoranda.
+    table = tables.load("belt_and_road").set_index("iso3")["joined"]
+    signed = ["GNQ", "LBR", "LUX", "JAM", "PER", "ITA", "BRB", "CYP", "YEM"]
+    assert (table[signed] == 2019).all()
+
+
+def test_number_of_signatories_is_the_official_one() -> None:
+    # National Development and Reform Commission: 147 countries in January 2022, more than 150 in
+    # 2023 (152 countries of the list of that year, Italy among them until December).
+    # Malawi, Argentina and Palestine followed in 2022.
+    assert len(tables.belt_and_road(2022, list="signatories")) == 147 + 3
+    assert 150 <= len(tables.belt_and_road(2023, list="signatories")) <= 153
+
+
+DATED = ("belt_and_road", "blocs", "agreements", "research_programmes", "rail_corridors")
+
+
+@pytest.mark.parametrize("name", DATED)
+def test_codes_years_and_sources_hold_together(name: str) -> None:
+    table = tables.load(name)
+    known = {country.alpha_3 for country in pycountry.countries} | {"XKX"}
+    codes = {"agreements": ["party_a", "party_b"], "rail_corridors": ["country_a", "country_b"]}
+    blocs = set(tables.load("blocs")["bloc"])
+    for column in codes.get(name, ["iso3"]):
+        assert set(table[column]) <= known | (blocs if name == "agreements" else set())
+    assert table["source"].notna().all()
+    for start, end in (("entered", "left"), ("in_force", "ended"), ("joined", "left")):
+        if start in table and end in table:
+            assert not (table[end] <= table[start]).any()
+    if name in ("blocs", "research_programmes"):
+        # One spell at a time: a country does not enter what it has not left.
+        spells = table.sort_values("entered").groupby([table.columns[0], "iso3"])
+        for _, rows in spells:
+            assert (rows["left"].iloc[:-1].to_numpy() <= rows["entered"].iloc[1:].to_numpy()).all()
+
+
+def test_no_row_twice() -> None:
+    for name, keys in (
+        ("belt_and_road", ["iso3"]),
+        ("blocs", ["bloc", "iso3", "entered"]),
+        ("agreements", ["party_a", "party_b"]),
+        ("research_programmes", ["programme", "iso3", "entered"]),
+    ):
+        assert not tables.load(name).duplicated(keys).any(), name
+
+
+def test_unknown_group_names_the_nearest_and_all() -> None:
+    with pytest.raises(ConfigError, match='Did you mean "belt-and-road"') as error:
+        tables.group_members("beltandroad")
+    assert "central-asia" in str(error.value)
+    assert tables.group_members("Belt and Road") == tables.belt_and_road()
+
+
+def test_tables_cannot_be_changed_through_what_is_returned() -> None:
+    table = tables.load("blocs")
+    table.loc[0, "iso3"] = "XXX"
+    assert "XXX" not in set(tables.load("blocs")["iso3"])
