@@ -11,59 +11,40 @@ import hashlib
 import json
 import logging
 import os
-import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import count
 from urllib.parse import quote, urlencode
 
 import platformdirs
 import requests
 import tenacity
-import urllib3
 
 from mlcoop import __version__
 from mlcoop.errors import DataError, SourceError
 from mlcoop.sources.asking import Answer, Budget, BudgetSpent, NotFound, Progress, Request
 from mlcoop.sources.cache import Cache, Record, is_loopback, stable
+from mlcoop.sources.patience import (
+    PATIENCE_S,
+    STALL_S,
+    Passing,
+    Redact,
+    expect_progress,
+    failure_of,
+    is_unreachable,
+    pause_before,
+    without,
+)
 from mlcoop.sources.registry import SOURCES, Source
 
 __all__ = ["Answer", "Budget", "BudgetSpent", "Client", "NotFound", "Progress", "Request"]
 
-ATTEMPTS = 8
-# Nobody answers at that address: four tries over some two seconds, then say so.
-ATTEMPTS_UNREACHABLE = 4
-LONGEST_BACKOFF_S = 8.0
-# A Retry-After up to this is waited for; a longer one means that the day's allowance is spent.
-PATIENCE_S = 60.0
-
-
-class _Passing(Exception):
-    """A failure that another try may mend."""
-
-    def __init__(self, reason: str, *, pause: float | None = None, tries: int = ATTEMPTS) -> None:
-        super().__init__(reason)
-        self.reason, self.pause, self.tries = reason, pause, tries
-
 
 class _Stopped(Exception):
     """Another request of the same batch failed for good."""
-
-
-class _Redact(logging.Filter):
-    """Take keys out of the lines that urllib3 logs at its debug level."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        super().__init__()
-        self.secrets = secrets
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        if any(secret in text for secret in self.secrets):
-            record.msg, record.args = _without(text, self.secrets), ()
-        return True
 
 
 class Client:
@@ -119,7 +100,7 @@ class Client:
         self._next_turn: dict[str, datetime] = {}
         secrets = self._secrets()
         if secrets:
-            logging.getLogger("urllib3.connectionpool").addFilter(_Redact(secrets))
+            logging.getLogger("urllib3.connectionpool").addFilter(Redact(secrets))
 
     def __repr__(self) -> str:
         return f"Client(cache_dir={str(self.cache.folder)!r})"
@@ -155,16 +136,18 @@ class Client:
         if hit:
             return Answer(*hit)
         label, address = SOURCES[request.source].label, self.address(request)
-        if self.cache.has(request.source, key):
-            self.warnings.append(
-                f"cache: the answer to {address} failed its checksum and was fetched again"
-            )
         if self.offline:
             raise SourceError(f"{label}: {address} is not cached and requests are turned off")
         try:
             with self.cache.lock(key):
                 hit = self.cache.read(request.source, key)
-                return Answer(*hit) if hit else self._fetch(request, key, address)
+                if hit:
+                    return Answer(*hit)
+                if self.cache.has(request.source, key):
+                    self.warnings.append(
+                        f"cache: the answer to {address} failed its checksum and was fetched again"
+                    )
+                return self._fetch(request, key, address)
         except OSError as error:
             raise DataError(
                 f"cache {self.cache.folder}: cannot be written ({error.strerror or error}); "
@@ -238,15 +221,17 @@ class Client:
     def _fetch(self, request: Request, key: str, address: str) -> Answer:
         source = SOURCES[request.source]
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Passing),
-            stop=lambda state: self._stop.is_set() or state.attempt_number >= _failure(state).tries,
-            wait=lambda state: _pause(_failure(state), state.attempt_number),
+            retry=tenacity.retry_if_exception_type(Passing),
+            stop=lambda state: (
+                self._stop.is_set() or state.attempt_number >= failure_of(state).tries
+            ),
+            wait=lambda state: pause_before(failure_of(state), state.attempt_number),
             sleep=self._nap,
             reraise=True,
         )
         try:
-            content = retrying(self._once, source, request, address)
-        except _Passing as failure:
+            content = retrying(self._once, source, request, address, count())
+        except Passing as failure:
             if self._stop.is_set():
                 raise _Stopped from None
             raise SourceError(
@@ -269,17 +254,19 @@ class Client:
     def _nap(self, seconds: float) -> None:
         self._sleep(seconds)
 
-    def _once(self, source: Source, request: Request, address: str) -> bytes:
-        """Send a request once; raise _Passing where another try may help."""
+    def _once(
+        self, source: Source, request: Request, address: str, earlier: Iterator[int]
+    ) -> bytes:
+        """Send a request once; raise Passing where another try may help."""
         if self._stop.is_set():
             raise _Stopped
-        response = self._send(source, address)
+        response = self._send(source, address, stall=STALL_S * 2 ** next(earlier))
         self._note_budget(source, response)
         status = response.status_code
         if status in (402, 403, 429):
             raise self._over_limit(source, response)
         if status >= 500 or status == 408:
-            raise _Passing(f"the service answered {status}")
+            raise Passing(f"the service answered {status}")
         if status == 404:
             raise NotFound(f"{source.label}: {address} is not there (404)")
         if status == 401:
@@ -297,15 +284,15 @@ class Client:
             and not response.headers.get("Content-Encoding")
             and len(content) != int(length)
         ):
-            raise _Passing("the answer was cut short")
+            raise Passing("the answer was cut short")
         try:
             request.check(content)
         except ValueError as error:
-            reason = _without(" ".join(str(error).split()), self._secrets())[:200]
-            raise _Passing(f"a bad answer ({reason})") from None
+            reason = without(" ".join(str(error).split()), self._secrets())[:200]
+            raise Passing(f"a bad answer ({reason})") from None
         return content
 
-    def _send(self, source: Source, address: str) -> requests.Response:
+    def _send(self, source: Source, address: str, *, stall: float) -> requests.Response:
         local = is_loopback(address)
         if not local:
             self._wait_for_turn(source)
@@ -316,18 +303,21 @@ class Client:
             self.sent += 1
         # The causes are not chained: their texts hold the address with the key in it.
         try:
-            return self._session(local).get(url, timeout=self._timeout)
+            response = self._session(local).get(url, timeout=self._timeout, stream=True)
+            expect_progress(response, stall)
+            _ = response.content
+            return response
         except requests.exceptions.ConnectionError as error:
-            if _is_unreachable(error):
-                raise _Passing("nobody answers", tries=ATTEMPTS_UNREACHABLE) from None
-            raise _Passing("the connection broke") from None
+            if is_unreachable(error):
+                raise Passing("nobody answers", tries=ATTEMPTS_UNREACHABLE) from None
+            raise Passing("the connection broke") from None
         except requests.exceptions.Timeout:
-            raise _Passing("no answer in time") from None
+            raise Passing("no answer in time") from None
         except (
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
         ):
-            raise _Passing("the answer was cut short") from None
+            raise Passing("the answer was cut short") from None
         except (requests.exceptions.RequestException, ValueError) as error:
             raise SourceError(
                 f"{source.label}: {address} cannot be asked ({type(error).__name__}); "
@@ -382,7 +372,7 @@ class Client:
             return BudgetSpent(source, retry_at, keyed=keyed, done=None, left=None)
         if response.status_code == 402:
             return SourceError(f"{source.label}: payment asked for (402); the allowance is spent")
-        return _Passing(
+        return Passing(
             f"the service asks to slow down ({response.status_code})",
             pause=None if pause is None else max(0.0, pause),
         )
@@ -404,31 +394,4 @@ class Client:
             text = str(body.get("message") or body.get("error"))
         except (ValueError, AttributeError):
             text = response.text
-        return _without(" ".join(text.split()), self._secrets())[:200] or "no reason given"
-
-
-def _failure(state: tenacity.RetryCallState) -> _Passing:
-    assert state.outcome is not None
-    failure = state.outcome.exception()
-    assert isinstance(failure, _Passing)
-    return failure
-
-
-def _pause(failure: _Passing, attempt: int) -> float:
-    if failure.pause is not None:
-        return failure.pause
-    # Jitter keeps the workers from knocking again all at once.
-    return min(LONGEST_BACKOFF_S, 0.25 * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
-
-
-def _is_unreachable(error: requests.exceptions.ConnectionError) -> bool:
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError) or isinstance(
-        error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError
-    )
-
-
-def _without(text: str, secrets: Sequence[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+        return without(" ".join(text.split()), self._secrets())[:200] or "no reason given"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Sequence
 from itertools import product
@@ -94,20 +95,29 @@ def load(path: str | Path) -> tuple[pd.DataFrame, str]:
         else:
             heading = content.decode("utf-8-sig").partition("\n")[0]
             separator = max(",;\t", key=heading.count)
+            # Before pandas, which would rename a second "works" to "works.1".
+            _refuse_repeated(next(csv.reader([heading], delimiter=separator), []), where)
             # As text: Namibia's NA must not become missing, nor 007 seven.
             table = pd.read_csv(
                 path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
             )
+    except DataError:
+        raise
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: is not UTF-8 text; save it as CSV UTF-8") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{where}: cannot be read as a table ({reason})") from error
     table.columns = [str(c).strip() for c in table.columns]
-    repeated = table.columns[table.columns.duplicated()]
-    if len(repeated):
-        raise DataError(f"{where}: column {some(repeated)} stands there twice")
+    _refuse_repeated(list(table.columns), where)
     return table.reset_index(drop=True), where
+
+
+def _refuse_repeated(columns: list[str], where: str) -> None:
+    names = [c.strip() for c in columns]
+    repeated = sorted({c for c in names if names.count(c) > 1})
+    if repeated:
+        raise DataError(f"{where}: column {some(repeated)} stands there twice; rename one")
 
 
 def _bytes(path: Path) -> bytes:
@@ -188,7 +198,11 @@ def _from_matrix(table: pd.DataFrame, where: str) -> pd.DataFrame:
     if len(odd):
         names = [f"{x}-{y} {year}" for x, y, year in odd.index]
         raise DataError(f"{where}: the two sides of the matrix differ for {some(names)}")
-    # Rows are named by the file's own line, so that a bad count is found again.
-    long = long.drop_duplicates(["low", "high", "year"]).set_index("row")
+    bad = long[numbers[a != b].isna()]
+    if len(bad):
+        shown = [f"{v!r} ({at(i)})" for i, v in bad[["row", "works"]].itertuples(index=False)]
+        low, high, year = bad[["low", "high", "year"]].iloc[0]
+        raise DataError(f"{where}: works of {low}-{high} {year}: no number: {some(shown)}")
+    long = long.drop_duplicates(["low", "high", "year"])
     long = long.rename(columns={"low": "country_a", "high": "country_b"})
     return long[list(COLUMNS)].reset_index(drop=True)

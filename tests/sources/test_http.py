@@ -17,7 +17,8 @@ import pytest
 
 from mlcoop.errors import DataError, SourceError
 from mlcoop.sources.asking import BudgetSpent, NotFound, Request
-from mlcoop.sources.http import ATTEMPTS, Client
+from mlcoop.sources.http import Client
+from mlcoop.sources.patience import ATTEMPTS
 
 KEY = "s3cret+key/=="
 

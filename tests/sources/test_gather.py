@@ -1,0 +1,261 @@
+"""All figures of a study. Truth: the reference data; the stand-in's own log of requests."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sources_tools import openalex_answer
+
+from mlcoop.countries import iso3_of
+from mlcoop.errors import ConfigError, DataError, SourceError
+from mlcoop.sources import status
+from mlcoop.sources.gather import BudgetSpent, Filters, Gathered, GatherRequest, gather, plan
+from mlcoop.sources.http import Client
+
+KEY = "s3cret-key"
+STUDY = GatherRequest(
+    first=2016,
+    last=None,
+    this_year=2026,
+    most_active=12,
+    countries=("CHN", "NAM", "XKX"),
+    variables=("gdp_usd2015", "rule_of_law", "un_ideal_point", "international_works"),
+    years_before=3,
+)
+
+
+def same(one: Gathered, other: Gathered) -> None:
+    for name in ("counts", "covered", "indicators", "ties"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name))
+    assert one.countries == other.countries and one.years == other.years
+    assert one.warnings == other.warnings
+    sums = [[entry["sha256"] for entry in g.records] for g in (one, other)]
+    assert sums[0] == sums[1]
+
+
+@pytest.fixture(scope="module")
+def faultless(_running_standin: Any, tmp_path_factory: pytest.TempPathFactory) -> Gathered:
+    _running_standin.control(reset=True)
+    client = Client(tmp_path_factory.mktemp("faultless"), environ=_running_standin.environ())
+    return gather(STUDY, client)
+
+
+def test_a_study_is_whole(faultless: Gathered, shared_data: Path) -> None:
+    g = faultless
+    assert g.years == (2016, 2021), "the reference data end with 2021"
+    # The 12 most active by mean international works over 2016-2021, from the file itself.
+    own = pd.read_csv(shared_data / "country_year.csv.gz", keep_default_na=False)
+    own = own[own["year"].between(2016, 2021)]
+    top = own.groupby("iso2")["international_works"].sum().nlargest(12).index
+    assert g.countries == [*(iso3_of(code) for code in top), "NAM", "XKX"]
+    assert set(g.indicators["variable"]) == set(STUDY.variables)
+    totals = g.indicators[g.indicators["variable"] == "international_works"]
+    assert totals["year"].min() == 2013 and totals["year"].max() == 2021
+    assert g.ties.duplicated(["country_a", "country_b"]).sum() == 0
+    assert {e["source"] for e in g.records} == {
+        "OpenAlex",
+        "World Bank Indicators",
+        "CEPII GeoDist",
+        "UN General Assembly ideal points",
+    }
+    for entry in g.records:
+        assert len(entry["sha256"]) == 64 and entry["licence"] and entry["date"]
+        assert "not the real service" in entry["overridden"]
+
+
+def test_a_fifth_of_all_answers_faulty_and_the_figures_are_the_same(
+    standin: Any, faultless: Gathered, quick_client: Callable
+) -> None:
+    standin.control(fault_rate=0.2, seed=3)
+    client = quick_client(standin.environ(), timeout=(2, 20))
+    same(gather(STUDY, client), faultless)
+    faults = {entry["fault"] for entry in standin.log()} - {None}
+    assert faults == {"500", "503", "429", "reset", "truncated", "garbage"}
+    assert status.verify(client.cache) == []
+
+
+def test_an_empty_list_in_place_of_figures_is_not_taken_for_zeros(
+    standin: Any, faultless: Gathered, quick_client: Callable
+) -> None:
+    standin.control(fault_rate=0.15, faults=["empty"], seed=5)
+    same(gather(STUDY, quick_client(standin.environ())), faultless)
+
+
+def test_a_second_run_makes_no_request(
+    standin: Any, faultless: Gathered, quick_client: Callable
+) -> None:
+    first = quick_client(standin.environ())
+    assert plan(STUDY, first)["cached"] == 0 and standin.log() == []
+    gather(STUDY, first)
+    asked = len(standin.log())
+    second = quick_client(standin.environ())
+    same(gather(STUDY, second), faultless)
+    assert second.sent == 0 and len(standin.log()) == asked
+    steps = plan(STUDY, second)
+    assert steps["exact"] and steps["left"] == 0 and steps["cached"] == steps["needed"]
+    # Two codes of rule_of_law and the UN data set's listing are asked for and not there.
+    assert asked == steps["needed"] + 2
+    table = status.cache_status(second.cache)
+    rows = table[table["what"] == "collaboration rows"].iloc[0]
+    assert rows["years"] == "2016-2021" and rows["countries"] == 13 and rows["answers"] == 78
+    by_year = status.rows_by_year(second.cache)
+    assert by_year["countries"].tolist() == [13] * 6
+
+
+def test_a_spent_budget_says_what_is_left_and_the_next_calls_go_on(
+    standin: Any, faultless: Gathered, quick_client: Callable
+) -> None:
+    answered: list[str] = []
+    for attempt in range(9):
+        # The log and a day's new budget of 25.
+        standin.control(reset=True, budget=25)
+        client = quick_client(standin.environ(OPENALEX_API_KEY=KEY))
+        try:
+            whole = gather(STUDY, client)
+        except BudgetSpent as error:
+            text = str(error)
+            assert "\n" not in text and KEY not in text and "come back after" in text
+            assert error.done is not None and error.left is not None and error.left > 0
+            assert plan(STUDY, client)["cached"] == error.done
+        good = [e["path"] for e in standin.log() if e["status"] == 200]
+        answered += good
+        if attempt and not [e for e in standin.log() if e["status"] == 429]:
+            break
+    same(whole, faultless)
+    assert attempt >= 3, "the study needs more than 75 requests of OpenAlex"
+    assert len(answered) == len(set(answered)), "no answered request is repeated"
+    for path in client.cache.folder.rglob("*.json"):
+        assert KEY not in path.read_text()
+
+
+def test_a_service_that_is_down_is_one_line_and_the_cache_stays_whole(
+    standin: Any, quick_client: Callable
+) -> None:
+    for name in ("OPENALEX", "WORLDBANK", "CEPII", "UNVOTES"):
+        environ = standin.environ(**{f"MLCOOP_{name}_URL": "http://127.0.0.1:9/down"})
+        client = quick_client(environ)
+        with pytest.raises(SourceError, match="nobody answers") as caught:
+            gather(STUDY, client)
+        assert "\n" not in str(caught.value)
+        assert status.verify(client.cache) == []
+
+
+def test_two_fetches_into_one_cache_at_a_time(
+    standin: Any, faultless: Gathered, quick_client: Callable
+) -> None:
+    clients = [quick_client(standin.environ()) for _ in range(2)]
+    got: list[Gathered] = []
+    threads = [threading.Thread(target=lambda c=c: got.append(gather(STUDY, c))) for c in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for g in got:
+        same(g, faultless)
+    paths = [entry["path"] for entry in standin.log() if entry["status"] == 200]
+    assert len(paths) == len(set(paths))
+    assert status.verify(clients[0].cache) == []
+
+
+def test_years_beyond_the_last_complete_one_are_refused(
+    standin: Any, quick_client: Callable
+) -> None:
+    client = quick_client(standin.environ())
+    late = dataclasses.replace(STUDY, last=2023)
+    with pytest.raises(ConfigError, match="not complete in 2023 .no works.*write 2021 or latest"):
+        gather(late, client)
+    early = dataclasses.replace(STUDY, first=1985)
+    with pytest.raises(ConfigError, match="years.start"):
+        gather(early, client)
+    assert [e for e in standin.log() if "authorships" in e["path"]] == []
+
+
+def test_filters_make_other_requests_and_smaller_counts(
+    standin: Any, faultless: Gathered, quick_client: Callable
+) -> None:
+    small = dataclasses.replace(
+        STUDY,
+        most_active=4,
+        variables=(),
+        ties=False,
+        filters=Filters(field="physical", types="article", highly_cited=True),
+    )
+    part = gather(small, quick_client(standin.environ()))
+    both = part.counts.merge(
+        faultless.counts, on=["country_a", "country_b", "year"], suffixes=("", "_all")
+    )
+    assert len(both) and (both["works"] <= both["works_all"]).all()
+    assert both["works"].sum() < 0.2 * both["works_all"].sum()
+
+
+def test_one_row_a_year_for_a_focal_country(standin: Any, quick_client: Callable) -> None:
+    focal = dataclasses.replace(STUDY, focal=("CHN",), variables=(), ties=False)
+    client = quick_client(standin.environ())
+    first = plan(focal, client)
+    assert not first["exact"] and first["by_source"]["openalex"]["left"] >= 6
+    g = gather(focal, client)
+    rows = [
+        e
+        for e in standin.log()
+        if "authorships.countries%3ACN" in e["path"] or "authorships.countries:CN" in e["path"]
+    ]
+    # Six years, and two pages more where the list of China's partners is cut at 200.
+    assert 6 <= len(rows) <= 18
+    pairs = g.counts
+    assert ((pairs["country_a"] == "CHN") | (pairs["country_b"] == "CHN")).all()
+    assert sorted(set(g.covered["iso3"])) == ["CHN"] and len(g.covered) == 6
+
+
+def test_own_counts_take_the_place_of_openalex(
+    serve: Any, quick_client: Callable, tmp_path: Path
+) -> None:
+    path = tmp_path / "scopus.csv"
+    path.write_text(
+        "year,country_a,country_b,works\n2019,China,Namibia,3\n2020,CN,DE,50\n2020,NA,DE,9\n"
+    )
+    study = GatherRequest(
+        first=2019, last=None, this_year=2026, most_active=2, own_counts=path, ties=False
+    )
+    client = quick_client({"MLCOOP_OPENALEX_URL": serve(lambda *_: (500, {}, b"")).base})
+    g = gather(study, client)
+    assert client.sent == 0 and g.years == (2019, 2020) and g.countries == ["DEU", "CHN"]
+    assert g.records[0]["source"] == "own counts" and len(str(g.records[0]["sha256"])) == 64
+    assert plan(study, client)["needed"] == 0
+    with pytest.raises(DataError, match="holds no works of 2018 .it has 2019-2020"):
+        gather(dataclasses.replace(study, first=2018), client)
+
+
+def test_main_path_without_the_shared_folder(serve: Any, quick_client: Callable) -> None:
+    """Counts of a tiny world through the whole of it, from a local server."""
+    pairs = {("CN", "DE"): 40, ("CN", "NA"): 3, ("DE", "US"): 60, ("CN", "US"): 90}
+    own = {"CN": 120, "DE": 95, "NA": 3, "US": 140}
+    held = {str(y): 100 * y for y in range(2010, 2020)} | {"2020": 9}
+    service = serve(lambda _, q: (200, {}, openalex_answer(pairs, own, q, years=held)))
+    client = quick_client({"MLCOOP_OPENALEX_URL": service.base})
+    study = GatherRequest(
+        first=2015,
+        last=None,
+        this_year=2021,
+        most_active=2,
+        countries=("NAM",),
+        variables=("international_works",),
+        years_before=2,
+        ties=False,
+    )
+    steps: list[tuple[int, int, str]] = []
+    g = gather(study, client, lambda *step: steps.append(step))
+    assert g.years == (2015, 2019) and g.countries == ["USA", "CHN", "NAM"]
+    known = g.counts.set_index(["country_a", "country_b", "year"])["works"]
+    assert known["CHN", "NAM", 2019] == 3 and known["CHN", "USA", 2015] == 90
+    assert ("NAM", "USA", 2019) not in known.index, "a known zero: Namibia's row is whole"
+    assert ("NAM", 2019) in set(g.covered.itertuples(index=False, name=None))
+    assert sorted(g.indicators["year"].unique()) == list(range(2013, 2020))
+    assert steps[-1][0] == steps[-1][1]
+    # 1 of years, 7 of totals, 2 rows in each of 5 years.
+    assert len(service.paths) == 1 + 7 + 10

@@ -1,0 +1,132 @@
+"""A user's own counts. Truth: files written in plain sight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mlcoop.errors import DataError
+from mlcoop.sources import owncounts
+from mlcoop.sources.owncounts import read
+
+HEADING = "year,country_a,country_b,works\n"
+
+
+def write(tmp_path: Path, text: str, name: str = "counts.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_any_order_of_columns_ends_and_spelling_is_one_table(tmp_path: Path) -> None:
+    text = "works,country_b,year,country_a\n7,CN,2019,NA\n0,Viet Nam,2019,China\n12,CHN,2020,US\n"
+    counts = read(write(tmp_path, text))
+    assert list(counts.table.itertuples(index=False, name=None)) == [
+        ("CHN", "NAM", 2019, 7.0),
+        ("CHN", "USA", 2020, 12.0),
+        ("CHN", "VNM", 2019, 0.0),
+    ]
+
+
+def test_what_the_file_does_not_list_is_zero_or_missing_as_told(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADING + "2019,CN,DE,7\n2020,CN,US,3\n")
+    covered = set(read(path).covered.itertuples(index=False, name=None))
+    assert covered == {(c, y) for c in ("CHN", "DEU", "USA") for y in (2019, 2020)}
+    assert read(path, absent="missing").covered.empty
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_and_a_byte_order_mark(tmp_path: Path, separator: str) -> None:
+    text = "\ufeff" + (HEADING + "2019,CN,NA,7\n").replace(",", separator)
+    assert read(write(tmp_path, text)).table["works"].tolist() == [7.0]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"year": [2019, 2019], "country_a": ["CN", "NA"], "country_b": ["DE", "DE"]}
+    ).assign(works=[3, 4])
+    path = tmp_path / "counts.parquet"
+    table.to_parquet(path)
+    assert read(path).table["works"].tolist() == [3.0, 4.0]
+    lost = tmp_path / "lost.parquet"
+    table.assign(country_a=["CN", None]).to_parquet(lost)
+    with pytest.raises(DataError, match="country_a: empty in row 3"):
+        read(lost)
+
+
+def test_a_matrix_for_each_year(tmp_path: Path) -> None:
+    text = (
+        "year,country,CN,Germany,NA\n"
+        "2019,CN,99,40,3\n"
+        "2019,DE,40,50,\n"
+        "2019,NA,,0,8\n"
+        "2020,CN,,41,\n"
+        "2020,DE,41,,1\n"
+    )
+    counts = read(write(tmp_path, text))
+    assert list(counts.table.itertuples(index=False, name=None)) == [
+        ("CHN", "DEU", 2019, 40.0),
+        ("CHN", "DEU", 2020, 41.0),
+        ("CHN", "NAM", 2019, 3.0),
+        ("DEU", "NAM", 2019, 0.0),
+        ("DEU", "NAM", 2020, 1.0),
+    ]
+    with pytest.raises(DataError, match="two sides of the matrix differ for CHN-DEU 2019"):
+        read(write(tmp_path, text.replace("2019,DE,40", "2019,DE,44")))
+    with pytest.raises(DataError, match="works of CHN-DEU 2019.*'forty'"):
+        read(write(tmp_path, text.replace("40", "forty")))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("2019,CN,DE,-1\n", "works: .*'-1' .row 2"),
+        ("2019,CN,DE,5\n2019,CN,US,1.5\n", "works: .*'1.5' .row 3"),
+        ("2019,CN,DE,many\n", "works: .*'many'"),
+        ("2019,CN,DE,\n", "works: .*'' .row 2"),
+        ("19,CN,DE,5\n", "year: .*1800 to 2200: '19' .row 2"),
+        ("2019.5,CN,DE,5\n", "year: .*'2019.5'"),
+        ("2019,CN,DE,5\n2019,CN,DE,5\n", "a pair named twice: CHN-DEU 2019 .row 2 and row 3"),
+        ("2019,CN,DE,5\n2019,DE,CN,5\n", "twice, in both orders: CHN-DEU 2019 .row 2 and row 3"),
+        ("2019,CN,China,5\n", "paired with itself: CHN .row 2"),
+        ("2019,Chna,DE,5\n", 'country_a: unknown country "Chna" .did you mean "China"'),
+        ("2019,CN,,5\n", "country_b: empty in row 2"),
+        ("", "no rows"),
+    ],
+)
+def test_each_mistake_is_one_line_with_file_column_and_row(
+    rows: str, words: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, HEADING + rows)
+    with pytest.raises(DataError, match=words) as caught:
+        read(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_columns_must_be_those_and_no_others(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="missing works; unknown papers"):
+        read(write(tmp_path, "year,country_a,country_b,papers\n2019,CN,DE,5\n"))
+    with pytest.raises(DataError, match="works stands there twice"):
+        read(write(tmp_path, "year,country_a,country_b,works,works\n2019,CN,DE,5,5\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "cannot be opened"), (b"\xff\xfe\x00y", "UTF-8"), (b"", "cannot be read as a table")],
+)
+def test_a_file_that_is_none(content: bytes | None, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "counts.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        read(path)
+
+
+def test_provenance_of_a_file_is_its_checksum(tmp_path: Path) -> None:
+    # sha256("abc") is FIPS 180-2's first example.
+    path = write(tmp_path, "abc")
+    entry = owncounts.describe(path)
+    assert entry["sha256"].startswith("ba7816bf8f01cfea") and str(tmp_path) not in str(entry)
