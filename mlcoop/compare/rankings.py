@@ -19,6 +19,7 @@ from scipy.stats import rankdata
 from mlcoop.compare.agreement import MEASURES, agreements
 from mlcoop.compare.differences import differences
 from mlcoop.errors import DataError, some
+from mlcoop.features.factor import GROUPS
 from mlcoop.schema import Experiment
 
 KINDS = ("factor", "group")
@@ -116,12 +117,13 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         if not common:
             continue
         share = np.array([t.loc[common, "share"].to_numpy(float) for t in given])
+        order = np.array([-t.loc[common, "rank"].to_numpy(float) for t in given])
         draws = [_replicates(e, kind, common) for e in experiments]
         labels = _labels(experiments, given, common, kind)
-        ranks.append(_ranks(kind, common, labels, names, given, share))
-        changes.append(_changes(kind, common, labels, names, share, draws, paired, level))
+        ranks.append(_ranks(kind, common, labels, names, given, share, order))
+        changes.append(_changes(kind, common, labels, names, order, draws, paired, level))
         if len(common) > 1:
-            agreement.append(_agreement(kind, names, share, draws, level))
+            agreement.append(_agreement(kind, names, order, draws, level))
         else:
             notes.append(f"Only one {kind} in common ({common[0]}): no agreement can be computed.")
     notes += _weaknesses(experiments, paired)
@@ -155,7 +157,12 @@ def _ranking(experiment: Experiment, kind: str) -> pd.DataFrame | None:
     table = experiment.factors if kind == "factor" else experiment.groups
     if table is None or not len(table):
         return None
-    return table.assign(**{kind: table[kind].astype(str)}).set_index(kind)
+    key = table[kind].astype(str)
+    if kind == "group" and "role" in table:
+        # A group can stand once for the partner and once for the focal country.
+        role = table["role"].fillna("").astype(str)
+        key = key.where(role == "", key + "/" + role)
+    return table.set_index(key.rename("name"))
 
 
 def _level(experiments: Sequence[Experiment]) -> float:
@@ -196,9 +203,14 @@ def _labels(
         for row in experiment.coverage.get("factors") or []:
             known.setdefault(str(row["factor"]), str(row.get("label") or row["factor"]))
     for name in common:
-        group = str(tables[0].loc[name, "group"]) if kind == "factor" else name
-        plain = name.replace("_", " ")
-        labels[name] = (known.get(name, plain[:1].upper() + plain[1:]), group)
+        group = str(tables[0].loc[name, "group"])
+        if kind == "group":
+            role = str(tables[0].loc[name].get("role", ""))
+            plain = GROUPS.get(group, group.replace("_", " "))
+            plain += f" ({role})" if role in ("partner", "focal") else ""
+        else:
+            plain = known.get(name, name.replace("_", " "))
+        labels[name] = (plain[:1].upper() + plain[1:], group)
     return labels
 
 
@@ -232,6 +244,7 @@ def _ranks(
     names: Sequence[str],
     tables: Sequence[pd.DataFrame],
     share: np.ndarray,
+    order: np.ndarray,
 ) -> pd.DataFrame:
     own = [table.loc[list(common)] for table in tables]
 
@@ -245,7 +258,7 @@ def _ranks(
             "label": [labels[c][0] for c in common] * len(names),
             "group": [labels[c][1] for c in common] * len(names),
             "experiment": np.repeat(names, len(common)),
-            "rank": _rank(share).ravel(),
+            "rank": _rank(order).ravel(),
             "rank_stated": stated("rank"),
             "rank_low": stated("rank_low"),
             "rank_high": stated("rank_high"),
@@ -259,12 +272,12 @@ def _changes(
     common: Sequence[str],
     labels: Mapping[str, tuple[str, str]],
     names: Sequence[str],
-    share: np.ndarray,
+    order: np.ndarray,
     draws: Sequence[pd.DataFrame | None],
     paired: Sequence[bool],
     level: float,
 ) -> pd.DataFrame:
-    points = _rank(share)
+    points = _rank(order)
     change = (points[1:] - points[0]).ravel()
     halves = [_half_widths(draws[0], d, level) for d in draws[1:]]
     none = np.full(len(common), np.nan)
@@ -310,11 +323,11 @@ def _half_widths(a: pd.DataFrame | None, b: pd.DataFrame | None, level: float) -
 def _agreement(
     kind: str,
     names: Sequence[str],
-    share: np.ndarray,
+    order: np.ndarray,
     draws: Sequence[pd.DataFrame | None],
     level: float,
 ) -> pd.DataFrame:
-    values = agreements(share[None])[:, 0]
+    values = agreements(order[None])[:, 0]
     low, high = np.full_like(values, np.nan), np.full_like(values, np.nan)
     with_draws = [i for i, d in enumerate(draws) if d is not None]
     numbers = None
@@ -328,10 +341,13 @@ def _agreement(
         )  # replicate, experiment, name
         each = agreements(stack)
         alpha = (1 - level) / 2
-        bounds = np.quantile(each, [alpha, 1 - alpha], axis=1)
+        bounds = np.quantile(each, [1 - alpha, alpha], axis=1)
         at = np.ix_(range(len(MEASURES)), with_draws, with_draws)
-        low[at] = np.minimum(bounds[0], values[at])
-        high[at] = np.maximum(bounds[1], values[at])
+        # Noise on both sides lowers agreement, and resampling adds as much again: the interval
+        # is the reflected one (Davison and Hinkley 1997, section 5.2), kept on the scale.
+        floor = np.array([-1.0, -1.0, 0.0])[:, None, None]
+        low[at] = np.clip(np.minimum(2 * values[at] - bounds[0], values[at]), floor, 1)
+        high[at] = np.clip(np.maximum(2 * values[at] - bounds[1], values[at]), floor, 1)
     rows = []
     for i in range(len(names)):
         for j in range(i + 1, len(names)):

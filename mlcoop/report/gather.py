@@ -22,7 +22,7 @@ from mlcoop.report.content import (
     SetErrors,
     Tuning,
 )
-from mlcoop.report.names import filled, optional, pair_name, plain, set_name
+from mlcoop.report.names import filled, group_name, optional, pair_name, plain, set_name
 from mlcoop.schema import BASELINES, Experiment
 
 SET_ORDER = ("focus", "all", "largest_5pct")
@@ -73,13 +73,14 @@ def ranked(
     for row in table.sort_values("rank", kind="stable").to_dict("records"):
         name = str(row[key])
         above = row.get("above_null")
-        role = row.get("role")
+        role = "" if pd.isna(row.get("role")) else str(row["role"])
+        own = group_name(name, role) if key == "group" else plain(name)
         rows.append(
             Ranked(
                 key=name,
-                label=(labels or {}).get(name) or plain(name),
-                group=plain(str(row.get("group", name))),
-                role="" if pd.isna(role) else str(role),
+                label=(labels or {}).get(name) or own,
+                group=group_name(str(row.get("group", name))),
+                role=role,
                 rank=int(row["rank"]),
                 rank_low=int(row["rank_low"]),
                 rank_high=int(row["rank_high"]),
@@ -322,7 +323,7 @@ def factor_data(coverage: Mapping[str, Any]) -> tuple[FactorData, ...]:
         FactorData(
             key=str(row["factor"]),
             label=str(row.get("label") or plain(str(row["factor"]))),
-            group=plain(str(row.get("group") or "")),
+            group=group_name(str(row.get("group") or "")),
             role=str(row.get("role") or ""),
             source=str(row.get("source") or ""),
             lag=str(row["lag"]) if row.get("lag") is not None else "",

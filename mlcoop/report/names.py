@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import pandas as pd
-import pycountry
+
+from mlcoop.countries import is_iso3, name_of
+from mlcoop.features.factor import GROUPS
 
 METHODS = {
     "model": "mlcoop",
@@ -23,49 +24,25 @@ METHODS = {
 }
 SETS = {"focus": "focus pairs", "all": "all pairs", "largest_5pct": "largest 5 % of pairs"}
 ROLES = {"pair": "of the pair", "partner": "of the partner", "focal": "of the focal country"}
-# Names as a reader of English expects them; ISO's own are inverted or formal.
-_SHORT = {
-    "XKX": "Kosovo",
-    "TWN": "Taiwan",
-    "KOR": "South Korea",
-    "PRK": "North Korea",
-    "IRN": "Iran",
-    "LAO": "Laos",
-    "VNM": "Vietnam",
-    "RUS": "Russia",
-    "SYR": "Syria",
-    "MDA": "Moldova",
-    "BOL": "Bolivia",
-    "VEN": "Venezuela",
-    "TZA": "Tanzania",
-    "PSE": "Palestine",
-    "BRN": "Brunei",
-    "COD": "DR Congo",
-    "COG": "Congo",
-    "CIV": "Côte d’Ivoire",
-    "FSM": "Micronesia",
-    "HKG": "Hong Kong",
-    "MAC": "Macao",
-    "TUR": "Türkiye",
-    "USA": "United States",
-    "GBR": "United Kingdom",
-    "FLK": "Falkland Islands",
-}
 
 
-@cache
 def country_name(code: str) -> str:
     """Return the short English name of an ISO3 code; any other text comes back unchanged.
 
     >>> country_name("KOR"), country_name("plant-7")
     ('South Korea', 'plant-7')
     """
-    if code in _SHORT:
-        return _SHORT[code]
-    found = pycountry.countries.get(alpha_3=code) if len(code) == 3 else None
-    if found is None:
-        return code
-    return str(getattr(found, "common_name", found.name))
+    return name_of(code) if is_iso3(code) else code
+
+
+def group_name(key: str, role: str = "") -> str:
+    """Return the words for a group of factors, with its role where it has one of several.
+
+    >>> group_name("economy_market", "partner")
+    'Economy and market (partner)'
+    """
+    words = GROUPS.get(key) or plain(key)
+    return f"{words} ({role})" if role in ("partner", "focal") else words
 
 
 def pair_name(a: str, b: str, focal: str | None = None) -> str:

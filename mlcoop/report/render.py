@@ -88,7 +88,8 @@ def _content(s: Summary) -> dict[str, Any]:
         ),
     }
     if s.planted:
-        values["planted_drawing"] = both(lambda w: charts.planted_slope(s.planted, w))
+        drivers = [p for p in s.planted if p.importance is None or p.importance > 0]
+        values["planted_drawing"] = both(lambda w: charts.planted_slope(drivers, w))
         values["planted_table"] = tables.planted(s.planted, s.rank_level)
     if s.factors:
         values["ranking_drawing"] = both(

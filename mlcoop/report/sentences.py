@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcoop.report.content import Calibration, Expected, Held, Ranked, SetErrors
+from mlcoop.report.content import Calibration, Expected, Held, Planted, Ranked, SetErrors
 from mlcoop.report.names import (
     country_name,
     listing,
@@ -32,7 +32,7 @@ def about(config: Mapping[str, Any]) -> str:
     """Return the focus set in words.
 
     >>> about({"focus": {"focal": "CHN", "partners": "belt-and-road"}})
-    'China and the belt-and-road countries'
+    'China and the Belt and Road countries'
     """
     focus = config.get("focus") or {}
     focal, partners = focus.get("focal"), focus.get("partners")
@@ -46,7 +46,8 @@ def about(config: Mapping[str, Any]) -> str:
 def _partners(partners: Any) -> str:
     if isinstance(partners, str):
         named = country_name(partners)
-        return named if named != partners else f"the {partners} countries"
+        words = " ".join(w if w == "and" else w.capitalize() for w in partners.split("-"))
+        return named if named != partners else f"the {words} countries"
     listed = [country_name(str(p)) for p in partners or []]
     return listing(listed) if listed else "its partners"
 
@@ -260,11 +261,20 @@ def resampling_sentence(n: int, unit: str | None, level: float) -> str:
     )
 
 
-def planted_sentence(tau: float | None, inside: int, of: int) -> str:
-    """Return how near the recovered order came to the planted one."""
+def planted_sentence(
+    planted: Sequence[Planted], factors: Sequence[Ranked], tau: float | None
+) -> str:
+    """Return how near the recovered order came to the planted one, and what was claimed wrongly."""
+    drivers = [p for p in planted if p.importance is None or p.importance > 0]
+    inside = sum(p.low is not None and p.low <= p.rank <= (p.high or 0) for p in drivers)
     agreement = "" if tau is None else f"Kendall’s tau with the planted order is {number(tau, 2)}; "
     text = (
         f"All counts are simulated, so the true order is known: {agreement}"
-        f"{inside} of {of} planted ranks lie inside their interval."
+        f"{inside} of {len(drivers)} true drivers have their planted rank inside their interval"
     )
-    return text
+    told = {f.key: f.above_null for f in factors if f.above_null is not None}
+    idle = [p.key for p in planted if p.importance == 0 and p.key in told]
+    if idle:
+        wrong = sum(bool(told[key]) for key in idle)
+        text += f", and {wrong} of {len(idle)} factors without any effect were taken for drivers"
+    return f"{text}."

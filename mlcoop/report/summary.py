@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 
 from mlcoop.report import gather, sentences
 from mlcoop.report.content import Planted, Summary
-from mlcoop.report.names import filled, optional
+from mlcoop.report.names import filled, number, optional, percent
 from mlcoop.schema import Experiment
 
 ABSENT = {
@@ -68,8 +68,7 @@ def summarise(experiment: Experiment) -> Summary:
         answer.append(sentences.forecast_sentence(forecasts, held, simulated))
     trust = []
     if planted:
-        inside = sum(p.low is not None and p.low <= p.rank <= (p.high or 0) for p in planted)
-        trust.append(sentences.planted_sentence(tau, inside, len(planted)))
+        trust.append(sentences.planted_sentence(planted, factors, tau))
     if errors:
         level = optional((experiment.metrics.get("forecast") or {}).get("level"))
         trust.append(sentences.skill_sentence(errors[0], level))
@@ -77,7 +76,7 @@ def summarise(experiment: Experiment) -> Summary:
         trust.append(sentences.calibration_sentence(calibration))
     trust.append(sentences.deviance_sentence(factor_model))
     if factors:
-        unit = (config.get("explain") or {}).get("unit")
+        unit = (experiment.metrics.get("ranking") or config.get("explain") or {}).get("unit")
         trust.append(sentences.resampling_sentence(resamples, unit, rank_level))
         trust.append(sentences.NOT_CAUSE)
 
@@ -122,9 +121,8 @@ def summarise(experiment: Experiment) -> Summary:
 def citation(experiment: Experiment) -> str:
     """Return how to cite the study, from its provenance."""
     provenance = experiment.provenance
-    versions = provenance.get("versions") or {}
-    version = versions.get("mlcoop") or provenance.get("mlcoop") or provenance.get("version")
-    when = str(provenance.get("finished") or provenance.get("created") or "")[:10]
+    version = provenance.get("mlcoop")
+    when = str(provenance.get("finished") or "")[:10]
     commit = str(provenance.get("commit") or "")[:12]
     title = str(experiment.config.get("title") or experiment.name)
     made = [
@@ -140,15 +138,20 @@ def citation(experiment: Experiment) -> str:
 
 def _facts(coverage: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     years = coverage.get("years") or []
-    zeros = optional(coverage.get("zeros"))
+    zeros, missing = optional(coverage.get("zeros")), optional(coverage.get("missing"))
     rows = [
-        ("Countries", f"{len(coverage['countries']):,}" if coverage.get("countries") else ""),
-        ("Pairs", f"{coverage['pairs']:,}" if coverage.get("pairs") else ""),
-        ("Focus pairs", f"{coverage['focus_pairs']:,}" if coverage.get("focus_pairs") else ""),
+        ("Focus pairs", _count(coverage.get("focus_pairs"))),
+        ("Pairs in all", _count(coverage.get("pairs"))),
+        ("Countries trained on", _count(coverage.get("training_countries"))),
         ("Years", f"{years[0]}–{years[1]}" if len(years) == 2 else ""),
-        ("Known zeros", "" if zeros is None else f"{zeros * 100:.1f} % of pair years"),
+        ("Known zeros", "" if zeros is None else f"{percent(zeros, 1)} of counts"),
+        ("Missing", "" if missing is None else f"{percent(missing, 1)} of counts"),
     ]
     return tuple((k, v) for k, v in rows if v)
+
+
+def _count(value: Any) -> str:
+    return number(value) if value else ""
 
 
 def _planted_tau(planted: Sequence[Planted]) -> float | None:

@@ -116,7 +116,7 @@ def cut(text: str, room: float, size: float = 13) -> str:
     """Shorten text that would not fit into `room` pixels at a font of `size`.
 
     >>> cut("a short one", 200), cut("a much longer label than that", 60)
-    ('a short one', 'a much l…')
+    ('a short one', 'a much…')
     """
     most = int(room / (size * 0.53))
     return text if len(text) <= most else text[: max(most - 1, 1)].rstrip() + "…"

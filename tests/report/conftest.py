@@ -79,7 +79,8 @@ def make_experiment(
     factors = pd.concat([catalogue.drop(columns="label"), _ranked(replicates)], axis=1)
     factors["direction"] = rng.choice(["+", "-", "mixed"], len(factors), p=[0.6, 0.25, 0.15])
     sign = factors["direction"].map({"+": 1, "-": -1, "mixed": 0.3})
-    factors["effect_low_to_high"] = sign * factors["share"] * 6
+    factors["effect_low_to_high"] = sign * factors["share"] * 300
+    factors["effect_unit"] = "percent more works, 10th to 90th percentile"
     factors["above_null"] = factors["share"] > 0.004
     factors = factors.sort_values("rank", ignore_index=True)
     group_names = list(GROUPS)
@@ -202,7 +203,7 @@ def _effects(rng: np.random.Generator, factors: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for row in factors.head(14).itertuples():
         x = np.linspace(0, 10, 24)
-        shape = np.tanh((x - 4) / 3) * row.effect_low_to_high / 2
+        shape = np.tanh((x - 4) / 3) * row.effect_low_to_high / 200
         density = np.exp(-(((x - 4) / 2.5) ** 2))
         parts.append(
             pd.DataFrame(
@@ -235,7 +236,8 @@ def _config(name: str, seed: int, simulated: bool) -> dict:
 
 def _provenance() -> dict:
     return {
-        "versions": {"mlcoop": "0.1.0", "pandas": "3.1.1", "xgboost": "3.2.0"},
+        "mlcoop": "0.1.0",
+        "packages": {"pandas": "3.1.1", "xgboost": "3.2.0"},
         "seed": 0,
         "commit": "f2e6bb3a9c1d5e7f",
         "finished": "2026-11-24T23:40:11Z",
@@ -244,7 +246,7 @@ def _provenance() -> dict:
             {"name": "OpenAlex", "licence": "CC0", "address": "https://api.openalex.org/works"},
             {"name": "CEPII GeoDist", "licence": "Etalab", "address": "https://www.cepii.fr"},
         ],
-        "inputs": {"openalex/2021-CN.json": "9f86d081884c7d659a2feaa0c55ad015"},
+        "inputs": [{"name": "openalex", "sha256": "9f86d081884c7d659a2feaa0c55ad015"}],
     }
 
 
@@ -265,6 +267,8 @@ def _coverage(
         ],
         "years": [2001, 2021],
         "pairs": 7875,
+        "focus_pairs": len(PARTNERS),
+        "training_countries": 126,
         "zeros": 0.213,
         "simulated": simulated,
         "warnings": ["2020 and 2021 are pandemic years: growth in them may not carry over."],

@@ -1,0 +1,323 @@
+"""Tables on stdout: aligned and uncoloured when piped, nothing cut off."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlcoop.compare import Comparison
+from mlcoop.features.factor import GROUPS, Factor
+from mlcoop.report import sentences
+from mlcoop.report.content import SetErrors, Summary
+from mlcoop.report.names import group_name, method_name, number, percent, small_percent, span
+from mlcoop.report.summary import summarise
+from mlcoop.schema import Experiment
+
+TOP = 15
+LARGEST = 10
+PIPED = 400  # columns: wide enough that a piped table is never folded
+
+
+def print_experiment(experiment: Experiment) -> None:
+    """Print a finished study: ranking, forecasts, skill, and where its page lies."""
+    s = summarise(experiment)
+    console = _console()
+    _say(console, f"{s.title}{' (simulated)' if s.simulated else ''}", "bold")
+    for text in s.answer:
+        _say(console, text)
+    if s.planted:
+        console.print(_planted(s))
+    if s.factors:
+        console.print(_ranking(s))
+    if s.groups:
+        console.print(_groups(s))
+    if s.forecasts:
+        console.print(_forecasts(s, LARGEST))
+    for part in s.errors:
+        console.print(_skill(part, s))
+    _say(console, "\nHow far to trust it", "bold")
+    for text in s.trust:
+        _say(console, f"- {text}")
+    _say(console, f"Report: {experiment.folder}/report.html")
+
+
+def print_forecast(experiment: Experiment) -> None:
+    """Print every forecast of a study, largest first."""
+    s = summarise(experiment)
+    console = _console()
+    console.print(_forecasts(s, len(s.forecasts)))
+    for part in s.errors[:1]:
+        _say(console, sentences.skill_sentence(part, _level(s)))
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print ranks side by side, what changed, and how far the rankings agree."""
+    console = _console()
+    for kind in comparison.ranks["kind"].unique():
+        console.print(_ranks_beside(comparison, kind))
+    if len(comparison.agreement):
+        console.print(_agreement(comparison))
+    if len(comparison.differences):
+        rows = comparison.differences.astype(str).to_numpy().tolist()
+        console.print(_table("What differs", comparison.differences.columns, rows))
+    for note in comparison.notes:
+        _say(console, f"- {note}")
+    _say(
+        console,
+        f"A star marks a change of rank that the data tell from none, at "
+        f"{percent(comparison.level)} for all names of a column together.",
+    )
+
+
+def print_factors(factors: Sequence[Factor], whole: bool = False) -> None:
+    """Print catalogue entries: a table, or with `whole` everything about each."""
+    console = _console()
+    if whole:
+        for f in factors:
+            _say(console, f"{f.name}: {f.label}", "bold")
+            for key in ("group", "unit", "source", "role", "inputs", "lag", "sign", "kind"):
+                _say(console, f"  {key}: {_plain(getattr(f, key))}")
+            _say(console, f"  {f.definition}")
+            _say(console, f"  {f.reference}")
+        return
+    rows = [
+        [f.name, f.label, GROUPS.get(f.group, f.group), f.unit, f.source, str(f.lag), _sign(f.sign)]
+        for f in factors
+    ]
+    heads = ["factor", "label", "group", "unit", "source", "lag", "sign"]
+    console.print(_table(f"{len(rows)} factors", heads, rows, right={"lag"}))
+
+
+def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print the experiments and their headline figures."""
+    body = []
+    for row in rows:
+        years = row.get("years") or []
+        against = method_name(row["against"]) if row.get("against") else "–"
+        body.append(
+            [
+                str(row["name"]) + (" (simulated)" if row.get("simulated") else ""),
+                "–".join(str(y) for y in years) or "–",
+                number(row.get("focus_pairs")),
+                str(row.get("top_factor") or "–"),
+                percent(row.get("skill"), 1, signed=True),
+                against,
+                str(row.get("finished") or "–")[:16],
+            ]
+        )
+    heads = ["experiment", "years", "focus pairs", "first factor", "skill", "against", "finished"]
+    _console().print(_table(None, heads, body, right={"focus pairs", "skill"}))
+
+
+def print_table(table: pd.DataFrame) -> None:
+    """Print any table."""
+    heads = [str(c) for c in table.columns]
+    right = {str(c) for c in table.columns if pd.api.types.is_numeric_dtype(table[c])}
+    rows = [[_plain(v) for v in row] for row in table.itertuples(index=False)]
+    _console().print(_table(None, heads, rows, right=right))
+
+
+def _console() -> Console:
+    terminal = sys.stdout.isatty()
+    return Console(file=sys.stdout, width=None if terminal else PIPED, no_color=not terminal)
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+
+
+def _table(
+    title: str | None,
+    heads: Iterable[str],
+    rows: Iterable[Sequence[str]],
+    right: set[str] | None = None,
+) -> Table:
+    """Return a table of plain text: a name in square brackets is no markup."""
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        title_style="bold",
+        header_style="bold",
+    )
+    for head in heads:
+        justify = "right" if head in (right or set()) else "left"
+        table.add_column(Text(str(head)), justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table
+
+
+def _titled(s: Summary, words: str) -> str:
+    return f"\n{words}{' (simulated)' if s.simulated else ''}"
+
+
+def _ranking(s: Summary) -> Table:
+    rows = [
+        [
+            str(f.rank),
+            f.label,
+            f.group,
+            str(f.tier),
+            span(f.rank_low, f.rank_high, joint="–"),
+            small_percent(f.share),
+            span(f.share_low, f.share_high, small_percent, joint="–"),
+            percent(f.effect, signed=True),
+            "" if f.above_null is not False else "not told from chance",
+        ]
+        for f in s.factors[:TOP]
+    ]
+    at = percent(s.rank_level)
+    heads = ["rank", "factor", "group", "tier", f"ranks ({at})", "share", f"share ({at})"]
+    heads += ["low to high", ""]
+    more = len(s.factors) - len(rows)
+    words = f"Factors{f', the first {len(rows)} of {len(s.factors)}' if more else ''}"
+    return _table(_titled(s, words), heads, rows, right=set(heads) - {"factor", "group", ""})
+
+
+def _groups(s: Summary) -> Table:
+    rows = [
+        [
+            str(g.rank),
+            g.label,
+            str(g.tier),
+            span(g.rank_low, g.rank_high, joint="–"),
+            small_percent(g.share),
+            span(g.share_low, g.share_high, small_percent, joint="–"),
+        ]
+        for g in s.groups
+    ]
+    at = percent(s.rank_level)
+    heads = ["rank", "group", "tier", f"ranks ({at})", "share", f"share ({at})"]
+    return _table(_titled(s, "Groups of factors"), heads, rows, right=set(heads) - {"group"})
+
+
+def _planted(s: Summary) -> Table:
+    rows = [
+        [
+            str(p.rank),
+            p.label,
+            number(p.importance, 3),
+            number(p.recovered),
+            "–" if p.low is None else span(p.low, p.high, joint="–"),
+        ]
+        for p in s.planted
+        if p.importance is None or p.importance > 0
+    ]
+    heads = ["planted", "factor", "importance", "recovered", f"ranks ({percent(s.rank_level)})"]
+    title = _titled(s, "Planted order beside the recovered one")
+    return _table(title, heads, rows, right=set(heads) - {"factor"})
+
+
+def _forecasts(s: Summary, most: int) -> Table:
+    shown = s.forecasts[:most]
+    rows = [
+        [
+            f.label,
+            str(f.year),
+            number(f.last_observed),
+            number(f.predicted),
+            span(f.lower, f.upper, joint="–"),
+            percent(f.change, signed=True),
+        ]
+        for f in shown
+    ]
+    first = s.forecasts[0]
+    heads = ["pair", "year", f"count {first.last_year}", "forecast"]
+    heads += [f"{percent(first.level)} interval", "change"]
+    more = len(s.forecasts) > len(shown)
+    words = f"Forecasts{f', the {len(shown)} largest of {len(s.forecasts)}' if more else ''}"
+    return _table(_titled(s, words), heads, rows, right=set(heads) - {"pair"})
+
+
+def _skill(part: SetErrors, s: Summary) -> Table:
+    ours = part.errors.get("model")
+    rows = []
+    for method in sorted(part.errors, key=lambda m: (m != "model", part.errors[m])):
+        error = part.errors[method]
+        skill = "" if method == "model" or not ours or not error else 1 - ours / error
+        words = percent(skill, 1, signed=True) if skill != "" else ""
+        rows.append([method_name(method), percent(error, 1), words])
+    heads = ["method", "error (WAPE)", "skill of mlcoop against it"]
+    years = len(part.by_year)
+    over = f", mean over {years} years" if years else ""
+    title = _titled(s, f"Error one year ahead, {part.label}{over}: {sentences.skill_words(part)}")
+    return _table(title, heads, rows, right=set(heads[1:]))
+
+
+def _level(s: Summary) -> float | None:
+    return s.calibration[0].level if s.calibration else None
+
+
+def _ranks_beside(comparison: Comparison, kind: str) -> Table:
+    ranks = comparison.ranks[comparison.ranks["kind"] == kind]
+    changes = comparison.changes[comparison.changes["kind"] == kind]
+    known = changes.set_index(["name", "experiment"])
+    wide = ranks.pivot(index="name", columns="experiment", values="rank")
+    first = ranks.drop_duplicates("name")
+    rows = []
+    for name, label, group in zip(first["name"], first["label"], first["group"], strict=True):
+        row = [label, *([group_name(group)] if kind == "factor" else [])]
+        row.append(number(wide.loc[name, comparison.names[0]]))
+        for other in comparison.names[1:]:
+            change = known.loc[(name, other)]
+            row += [number(wide.loc[name, other]), _change(change)]
+        rows.append(row)
+    heads = [kind, *(["group"] if kind == "factor" else []), comparison.names[0]]
+    for other in comparison.names[1:]:
+        heads += [other, f"change ({percent(comparison.level)})"]
+    title = f"\nRank of {kind}s, and change from {comparison.names[0]}"
+    return _table(title, heads, rows, right=set(heads) - {kind, "group"})
+
+
+def _change(row: pd.Series) -> str:
+    change = float(row["change"])
+    text = f"{'+' if change > 0 else ''}{number(change)}"
+    if pd.notna(row["low"]):
+        text += f" ({number(row['low'])} to {number(row['high'])})"
+    return text + (" *" if row["told"] is True else "  ")
+
+
+def _agreement(comparison: Comparison) -> Table:
+    words = {
+        "tau_b": "Kendall’s tau-b",
+        "weighted_tau": "weighted tau",
+        "rbo": "rank-biased overlap",
+    }
+    rows = []
+    for (kind, a, b), part in comparison.agreement.groupby(
+        ["kind", "experiment_a", "experiment_b"], sort=False
+    ):
+        row = [str(kind), str(a), str(b)]
+        for measure in words:
+            found = part[part["measure"] == measure].iloc[0]
+            text = number(found["value"], 2)
+            if pd.notna(found["low"]):
+                text += f" ({number(found['low'], 2)} to {number(found['high'], 2)})"
+            row.append(text)
+        rows.append(row)
+    heads = ["kind", "experiment", "and", *words.values()]
+    title = f"\nAgreement, with {percent(comparison.level)} intervals"
+    return _table(title, heads, rows, right=set(words.values()))
+
+
+def _sign(sign: int) -> str:
+    return {1: "+", -1: "−"}.get(sign, "")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(v) for v in value)
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return str(value)
