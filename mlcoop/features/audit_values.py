@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from sklearn.isotonic import IsotonicRegression
 
 from mlcoop.features.build import FeatureMatrix
+from mlcoop.features.unit_series import UnitSeries
 from mlcoop.schema import PAIR
 
 Leak = tuple[str, str, str]  # kind, column, message
@@ -80,7 +80,7 @@ def value_leaks(matrix: FeatureMatrix, *, seed: int = 0) -> list[Leak]:
 
 
 def _pair_leaks(rows: pd.DataFrame, X: pd.DataFrame, rng: np.random.Generator) -> Iterator[Leak]:
-    series = _Series(rows.groupby(PAIR, sort=False).ngroup(), rows["year"], rows["works"])
+    series = UnitSeries(rows.groupby(PAIR, sort=False).ngroup(), rows["year"], rows["works"])
     totals = [_total(rows, end) for end in ("country_a", "country_b")]
     secrets = list(_pair_secrets(series, rows, totals))
     sample, more = _sample(len(rows), rng), _sample(len(rows), rng, MOST_ROWS_LINEAR)
@@ -94,7 +94,7 @@ def _pair_leaks(rows: pd.DataFrame, X: pd.DataFrame, rng: np.random.Generator) -
 
 
 def _pair_secrets(
-    series: _Series, rows: pd.DataFrame, totals: list[np.ndarray]
+    series: UnitSeries, rows: pd.DataFrame, totals: list[np.ndarray]
 ) -> Iterator[_Secret]:
     now = series.shifted(0)
     product = np.where(totals[0] * totals[1] > 0, totals[0] * totals[1], np.nan)
@@ -158,7 +158,7 @@ def _country_leaks(rows: pd.DataFrame, X: pd.DataFrame, rng: np.random.Generator
             continue
         table = X.groupby(keys)[names].first().reset_index()
         total = _totals(rows).reindex(pd.MultiIndex.from_frame(table[["country", "year"]]))
-        series = _Series(
+        series = UnitSeries(
             table.groupby("country", sort=False).ngroup(),
             table["year"],
             total.reset_index(drop=True),
@@ -240,7 +240,7 @@ def _first_copy(
     return best[1] if best else None
 
 
-def _constant_copy(name: str, x: np.ndarray, series: _Series, what: str) -> Leak | None:
+def _constant_copy(name: str, x: np.ndarray, series: UnitSeries, what: str) -> Leak | None:
     """Look at a column without years against the sums over all years."""
     if not series.constant(x):
         return None
@@ -259,7 +259,7 @@ def _constant_copy(name: str, x: np.ndarray, series: _Series, what: str) -> Leak
 
 
 def _innovation(
-    name: str, x: np.ndarray, series: _Series, sample: np.ndarray, what: str
+    name: str, x: np.ndarray, series: UnitSeries, sample: np.ndarray, what: str
 ) -> Leak | None:
     """Look whether a column explains what two earlier years leave unexplained."""
     log = {shift: series.logs(shift)[sample] for shift in (-2, -1, 0, 1)}
@@ -335,7 +335,14 @@ def _enough(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    a, b = _ranks(x), _ranks(y)
+    a, b = a - a.mean(), b - b.mean()
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
 def _sample(size: int, rng: np.random.Generator, most: int = MOST_ROWS) -> np.ndarray:
@@ -356,50 +363,3 @@ def _totals(rows: pd.DataFrame) -> pd.Series:
 def _total(rows: pd.DataFrame, end: str) -> np.ndarray:
     keys = pd.MultiIndex.from_frame(rows[[end, "year"]])
     return _totals(rows).reindex(keys).to_numpy(float)
-
-
-class _Series:
-    """Counts of units over years, looked up by year."""
-
-    def __init__(self, unit: pd.Series, year: pd.Series, works: pd.Series) -> None:
-        self.unit, self.year = unit.to_numpy(int), year.to_numpy(int)
-        self.first = int(self.year.min())
-        self.width = int(self.year.max()) - self.first + 1
-        self.wide = np.full((self.unit.max() + 1, self.width), np.nan)
-        self.wide[self.unit, self.year - self.first] = works.to_numpy(float)
-        self._logs: dict[int, np.ndarray] = {}
-
-    def shifted(self, by: int) -> np.ndarray:
-        """Return each row's count `by` years later, NaN outside the table."""
-        column = self.year - self.first + by
-        inside = (column >= 0) & (column < self.width)
-        return np.where(inside, self.wide[self.unit, np.clip(column, 0, self.width - 1)], np.nan)
-
-    def logs(self, by: int) -> np.ndarray:
-        if by not in self._logs:
-            self._logs[by] = np.log1p(self.shifted(by))
-        return self._logs[by]
-
-    def sums(self) -> np.ndarray:
-        return np.nansum(self.wide, axis=1)[self.unit]
-
-    def counts(self) -> np.ndarray:
-        return np.maximum(np.isfinite(self.wide).sum(axis=1), 1)[self.unit]
-
-    def deviations(self) -> np.ndarray:
-        known = np.isfinite(self.wide)
-        mean = np.nansum(self.wide, axis=1) / np.maximum(known.sum(axis=1), 1)
-        square = np.nansum((self.wide - mean[:, None]) ** 2, axis=1)
-        return np.sqrt(square / np.maximum(known.sum(axis=1) - 1, 1))[self.unit]
-
-    def up_to_now(self) -> np.ndarray:
-        return np.nancumsum(self.wide, axis=1)[self.unit, self.year - self.first]
-
-    def firsts(self) -> np.ndarray:
-        """Return the position of the first row of each unit."""
-        return np.unique(self.unit, return_index=True)[1]
-
-    def constant(self, x: np.ndarray) -> bool:
-        """Return whether x does not change over the years of any unit."""
-        start = x[self.firsts()][self.unit]
-        return bool(np.all((x == start) | (np.isnan(x) & np.isnan(start))))
