@@ -10,7 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mlcoop.compare import Comparison
 from mlcoop.report import charts, charts_time, mapview, sentences, tables
+from mlcoop.report.comparison import comparison_content
 from mlcoop.report.content import SetErrors, Summary
 from mlcoop.report.names import country_name, listing, number, percent, plain, span
 from mlcoop.report.summary import summarise
@@ -36,6 +38,11 @@ def render_report(experiment: Experiment) -> str:
         HTML; the numbers in it are those of `summarise`, raw in `data-v` beside each cell's text.
     """
     return page("report.html", study=experiment.name, **_content(summarise(experiment)))
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Return the page of a comparison as one self-contained HTML file."""
+    return page("comparison.html", study="comparison", **comparison_content(comparison))
 
 
 def page(template: str, **content: Any) -> str:

@@ -45,6 +45,13 @@ class Canvas:
             "</text>"
         )
 
+    def turned(self, x: float, y: float, words: object, cls: str = "") -> None:
+        """Write text that rises to the right."""
+        self._add(
+            f'<text class="{cls}" transform="translate({_n(x)} {_n(y)}) rotate(-38)">'
+            f"{escape(words)}</text>"
+        )
+
     def path(self, points: Iterable[tuple[float, float]], cls: str, tip: str = "") -> None:
         """Draw a line through points."""
         self.shape("M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in points), cls, tip)

@@ -1,0 +1,195 @@
+"""A comparison as a page: sentences, drawings and tables made from its numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from mlcoop.compare import Comparison
+from mlcoop.report import charts_compare
+from mlcoop.report.charts import COLOURS
+from mlcoop.report.names import group_name, listing, number, percent, span
+from mlcoop.report.svg import both
+from mlcoop.report.tables import Cell, Column, Table
+
+TITLES = {"factor": "Factors", "group": "Groups of factors"}
+MEASURES = {
+    "tau_b": "Kendall’s tau-b",
+    "weighted_tau": "Weighted tau",
+    "rbo": "Rank-biased overlap",
+}
+
+
+def comparison_content(c: Comparison) -> dict[str, Any]:
+    """Return everything that the page of a comparison shows."""
+    named = [n for n, s in zip(c.names, c.simulated, strict=True) if s]
+    factor_agreement = c.agreement[c.agreement["kind"] == "factor"]
+
+    def drawn(measure: str) -> Markup:
+        return both(lambda w: charts_compare.heat(factor_agreement, c.names, measure, w))
+
+    heats = [(t, drawn(m)) for m, t in MEASURES.items()] if len(factor_agreement) else []
+    return {
+        "names": c.names,
+        "listed": listing(list(c.names), 5),
+        "simulated": bool(named),
+        "all_simulated": len(named) == len(c.names),
+        "simulated_names": listing(named, 5),
+        "level": percent(c.level),
+        "answer": answer(c),
+        "trust": [
+            *c.notes,
+            "A ranking describes association, not cause, and so does a change of rank.",
+        ],
+        "parts": [_part(c, kind) for kind in c.ranks["kind"].unique()],
+        "heats": heats,
+        "agreement_table": _agreement_table(c),
+        "difference_table": _difference_table(c),
+    }
+
+
+def answer(c: Comparison) -> list[str]:
+    """Return what agrees and what changed, in sentences."""
+    sentences = []
+    part = c.agreement[(c.agreement["kind"] == "factor") & (c.agreement["measure"] == "tau_b")]
+    common = int((c.ranks["kind"] == "factor").sum() / len(c.names))
+    if len(part) == 1:
+        row = part.iloc[0]
+        sentences.append(
+            f"Over {common} common factors Kendall’s tau-b is {_with_bounds(row, c.level)}."
+        )
+    elif len(part):
+        low, high = part.loc[part["value"].idxmin()], part.loc[part["value"].idxmax()]
+        sentences.append(
+            f"Over {common} common factors Kendall’s tau-b lies between "
+            f"{_with_bounds(low, c.level)} ({low['experiment_a']} and {low['experiment_b']}) and "
+            f"{_with_bounds(high, c.level)} ({high['experiment_a']} and {high['experiment_b']})."
+        )
+    for kind, words in (("factor", "factors"), ("group", "groups")):
+        changes = c.changes[c.changes["kind"] == kind]
+        if len(changes):
+            sentences.append(_changed(changes, words, c))
+    return sentences
+
+
+def _with_bounds(row: pd.Series, level: float) -> str:
+    if pd.isna(row["low"]):
+        return f"{number(row['value'], 2)} (no interval: no replicates)"
+    bounds = span(row["low"], row["high"], lambda v: number(v, 2))
+    return f"{number(row['value'], 2)} ({percent(level)} interval {bounds})"
+
+
+def _changed(changes: pd.DataFrame, words: str, c: Comparison) -> str:
+    known = changes[changes["told"].notna()]
+    if not len(known):
+        return f"Without replicates the data cannot tell which {words} changed their rank."
+    told = known[known["told"].astype(bool)]
+    names = changes["name"].nunique()
+    if not len(told):
+        return (
+            f"Of {names} {words}, none changes its rank against {c.names[0]} by more than the data "
+            "could show by chance."
+        )
+    first = told.reindex(told["change"].abs().sort_values(ascending=False, kind="stable").index)
+    first = first.drop_duplicates("name")
+    shown = [
+        f"{label} ({'up' if change < 0 else 'down'} {number(abs(change))}"
+        + (f" in {experiment})" if len(c.names) > 2 else ")")
+        for label, change, experiment in zip(
+            first["label"], first["change"], first["experiment"], strict=True
+        )
+    ]
+    return (
+        f"Of {names} {words}, the data tell a change of rank against {c.names[0]} for "
+        f"{len(first)}: {listing(shown, 4)}."
+    )
+
+
+def _part(c: Comparison, kind: str) -> dict[str, Any]:
+    ranks = c.ranks[c.ranks["kind"] == kind]
+    order = ranks[ranks["experiment"] == c.names[0]].sort_values("rank")
+    groups = list(dict.fromkeys(order["group"]))
+    colours = {group: i % COLOURS for i, group in enumerate(groups)}
+    common = ranks["name"].nunique()
+    return {
+        "kind": kind,
+        "title": TITLES[kind],
+        "common": common,
+        "cut": common > charts_compare.SHOWN,
+        "shown": charts_compare.SHOWN,
+        "colours": {group_name(g): i for g, i in colours.items()},
+        "drawing": both(lambda w: charts_compare.bump(ranks, c.names, colours, kind, w)),
+        "table": _change_table(c, kind),
+    }
+
+
+def _change_table(c: Comparison, kind: str) -> Table:
+    changes = c.changes[c.changes["kind"] == kind]
+    ranks = c.ranks[c.ranks["kind"] == kind].set_index(["experiment", "name"])["rank"]
+    columns = [
+        Column("name", "name", False, False),
+        Column("label", kind.capitalize(), False),
+        Column("experiment", "Experiment", False),
+        Column("rank_reference", f"Rank in {c.names[0]}"),
+        Column("rank", "Rank"),
+        Column("change", "Change"),
+        Column("", f"Interval ({percent(c.level)})"),
+        *[Column(k, k, shown=False) for k in ("low", "high")],
+        Column("told", "Told from none", False),
+    ]
+    body = []
+    for row in changes.to_dict("records"):
+        before, after = ranks[(c.names[0], row["name"])], ranks[(row["experiment"], row["name"])]
+        bounded = pd.notna(row["low"])
+        bounds = span(row["low"], row["high"], lambda v: number(v, 1)) if bounded else "–"
+        low, high = (row["low"], row["high"]) if bounded else (None, None)
+        sign = "+" if row["change"] > 0 else ""
+        told = {None: "no replicates", True: "yes", False: "no"}[row["told"]]
+        cls = "told" if row["told"] else ""
+        body.append(
+            (
+                Cell("", row["name"]),
+                Cell(row["label"], row["label"], cls),
+                Cell(row["experiment"], row["experiment"]),
+                Cell(number(before), before),
+                Cell(number(after), after),
+                Cell(f"{sign}{number(row['change'])}", row["change"], cls),
+                Cell(bounds, low),
+                Cell("", low),
+                Cell("", high),
+                Cell(told, told, cls),
+            )
+        )
+    return Table(f"changes-{kind}", f"Change of rank by {kind}", tuple(columns), tuple(body))
+
+
+def _agreement_table(c: Comparison) -> Table:
+    keys = ["kind", "experiment_a", "experiment_b"]
+    columns = [Column(k, t, False) for k, t in zip(keys, ("Of", "Experiment", "and"), strict=True)]
+    for measure, title in MEASURES.items():
+        columns += [Column(measure, title), Column("", percent(c.level))]
+        columns += [Column(f"{measure}_{end}", end, shown=False) for end in ("low", "high")]
+    body = []
+    for names, part in c.agreement.groupby(keys, sort=False):
+        assert isinstance(names, tuple)
+        cells = [Cell(str(name), str(name)) for name in names]
+        found = dict(zip(part["measure"], part[["value", "low", "high"]].to_numpy(), strict=True))
+        for measure in MEASURES:
+            value, low, high = (None if pd.isna(v) else float(v) for v in found[measure])
+            bounds = "–" if low is None else span(low, high, lambda v: number(v, 2))
+            cells += [Cell(number(value, 3), value), Cell(bounds, low)]
+            cells += [Cell("", low), Cell("", high)]
+        body.append(tuple(cells))
+    caption = "Agreement of every two experiments"
+    return Table("agreements", caption, tuple(columns), tuple(body))
+
+
+def _difference_table(c: Comparison) -> Table:
+    columns = tuple(Column(str(k), str(k), False) for k in c.differences.columns)
+    body = tuple(
+        tuple(Cell(str(v), str(v)) for v in row)
+        for row in c.differences.itertuples(index=False, name=None)
+    )
+    return Table("what-differs", "Keys on which the experiments differ", columns, body)
