@@ -20,15 +20,18 @@ from numpy.typing import NDArray
 from mlcoop.errors import DataError
 from mlcoop.model.baselines import forecast_baselines
 from mlcoop.model.blend import Scored, choose_weights
+from mlcoop.model.follow import Shift, follow_errors, no_shift
 from mlcoop.model.forecasters import (
     EXPERTS,
+    FITTED,
+    FOLLOWING,
     first_origin,
     fit_expert,
     inputs_at,
     to_works,
     training_set,
 )
-from mlcoop.model.growth import Growth, expect_common, measure_growth
+from mlcoop.model.growth import Growth, expect_common, measure_growth, restlessness
 from mlcoop.model.history import FloatArray, build_history
 from mlcoop.model.intervals import Calibration, Outcome, adapt, calibrate
 from mlcoop.model.scores import measure_backtest
@@ -38,13 +41,25 @@ WARM_UP = 3
 """Origins before the reported ones that weights and intervals need to be worth their name."""
 
 PRIOR = {
-    "linear_even": 0.22,
-    "linear_large": 0.22,
-    "boosted_even": 0.22,
-    "boosted_large": 0.22,
-    "last_growth": 0.06,
+    "linear_even": 0.18,
+    "linear_large": 0.18,
+    "boosted_even": 0.20,
+    "boosted_large": 0.20,
+    "following": 0.14,
     "country_growth": 0.06,
+    "last_growth": 0.04,
 }
+FOCUS_PRIOR = {
+    "linear_even": 0.075,
+    "linear_large": 0.075,
+    "boosted_even": 0.075,
+    "boosted_large": 0.075,
+    "following": 0.3,
+    "country_growth": 0.25,
+    "last_growth": 0.15,
+}
+"""Weights before any outcome. A small set of pairs moves together, so the experts that follow its
+last growth start higher there; measured on 22 sets of pairs, see docs/forecasting.md."""
 
 Progress = Callable[[int, int], None]
 
@@ -64,6 +79,8 @@ class Backtest:
     weights : DataFrame
         `origin`, `set` (focus or rest), `expert`, `weight`, for reported origins and the next one
         (the last year of the history).
+    shift : Shift
+        Of the last year, for the expert that follows the last errors.
     calibration : Calibration or None
         From all origins, for the next forecast; None when no origin has an outcome.
     warnings : tuple of str
@@ -75,6 +92,7 @@ class Backtest:
     horizon: int
     level: float
     weights: pd.DataFrame
+    shift: Shift
     calibration: Calibration | None
     warnings: tuple[str, ...] = field(default=())
 
@@ -225,22 +243,43 @@ def forecast_experts(
     return np.column_stack([fit.predict(now) for fit in fits])
 
 
+def follow_all(growth: Growth, experts: Mapping[int, FloatArray], horizon: int) -> dict[int, Shift]:
+    """Return the shift at every column of `experts` and at the last one, from earlier outcomes."""
+    last_column = growth.relative.shape[1] - 1
+    shifts: dict[int, Shift] = {}
+    for k in sorted({*experts, last_column}):
+        origin = k - horizon
+        if origin in experts and origin in shifts:
+            mean = experts[origin][:, FITTED].mean(axis=1)
+            shifts[k] = follow_errors(growth, mean, shifts[origin], origin, horizon)
+        else:
+            shifts[k] = no_shift(growth)
+    return shifts
+
+
+def with_following(growth: Growth, experts: FloatArray, shift: Shift) -> FloatArray:
+    """Return the experts with the column of the following one filled in."""
+    full = experts.copy()
+    full[:, FOLLOWING] = experts[:, FITTED].mean(axis=1) + shift.of_pairs(growth)
+    return full
+
+
 def weigh_experts(
     growth: Growth, experts: Mapping[int, FloatArray], k: int, horizon: int
 ) -> dict[str, FloatArray]:
     """Return the experts' weights at column `k` for the pairs of the focus and for the rest.
 
-    Learnt from origins whose outcome is known at `k`. The focus is pulled to the weights that all
-    pairs together give.
+    Learnt from origins whose outcome is known at `k`.
     """
     prior = np.array([PRIOR[name] for name in EXPERTS])
+    focus_prior = np.array([FOCUS_PRIOR[name] for name in EXPERTS])
     in_focus = growth.history.in_focus
     past = [s for s in sorted(experts) if s + horizon <= k]
     everything = choose_weights([_scored(growth, experts, s, horizon, None) for s in past], prior)
     if in_focus.all():
         return {"focus": everything, "rest": everything}
     focus = choose_weights(
-        [_scored(growth, experts, s, horizon, in_focus) for s in past], everything
+        [_scored(growth, experts, s, horizon, in_focus) for s in past], focus_prior
     )
     return {"focus": focus, "rest": everything}
 
@@ -283,6 +322,8 @@ def _assemble(
     tables, weight_rows = [], []
     last_column = len(panel.years) - 1
     final: Calibration | None = None
+    shifts = follow_all(growth, experts, horizon)
+    experts = {k: with_following(growth, e, shifts[k]) for k, e in experts.items()}
     for k in sorted({*experts, last_column}):
         # Outcomes that have come in since the origin before: they move the widths.
         known = [s for s in sorted(outcomes) if s + horizon <= k]
@@ -304,11 +345,16 @@ def _assemble(
         predicted = blend_works(growth, experts[k], weights, k, horizon)
         observed = panel.counts[:, k + horizon]
         use = np.isfinite(predicted) & np.isfinite(observed)
-        outcomes[k] = Outcome(predicted[use], observed[use], panel.in_focus[use], panel.ends[use])
+        restless = restlessness(growth, k)
+        outcomes[k] = Outcome(
+            predicted[use], observed[use], restless[use], panel.in_focus[use], panel.ends[use]
+        )
         if calibration is not None:
             calibrations[k] = calibration
         if k in reported:
-            tables.append(_origin_table(growth, k, horizon, predicted, use, calibration, level))
+            tables.append(
+                _origin_table(growth, k, horizon, predicted, restless, use, calibration, level)
+            )
     table = pd.concat(tables, ignore_index=True)
     table = table.sort_values(["origin", "country_a", "country_b"], ignore_index=True)
     metrics = measure_backtest(table, horizon=horizon, level=level)
@@ -319,6 +365,7 @@ def _assemble(
         horizon,
         level,
         pd.DataFrame(weight_rows, columns=columns),
+        shifts[last_column],
         final,
         tuple(warnings),
     )
@@ -329,6 +376,7 @@ def _origin_table(
     k: int,
     horizon: int,
     predicted: FloatArray,
+    restless: FloatArray,
     use: NDArray[np.bool_],
     calibration: Calibration | None,
     level: float,
@@ -337,7 +385,7 @@ def _origin_table(
     origin = int(panel.years[k])
     low = high = np.full(int(use.sum()), np.nan)
     if calibration is not None:
-        low, high = calibration.interval(predicted[use], panel.in_focus[use], level)
+        low, high = calibration.interval(predicted[use], restless[use], panel.in_focus[use], level)
     last = growth.counts[use, k]
     largest = np.zeros(len(last), dtype=bool)
     largest[np.argsort(-last, kind="stable")[: max(round(0.05 * len(last)), 1)]] = True

@@ -13,7 +13,7 @@ from mlcoop.model.history import FloatArray
 MEMORY = 0.85
 """Weight of an origin's loss relative to the one after it."""
 
-PULL = 0.02
+PULL = 0.01
 """Strength of the pull to the prior weights, in units of WAPE per nat."""
 
 

@@ -20,7 +20,9 @@ from mlcoop.model.backtest import (
     blend_works,
     index_factors,
     run_backtest,
+    with_following,
 )
+from mlcoop.model.follow import Shift
 from mlcoop.model.forecasters import (
     EXPERTS,
     BoostedFit,
@@ -31,7 +33,7 @@ from mlcoop.model.forecasters import (
     inputs_at,
     training_set,
 )
-from mlcoop.model.growth import Growth, measure_growth
+from mlcoop.model.growth import Growth, measure_growth, restlessness
 from mlcoop.model.history import FloatArray, History, build_history
 from mlcoop.model.intervals import Calibration
 from mlcoop.schema import FORECAST_CSV
@@ -43,10 +45,15 @@ EXTRA_HORIZON_ORIGINS = 6
 
 @dataclass(frozen=True)
 class FittedHorizon:
-    """Experts fitted up to the last year, their weights, and what calibrates their intervals."""
+    """Experts fitted up to the last year, their weights, and what calibrates their intervals.
+
+    `shift` (by country) and `focus_shift` are of the expert that follows the last errors.
+    """
 
     fits: dict[str, Fit]
     weights: dict[str, FloatArray]
+    shift: dict[str, float]
+    focus_shift: float
     calibration: Calibration | None
 
 
@@ -77,7 +84,8 @@ class FittedForecaster:
         level: float | None = None,
         features: Mapping[int, pd.DataFrame] | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
-        """Return the forecast of all pairs in FORECAST_CSV columns, then `in_focus`.
+        """Return the forecast of all pairs in FORECAST_CSV columns, then `in_focus`
+        and `restless` (how much the pair's growth jumps; 1 is usual for its size).
 
         Parameters
         ----------
@@ -117,6 +125,8 @@ class FittedForecaster:
             "horizons": {
                 str(h): {
                     "weights": {k: v.tolist() for k, v in f.weights.items()},
+                    "shift": f.shift,
+                    "focus_shift": f.focus_shift,
                     "calibration": f.calibration.to_json() if f.calibration else None,
                     "experts": {name: _fit_to_json(fit) for name, fit in f.fits.items()},
                 }
@@ -142,6 +152,8 @@ class FittedForecaster:
             horizons[int(h)] = FittedHorizon(
                 {name: _fit_from_json(name, fit, int(h)) for name, fit in f["experts"].items()},
                 {k: np.array(v) for k, v in f["weights"].items()},
+                {c: float(v) for c, v in f["shift"].items()},
+                float(f["focus_shift"]),
                 Calibration.from_json(f["calibration"]) if f["calibration"] else None,
             )
         return FittedForecaster(
@@ -192,9 +204,7 @@ def _fit_from_json(name: str, state: Mapping[str, Any], horizon: int) -> Fit:
         booster = xgb.Booster({"nthread": 1})
         booster.load_model(bytearray(json.dumps(state["booster"]).encode("utf-8")))
         return BoostedFit(tuple(state["columns"]), booster)
-    rate = EXPERTS[name].rate
-    assert rate is not None
-    return RuleFit(rate, horizon)
+    return RuleFit(EXPERTS[name].rate, horizon)
 
 
 def fit_forecaster(
@@ -252,7 +262,13 @@ def fit_forecaster(
         data = training_set(growth, last, h, index_factors(factors))
         jobs = [delayed(fit_expert)(e, data, h, params, seed + last) for e in EXPERTS.values()]
         fits = dict(zip(EXPERTS, Parallel(n_jobs=workers)(jobs), strict=True))
-        fitted[h] = FittedHorizon(fits, _weights_of(backtest, panel), backtest.calibration)
+        fitted[h] = FittedHorizon(
+            fits,
+            _weights_of(backtest, panel),
+            dict(zip(panel.countries, map(float, backtest.shift.countries), strict=True)),
+            backtest.shift.focus,
+            backtest.calibration,
+        )
         if progress:
             progress(i + 1, len(horizons))
     return FittedForecaster(fitted, int(panel.years[-1]), level, tuple(dict.fromkeys(warnings)))
@@ -287,12 +303,15 @@ def _horizon_table(
     k = len(panel.years) - 1
     now = inputs_at(growth, k, horizon, index_factors(factors))
     experts = np.column_stack([model.fits[name].predict(now) for name in EXPERTS])
+    by_country = np.array([model.shift.get(c, 0.0) for c in panel.countries])
+    experts = with_following(growth, experts, Shift(by_country, model.focus_shift))
     predicted = blend_works(growth, experts, model.weights, k, horizon)
+    restless = restlessness(growth, k)
     seen = np.isfinite(panel.counts)
     last_at = k - np.argmax(seen[:, ::-1], axis=1)
     low = high = np.full(len(predicted), np.nan)
     if model.calibration is not None:
-        low, high = model.calibration.interval(predicted, panel.in_focus, level)
+        low, high = model.calibration.interval(predicted, restless, panel.in_focus, level)
     return pd.DataFrame(
         {
             "country_a": panel.pairs["country_a"],
@@ -305,5 +324,6 @@ def _horizon_table(
             "upper": high,
             "level": level,
             "in_focus": panel.in_focus,
+            "restless": restless,
         }
-    )[[*FORECAST_CSV, "in_focus"]]
+    )[[*FORECAST_CSV, "in_focus", "restless"]]

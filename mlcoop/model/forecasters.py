@@ -94,12 +94,14 @@ class BoostedFit:
 
 @dataclass(frozen=True)
 class RuleFit:
-    """A rule without parameters: a yearly rate among the inputs, times the horizon."""
+    """A rule without parameters: a yearly rate among the inputs, times the horizon; None is 0."""
 
-    rate: Callable[[pd.DataFrame], FloatArray]
+    rate: Callable[[pd.DataFrame], FloatArray] | None
     horizon: int
 
     def predict(self, X: pd.DataFrame) -> FloatArray:
+        if self.rate is None:
+            return np.zeros(len(X))
         return np.nan_to_num(self.rate(X)) * self.horizon
 
 
@@ -112,7 +114,7 @@ class Expert:
 
     Attributes
     ----------
-    kind : {"linear", "boosted", "rule"}
+    kind : {"linear", "boosted", "rule", "follow"}
     power : float
         Training rows weigh as the last count to this power.
     rate : callable or None
@@ -133,6 +135,8 @@ EXPERTS: dict[str, Expert] = {
         Expert("linear_large", "absolute-error linear, large pairs", "linear", 1.0),
         Expert("boosted_even", "xgboost, all sizes", "boosted", 0.5),
         Expert("boosted_large", "xgboost, large pairs", "boosted", 1.0),
+        # The mean of the four above plus `mlcoop.model.follow`'s shift; fits nothing itself.
+        Expert("following", "mean of these, following the last errors", "follow"),
         Expert(
             "last_growth",
             "last growth of the pair",
@@ -158,6 +162,10 @@ class TrainingSet:
     target: FloatArray
     last: FloatArray
     recency: FloatArray
+
+
+FITTED = [i for i, e in enumerate(EXPERTS.values()) if e.kind in ("linear", "boosted")]
+FOLLOWING = list(EXPERTS).index("following")
 
 
 def first_origin(n_years: int) -> int:
@@ -225,8 +233,9 @@ def fit_expert(
     ValueError
         For an unknown kind; the catalogue is at fault then.
     """
+    if expert.kind == "follow":
+        return RuleFit(None, horizon)
     if expert.kind == "rule":
-        assert expert.rate is not None
         return RuleFit(expert.rate, horizon)
     weight = ((data.last + 1) ** expert.power - 0.9) * data.recency
     weight = weight / weight.mean()

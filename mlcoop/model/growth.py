@@ -74,7 +74,7 @@ def measure_growth(history: History) -> Growth:
     for k in range(n_years):
         totals[:, k] = _by_country(np.nan_to_num(counts[:, k]), history.ends, n_countries)
         if k:
-            effects[:, k] = _country_effects(
+            effects[:, k] = country_effects(
                 relative[:, k] - relative[:, k - 1], counts[:, k - 1], history.ends, n_countries
             )
     return Growth(history, counts, logs, common, relative, totals, effects)
@@ -91,7 +91,7 @@ def _by_country(values: FloatArray, ends: NDArray[np.int64], n: int) -> FloatArr
     return both.astype(float)
 
 
-def _country_effects(
+def country_effects(
     change: FloatArray, before: FloatArray, ends: NDArray[np.int64], n: int, prior: float = 20.0
 ) -> FloatArray:
     """Return effects a with change ~ a[i] + a[j], by weighted least squares shrunk to zero.
@@ -149,6 +149,29 @@ def growth_features(growth: Growth, k: int) -> pd.DataFrame:
     f["smaller"], f["larger"] = np.minimum(one, two), np.maximum(one, two)
     f["above_share"] = _above_share(growth, k)
     return pd.DataFrame(f, index=growth.history.pairs.index)
+
+
+def restlessness(growth: Growth, k: int, prior_years: float = 4.0) -> FloatArray:
+    """Return how much a pair's growth jumped up to column `k`, relative to pairs of its size.
+
+    One is usual. Recent years count more, and every pair starts as if it had been usual for
+    `prior_years`. Among the largest pairs the next error grows with its 0.6th power.
+    """
+    before = growth.logs[:, :k]
+    jumps = np.abs(np.diff(growth.relative[:, : k + 1], axis=1))
+    known = np.isfinite(jumps)
+    if k < 2 or known.sum() < 20:
+        return np.ones(len(jumps))
+    sizes, usual = before[known], jumps[known]
+    cuts = np.unique(np.quantile(sizes, np.linspace(0, 1, 13)))
+    group = np.clip(np.searchsorted(cuts, sizes, side="right") - 1, 0, max(len(cuts) - 2, 0))
+    at = np.unique(group)
+    middle = [float(sizes[group == i].mean()) for i in at]
+    typical = [max(float(usual[group == i].mean()), 1e-3) for i in at]
+    ratio = np.minimum(jumps / np.interp(np.nan_to_num(before), middle, typical), 4.0)
+    weight = np.where(known, 0.9 ** np.arange(k)[::-1][None, :], 0.0)
+    total = (np.where(known, ratio, 0.0) * weight).sum(axis=1) + prior_years
+    return total / (weight.sum(axis=1) + prior_years)
 
 
 def _at(matrix: FloatArray, k: int) -> FloatArray:
