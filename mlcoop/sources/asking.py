@@ -12,6 +12,8 @@ from mlcoop.sources.cache import Record
 from mlcoop.sources.registry import Source
 
 Progress = Callable[[int, int, str], None]
+# Requests under way at once: what a second or so of waiting for each allows at ten a second.
+WORKERS = 12
 
 
 class NotFound(SourceError):
@@ -96,7 +98,7 @@ class Asks(Protocol):
         self,
         requests_: Sequence[Request],
         *,
-        workers: int = 8,
+        workers: int = WORKERS,
         progress: Progress | None = None,
         what: str = "",
     ) -> list[Answer]:

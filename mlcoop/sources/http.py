@@ -25,9 +25,18 @@ import tenacity
 
 from mlcoop import __version__
 from mlcoop.errors import DataError, SourceError
-from mlcoop.sources.asking import Answer, Budget, BudgetSpent, NotFound, Progress, Request
+from mlcoop.sources.asking import (
+    WORKERS,
+    Answer,
+    Budget,
+    BudgetSpent,
+    NotFound,
+    Progress,
+    Request,
+)
 from mlcoop.sources.cache import Cache, Record, is_loopback, stable
 from mlcoop.sources.patience import (
+    ATTEMPTS_UNREACHABLE,
     PATIENCE_S,
     STALL_S,
     Passing,
@@ -158,7 +167,7 @@ class Client:
         self,
         requests_: Sequence[Request],
         *,
-        workers: int = 8,
+        workers: int = WORKERS,
         progress: Progress | None = None,
         what: str = "",
     ) -> list[Answer]:

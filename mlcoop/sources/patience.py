@@ -18,7 +18,7 @@ LONGEST_BACKOFF_S = 8.0
 PATIENCE_S = 60.0
 # An answer that has begun and then stops for this long was cut off, with the connection left
 # open; doubled from try to try, for a line that is slow and not broken.
-STALL_S = 3.0
+STALL_S = 2.0
 
 
 class Passing(Exception):
@@ -44,6 +44,7 @@ class Redact(logging.Filter):
 
 
 def failure_of(state: tenacity.RetryCallState) -> Passing:
+    """Return the failure that another try may mend."""
     assert state.outcome is not None
     failure = state.outcome.exception()
     assert isinstance(failure, Passing)
@@ -51,6 +52,7 @@ def failure_of(state: tenacity.RetryCallState) -> Passing:
 
 
 def pause_before(failure: Passing, attempt: int) -> float:
+    """Return the seconds to wait after try number `attempt`."""
     if failure.pause is not None:
         return failure.pause
     # Jitter keeps the workers from knocking again all at once.
@@ -65,6 +67,7 @@ def expect_progress(response: requests.Response, seconds: float) -> None:
 
 
 def is_unreachable(error: requests.exceptions.ConnectionError) -> bool:
+    """Say whether nobody answered at all, in contrast to a connection that broke."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(reason, urllib3.exceptions.NewConnectionError) or isinstance(
         error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError
@@ -72,6 +75,11 @@ def is_unreachable(error: requests.exceptions.ConnectionError) -> bool:
 
 
 def without(text: str, secrets: Sequence[str]) -> str:
+    """Return text without keys.
+
+    >>> without("/works?api_key=abc", ["abc"])
+    '/works?api_key=***'
+    """
     for secret in secrets:
         text = text.replace(secret, "***")
     return text

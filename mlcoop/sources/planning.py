@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlcoop.sources import cepii, collaboration, openalex, unvotes, worldbank
-from mlcoop.sources.asking import Answer, Progress, Request
+from mlcoop.sources.asking import WORKERS, Answer, Progress, Request
 from mlcoop.sources.http import Client
 from mlcoop.sources.request import (
     IDEAL_POINT,
@@ -116,7 +116,7 @@ class _CacheReader:
         self,
         requests_: Sequence[Request],
         *,
-        workers: int = 8,
+        workers: int = WORKERS,
         progress: Progress | None = None,
         what: str = "",
     ) -> list[Answer]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mlcoop.errors import ConfigError
-from mlcoop.sources import collaboration
+from mlcoop.sources import complete_years
 from mlcoop.sources.collaboration import TOTALS
 from mlcoop.sources.openalex import Filters
 
@@ -38,7 +38,7 @@ class GatherRequest:
     years_before : int
         Years before `first` for which country variables are wanted too.
     max_shortfall : float
-        See `collaboration.resolve_latest`.
+        See `complete_years.resolve_latest`.
     own_counts : path or None
         A user's file in place of OpenAlex; `absent` says what a pair means that it does not list.
     ties : bool
@@ -76,12 +76,12 @@ def study_years(request: GatherRequest, totals: Mapping[int, int]) -> tuple[int,
     """Return the study's years of counts, or refuse those that the source does not hold whole."""
     last = request.last
     if last is None:
-        last = collaboration.resolve_latest(totals, request.max_shortfall)
+        last = complete_years.resolve_latest(totals, request.max_shortfall)
         if last < request.first:
             raise ConfigError(
                 f"years.start: {request.first} is after the last complete year, {last}"
             )
-    collaboration.check_years(totals, request.first, last, request.max_shortfall)
+    complete_years.check_years(totals, request.first, last, request.max_shortfall)
     return request.first, last
 
 

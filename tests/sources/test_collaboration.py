@@ -14,7 +14,7 @@ from sources_tools import openalex_answer
 from mlcoop.countries import iso3_of
 from mlcoop.errors import ConfigError
 from mlcoop.sources import collaboration, openalex
-from mlcoop.sources.collaboration import check_years, resolve_latest
+from mlcoop.sources.complete_years import check_years, resolve_latest
 from mlcoop.sources.openalex import Filters
 
 ALL = Filters()

@@ -1,0 +1,66 @@
+"""Which years a source holds whole: the last ones are always incomplete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlcoop.errors import ConfigError, some
+
+WHERE = "OpenAlex"
+
+
+def resolve_latest(totals: Mapping[int, int], max_shortfall: float = 0.1) -> int:
+    """Return the last complete year: the last that does not fall short of those before it.
+
+    Parameters
+    ----------
+    totals : mapping of year to works
+    max_shortfall : float in [0, 1)
+        A year is incomplete when it holds less than `1 - max_shortfall` of the largest of the
+        three years before it. (The year before alone would not do: of two incomplete years the
+        second need not fall short of the first.)
+
+    Raises
+    ------
+    ConfigError
+        When no year is complete.
+
+    Examples
+    --------
+    >>> resolve_latest({2018: 90, 2019: 100, 2020: 110, 2021: 60, 2022: 58})
+    2020
+    """
+    for year in sorted(totals, reverse=True):
+        before = [totals[y] for y in range(year - 3, year) if y in totals]
+        if before and totals[year] >= (1 - max_shortfall) * max(before):
+            return year
+    raise ConfigError(
+        f"years.end: latest: the source holds no complete year (works by year: {dict(totals)}); "
+        "write a year, or change the target's filters"
+    )
+
+
+def check_years(totals: Mapping[int, int], lo: int, hi: int, max_shortfall: float = 0.1) -> None:
+    """Refuse years that the source does not hold or holds in part only.
+
+    Raises
+    ------
+    ConfigError
+        With the reason and the last complete year: an absent year must not be read as zeros.
+    """
+    absent = [year for year in range(lo, hi + 1) if year not in totals]
+    if not totals or (absent and min(absent) < min(totals)):
+        first = min(totals) if totals else None
+        raise ConfigError(
+            f"years.start: {WHERE} holds no works of {some(absent)}"
+            + (f"; start at {first} or later" if first else "; check the target's filters")
+        )
+    latest = resolve_latest(totals, max_shortfall)
+    if hi > latest:
+        short = f"{totals[hi]:,} works" if hi in totals else "no works"
+        raise ConfigError(
+            f"years.end: {WHERE} is not complete in {hi} ({short}; {totals[latest]:,} in {latest}, "
+            f"the last complete year); write {latest} or latest"
+        )
+    if absent:
+        raise ConfigError(f"years: {WHERE} holds no works of {some(absent)}; shorten the years")
