@@ -125,7 +125,14 @@ def test_number_of_signatories_is_the_official_one() -> None:
     assert 150 <= len(tables.belt_and_road(2023, list="signatories")) <= 153
 
 
-DATED = ("belt_and_road", "blocs", "agreements", "research_programmes", "rail_corridors")
+DATED = (
+    "belt_and_road",
+    "blocs",
+    "agreements",
+    "research_programmes",
+    "rail_corridors",
+    "strategic_partnerships",
+)
 
 
 @pytest.mark.parametrize("name", DATED)

@@ -12,8 +12,8 @@ from mlcoop import tables
 from mlcoop.features.factor import pairwise
 
 FIRST_YEAR, LAST_YEAR = 1950, 2100
-# Beyond a generation a rail service is simply there; the years of a line of 1903 say no more.
-MOST_RAIL_YEARS = 25
+# Beyond a generation a tie is simply there; the age of a railway of 1903 says no more.
+MOST_YEARS = 25
 
 
 @cache
@@ -125,20 +125,20 @@ def years_since_belt_and_road(table: pd.DataFrame) -> pd.Series:
 
 
 @cache
-def _rail_opened() -> dict[frozenset[str], int]:
-    table = tables.load("rail_corridors")
-    opened: dict[frozenset[str], int] = {}
-    for row in table.itertuples(index=False):
-        pair = frozenset((row.country_a, row.country_b))
-        opened[pair] = min(opened.get(pair, LAST_YEAR), int(row.opened))
-    return opened
+def _since(name: str, column: str) -> dict[frozenset[str], int]:
+    """Return the first year of every pair in a table whose first two columns name the pair."""
+    first: dict[frozenset[str], int] = {}
+    for row in tables.load(name).itertuples(index=False):
+        pair = frozenset(row[:2])
+        first[pair] = min(first.get(pair, LAST_YEAR), int(getattr(row, column)))
+    return first
 
 
-def years_since_rail(table: pd.DataFrame) -> pd.Series:
-    """Return years since the first rail service between the pair, the opening year as 1.
+def years_since(table: pd.DataFrame, name: str, column: str) -> pd.Series:
+    """Return years since the pair's first entry in a dated table, its first year counting as 1.
 
-    At most `MOST_RAIL_YEARS`; 0 before the opening and for pairs without a service.
+    At most `MOST_YEARS`; 0 before it and for pairs that are not in the table.
     """
-    opened = _rail_opened()
-    first = pairwise(table, lambda a, b: opened.get(frozenset((a, b)), LAST_YEAR + 1))
-    return (table["year"] - first + 1).clip(0, MOST_RAIL_YEARS)
+    entries = _since(name, column)
+    first = pairwise(table, lambda a, b: entries.get(frozenset((a, b)), LAST_YEAR + 1))
+    return (table["year"] - first + 1).clip(0, MOST_YEARS)

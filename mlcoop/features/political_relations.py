@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from mlcoop.features.factor import Factor, column, gap
+from mlcoop.features.memberships import years_since
 
 UN = "UN General Assembly ideal points"
 VOETEN = "Bailey, Strezhnev and Voeten (2017), doi:10.1177/0022002715595700"
@@ -24,6 +26,11 @@ def un_distance_change(table: pd.DataFrame) -> pd.Series:
     now = (table["un_ideal_point_a"] - table["un_ideal_point_b"]).abs()
     before = (table["un_ideal_point[-3]_a"] - table["un_ideal_point[-3]_b"]).abs()
     return now - before
+
+
+def strategic_partnership(table: pd.DataFrame) -> pd.Series:
+    """Return log(1 + years) since China and the country became strategic partners; 0 elsewhere."""
+    return np.log1p(years_since(table, "strategic_partnerships", "since"))
 
 
 def governance(table: pd.DataFrame) -> pd.Series:
@@ -92,6 +99,23 @@ FACTORS = (
         definition="Voting distance minus the distance three years before: below 0, the two "
         "countries' votes have come closer.",
         reference=VOETEN,
+    ),
+    Factor(
+        name="strategic_partnership",
+        label="Strategic partnership with China",
+        group="political_relations",
+        unit="log(1 + years)",
+        source="mlcoop table strategic_partnerships",
+        role="pair",
+        inputs=(),
+        lag=1,
+        function=strategic_partnership,
+        sign=1,
+        kind="years",
+        definition="Logarithm of 1 plus the years (at most 25) since China and the country first "
+        "called their relation a strategic partnership, that year counting as 1; 0 before, and for "
+        "pairs without China.",
+        reference="Li and Ye (2019), doi:10.1108/ITPD-05-2019-0004",
     ),
     Factor(
         name="governance_gap",

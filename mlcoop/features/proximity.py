@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.features.factor import Factor, column, log, pairwise
-from mlcoop.features.memberships import years_since_rail
+from mlcoop.features.memberships import years_since
 from mlcoop.sources.geography import solar_time_difference
 
 CEPII = "CEPII GeoDist"
@@ -21,7 +21,7 @@ def time_difference(table: pd.DataFrame) -> pd.Series:
 
 def rail_years(table: pd.DataFrame) -> pd.Series:
     """Return log(1 + years) since a direct rail service linked the pair; 0 without one."""
-    return np.log1p(years_since_rail(table))
+    return np.log1p(years_since(table, "rail_corridors", "opened"))
 
 
 FACTORS = (

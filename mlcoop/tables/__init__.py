@@ -23,8 +23,10 @@ TABLES = (
     "agreements",
     "research_programmes",
     "rail_corridors",
+    "strategic_partnerships",
     "han_wang_table1",
 )
+YEAR_COLUMNS = ["joined", "entered", "left", "in_force", "ended", "since", "opened"]
 CONTINENTS = {
     "africa": "AF",
     "asia": "AS",
@@ -48,7 +50,7 @@ def _read(name: str) -> pd.DataFrame:
     path = files(__package__).joinpath(f"{name}.csv")
     with path.open(encoding="utf-8") as stream:
         table = pd.read_csv(stream, keep_default_na=False, na_values=[""])
-    for column in table.columns.intersection(["joined", "entered", "left", "in_force", "ended"]):
+    for column in table.columns.intersection(YEAR_COLUMNS):
         table[column] = table[column].astype("Float64").astype("Int64")
     return table
 

@@ -114,6 +114,14 @@ def test_rail_link() -> None:
     assert yearly("rail_link", "DEU", "POL", [2020]) == [0]
 
 
+def test_strategic_partnership() -> None:
+    # China and Uzbekistan: declaration on strategic partnership, June 2012 (Xinhua, 23 June 2016).
+    assert yearly("strategic_partnership", "CHN", "UZB", [2011, 2012, 2013]) == pytest.approx(
+        [0, np.log(2), np.log(3)]
+    )
+    assert yearly("strategic_partnership", "UZB", "RUS", [2020]) == [0]
+
+
 def test_language_and_time() -> None:
     assert yearly("spoken_language", "DEU", "AUT", [2010])[0] > 0.8
     assert yearly("spoken_language", "CHN", "FRA", [2010])[0] < 0.05
