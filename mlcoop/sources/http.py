@@ -296,7 +296,7 @@ class Client:
             raise Passing("the answer was cut short")
         try:
             request.check(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             reason = without(" ".join(str(error).split()), self._secrets())[:200]
             raise Passing(f"a bad answer ({reason})") from None
         return content

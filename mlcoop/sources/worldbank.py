@@ -84,6 +84,9 @@ def requests_for(code: str, variable: str, lo: int, hi: int, page: int = 1) -> R
             raise ValueError(f"page {answer.page} in place of {page}")
         if answer.indicator not in (None, code):
             raise ValueError(f"indicator {answer.indicator} in place of {code}")
+        odd = {row[2] for row in answer.rows if not lo <= row[2] <= hi}
+        if odd:
+            raise ValueError(f"values of {min(odd)} where {lo} to {hi} was asked for")
         expected = min(PER_PAGE, answer.total - PER_PAGE * (page - 1))
         if len(answer.rows) != max(0, expected):
             raise ValueError(f"{len(answer.rows)} rows in place of {expected}")
@@ -242,7 +245,7 @@ def _row(value: object) -> tuple[str, str, int, float | None]:
     country, iso3 = value.get("country"), value.get("countryiso3code")
     if not isinstance(country, dict) or not isinstance(country.get("id"), str):
         raise ValueError("a value without country")
-    if "id" not in value["indicator"] or "value" not in value:
+    if not isinstance(value["indicator"].get("id"), str) or "value" not in value:
         raise ValueError("a value without its fields")
     date, number = value.get("date"), value["value"]
     if not isinstance(date, str) or not date.isdigit() or len(date) != 4:
@@ -251,8 +254,12 @@ def _row(value: object) -> tuple[str, str, int, float | None]:
         not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number)
     ):
         raise ValueError(f"a value {number!r}")
+    iso3 = iso3 if isinstance(iso3, str) else ""
+    by_iso2 = iso3_of(country["id"])
+    if is_iso3(iso3) and by_iso2 not in (None, iso3):
+        raise ValueError(f"a value of both {iso3} and {country['id']}")
     return (
-        iso3 if isinstance(iso3, str) else "",
+        iso3,
         country["id"],
         int(date),
         None if number is None else float(number),
