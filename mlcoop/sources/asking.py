@@ -61,6 +61,8 @@ class Request:
         Raises ValueError, with what is wrong, on an answer that must not be used or cached.
     about : dict of str to str
         What the answer will hold, for the cache's record.
+    release : function of bytes, or None
+        Reads from a good answer which release of the figures it is of; None: the source's own.
     """
 
     source: str
@@ -68,6 +70,7 @@ class Request:
     params: tuple[tuple[str, str], ...] = ()
     check: Callable[[bytes], object] = field(default=len, compare=False)
     about: Mapping[str, str] = field(default_factory=dict, compare=False)
+    release: Callable[[bytes], str] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

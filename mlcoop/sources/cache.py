@@ -80,6 +80,18 @@ class Cache:
         text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
         _replace(self._record_path(record.source, key), text.encode())
 
+    def note(self, name: str, facts: dict[str, object]) -> None:
+        """Keep a small note beside the answers, such as what is left of a day's allowance."""
+        _replace(self.folder / "notes" / f"{name}.json", json.dumps(facts).encode())
+
+    def noted(self, name: str) -> dict[str, object]:
+        """Return a note, or nothing where there is none."""
+        try:
+            facts = json.loads((self.folder / "notes" / f"{name}.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
+
     def lock(self, key: str) -> FileLock:
         """Return a lock that keeps two clients from sending the same request at once."""
         folder = self.folder / "locks"

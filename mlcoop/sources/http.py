@@ -25,10 +25,10 @@ import tenacity
 
 from mlcoop import __version__
 from mlcoop.errors import DataError, SourceError
+from mlcoop.sources.allowance import Allowances
 from mlcoop.sources.asking import (
     WORKERS,
     Answer,
-    Budget,
     BudgetSpent,
     NotFound,
     Progress,
@@ -37,6 +37,7 @@ from mlcoop.sources.asking import (
 from mlcoop.sources.cache import Cache, Record, is_loopback, stable
 from mlcoop.sources.patience import (
     ATTEMPTS_UNREACHABLE,
+    LONGEST_WAIT_S,
     PATIENCE_S,
     STALL_S,
     Passing,
@@ -49,7 +50,7 @@ from mlcoop.sources.patience import (
 )
 from mlcoop.sources.registry import SOURCES, Source
 
-__all__ = ["Answer", "Budget", "BudgetSpent", "Client", "NotFound", "Progress", "Request"]
+__all__ = ["Answer", "BudgetSpent", "Client", "NotFound", "Progress", "Request"]
 
 
 class _Stopped(Exception):
@@ -75,8 +76,8 @@ class Client:
     ----------
     sent : int
         Requests sent so far, retries included.
-    budgets : dict of str to Budget
-        By source, as the service last said.
+    allowances : Allowances
+        What the services last said of the requests still allowed.
     warnings : list of str
         Damage found in the cache and mended.
     """
@@ -97,10 +98,15 @@ class Client:
         )
         self.offline = offline
         self.sent = 0
-        self.budgets: dict[str, Budget] = {}
         self.warnings: list[str] = []
         self._bases = {name: env.get(s.url_env) or s.base for name, s in SOURCES.items()}
         self._keys = {name: env.get(s.key_env or "", "").strip() for name, s in SOURCES.items()}
+        kinds = {
+            name: ("keyed" if self._keys[name] else "keyless")
+            + ("-mirror" if self.overridden(name) else "")
+            for name in SOURCES
+        }
+        self.allowances = Allowances(self.cache, kinds, now)
         self._timeout, self._now = timeout, now
         self._stop = threading.Event()
         self._sleep: Callable[[float], object] = sleep or self._stop.wait
@@ -211,6 +217,8 @@ class Client:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             self._stop.clear()
+            if missing:
+                self.allowances.keep()
         real = [e for e in failed if not isinstance(e, _Stopped)]
         if real:
             error = real[0]
@@ -254,7 +262,8 @@ class Client:
             sha256=hashlib.sha256(content).hexdigest(),
             size=len(content),
             licence=source.licence,
-            version=source.release + (", from a mirror" if self.overridden(source.name) else ""),
+            version=(request.release(content) if request.release else source.release)
+            + (", from a mirror" if self.overridden(source.name) else ""),
             about=dict(request.about),
         )
         self.cache.write(key, content, record)
@@ -270,7 +279,7 @@ class Client:
         if self._stop.is_set():
             raise _Stopped
         response = self._send(source, address, stall=STALL_S * 2 ** next(earlier))
-        self._note_budget(source, response)
+        self.allowances.note(source.name, response.headers)
         status = response.status_code
         if status in (402, 403, 429):
             raise self._over_limit(source, response)
@@ -352,27 +361,9 @@ class Client:
         if turn > now:
             self._sleep((turn - now).total_seconds())
 
-    def _note_budget(self, source: Source, response: requests.Response) -> None:
-        def number(name: str) -> float | None:
-            try:
-                return float(response.headers.get(name, ""))
-            except ValueError:
-                return None
-
-        limit, left, reset = (
-            number(f"X-RateLimit-{name}") for name in ("Limit", "Remaining", "Reset")
-        )
-        if limit is None and left is None:
-            return
-        self.budgets[source.name] = Budget(
-            limit=None if limit is None else int(limit),
-            remaining=None if left is None else int(left),
-            reset_at=None if reset is None else self._now() + timedelta(seconds=reset),
-        )
-
     def _over_limit(self, source: Source, response: requests.Response) -> Exception:
         pause = self._retry_after(response)
-        budget = self.budgets.get(source.name)
+        budget = self.allowances.budgets.get(source.name)
         if pause is None and budget and budget.remaining == 0 and budget.reset_at:
             pause = (budget.reset_at - self._now()).total_seconds()
         if pause is not None and pause > PATIENCE_S:
@@ -389,13 +380,13 @@ class Client:
     def _retry_after(self, response: requests.Response) -> float | None:
         text = response.headers.get("Retry-After", "").strip()
         try:
-            return float(text)
+            seconds = float(text)
         except ValueError:
-            pass
-        try:
-            return (parsedate_to_datetime(text) - self._now()).total_seconds()
-        except (ValueError, TypeError):
-            return None
+            try:
+                seconds = (parsedate_to_datetime(text) - self._now()).total_seconds()
+            except (ValueError, TypeError):
+                return None
+        return min(seconds, LONGEST_WAIT_S) if seconds == seconds else None
 
     def _message(self, response: requests.Response) -> str:
         try:

@@ -16,6 +16,8 @@ ATTEMPTS_UNREACHABLE = 4
 LONGEST_BACKOFF_S = 8.0
 # A Retry-After up to this is waited for; a longer one means that the day's allowance is spent.
 PATIENCE_S = 60.0
+# No service means more than this.
+LONGEST_WAIT_S = 7 * 86_400.0
 # An answer that has begun and then stops for this long was cut off, with the connection left
 # open; doubled from try to try, for a line that is slow and not broken.
 STALL_S = 2.0

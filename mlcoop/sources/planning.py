@@ -29,8 +29,10 @@ def plan(request: GatherRequest, client: Client) -> dict[str, Any]:
     Returns
     -------
     dict
-        `needed`, `cached`, `left`, `exact`, `allowance` (requests left today as OpenAlex last said
-        in this process, or None), and `by_source`: needed, cached and left by source.
+        `needed`, `cached`, `left`, `exact`, and `by_source`: needed, cached and left by source.
+        `allowance`: requests that OpenAlex allows until its next reset as it last said, or None;
+        `allowance_a_day`: what it documents for this user, with or without a key;
+        `days`: on how many days the fetch must be called, by these two; 0 when nothing is left.
     """
     wanted: list[Request] = []
     guessed, exact = 0, True
@@ -54,15 +56,29 @@ def plan(request: GatherRequest, client: Client) -> dict[str, Any]:
     if guessed:
         by_source["openalex"]["needed"] += guessed
         by_source["openalex"]["left"] += guessed
-    budget = client.budgets.get("openalex")
+    allowance, usual = client.allowances.left("openalex"), client.allowances.a_day("openalex")
     return {
         "needed": sum(row["needed"] for row in by_source.values()),
         "cached": sum(row["cached"] for row in by_source.values()),
         "left": sum(row["left"] for row in by_source.values()),
         "exact": exact,
-        "allowance": budget.remaining if budget else None,
+        "allowance": allowance,
+        "allowance_a_day": usual,
+        "days": _days(by_source.get("openalex", {}).get("left", 0), allowance, usual),
         "by_source": by_source,
     }
+
+
+def _days(left: int, allowance: int | None, usual: int | None) -> int:
+    """Return on how many days requests must be sent.
+
+    >>> _days(0, None, 1000), _days(2500, None, 1000), _days(2500, 400, 1000), _days(300, 400, None)
+    (0, 3, 4, 1)
+    """
+    if left <= 0 or usual is None:
+        return int(left > 0)
+    today = usual if allowance is None else allowance
+    return 1 + max(0, -(-(left - today) // usual))
 
 
 def _openalex(request: GatherRequest, client: Client) -> tuple[list[Request], int, bool]:

@@ -21,6 +21,9 @@ class Source:
         What a cached answer is an answer of, as far as the service names it.
     per_second : float
         Requests a second that we allow ourselves (never applied to a loopback address).
+    daily_keyed, daily_keyless : int or None
+        Requests a day that the service allows with a free key and without, as documented; what
+        it says in its answers goes before this. None: no limit known.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Source:
     key_env: str | None = None
     key_param: str | None = None
     per_second: float = 10.0
+    daily_keyed: int | None = None
+    daily_keyless: int | None = None
 
 
 SOURCES: dict[str, Source] = {
@@ -51,6 +56,10 @@ SOURCES: dict[str, Source] = {
         release="live index on the day of the request",
         key_env="OPENALEX_API_KEY",
         key_param="api_key",
+        # developers.openalex.org, authentication and pricing: $0.0001 a list request, $1 a day with
+        # a free key and $0.10 without; without it was $0.01 in February 2026.
+        daily_keyed=10_000,
+        daily_keyless=1_000,
     ),
     "worldbank": Source(
         name="worldbank",
@@ -63,7 +72,7 @@ SOURCES: dict[str, Source] = {
             "https://databank.worldbank.org"
         ),
         holds="economy, science inputs and outputs, trade, governance of each country, by year",
-        release="as of the answer's lastupdated date",
+        release="live",
     ),
     "cepii": Source(
         name="cepii",

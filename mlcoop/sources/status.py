@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mlcoop.sources import unvotes, worldbank
 from mlcoop.sources.cache import Cache, Record
 from mlcoop.sources.openalex import read_filter
 from mlcoop.sources.registry import SOURCES
@@ -59,22 +60,31 @@ def cache_status(cache: Cache) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def rows_by_year(cache: Cache) -> pd.DataFrame:
-    """Return how many countries' rows of the collaboration matrix are cached, by year.
+def coverage(cache: Cache) -> pd.DataFrame:
+    """Return for how many countries the cached answers have a figure, by year.
 
     Returns
     -------
     DataFrame
-        `filters`, `year`, `countries`; the picture of `mlcoop data status`.
+        `source`, `what`, `filters` as in `cache_status`, `year`, `countries`: those whose whole
+        or cut row of the collaboration matrix is there, or that have a value of the indicator.
+        This is the picture of `mlcoop data status`.
     """
-    seen: set[tuple[str, int, str]] = set()
-    for _, record in cache.records():
-        if record is not None and record.about.get("kind") == "row":
-            filters = _what(record)[2]
-            seen.update((filters, year, record.about["country"]) for year in _years(record))
-    counts = Counter((filters, year) for filters, year, _ in seen)
-    table = [(filters, year, n) for (filters, year), n in sorted(counts.items())]
-    return pd.DataFrame(table, columns=["filters", "year", "countries"])
+    seen: dict[tuple[str, str, str], set[tuple[int, str]]] = defaultdict(set)
+    for path, record in cache.records():
+        if record is None:
+            continue
+        if record.about.get("kind") == "row":
+            seen[_what(record)].update((y, record.about["country"]) for y in _years(record))
+        elif record.about.get("kind") == "indicator":
+            hit = cache.read(record.source, path.stem)
+            seen[_what(record)].update(_with_value(record, hit[0]) if hit else ())
+    rows = []
+    for (source, what, filters), pairs in sorted(seen.items()):
+        label = SOURCES[source].label if source in SOURCES else source
+        for year, countries in sorted(Counter(year for year, _ in pairs).items()):
+            rows.append((label, what, filters, year, countries))
+    return pd.DataFrame(rows, columns=["source", "what", "filters", "year", "countries"])
 
 
 def verify(cache: Cache) -> list[str]:
@@ -100,6 +110,14 @@ def year_ranges(years: set[int]) -> str:
         else:
             parts.append([year, year])
     return ", ".join(f"{lo}-{hi}" if hi > lo else str(lo) for lo, hi in parts)
+
+
+def _with_value(record: Record, content: bytes) -> set[tuple[int, str]]:
+    if record.source == "worldbank":
+        table, _ = worldbank.tidy([content], "any")
+    else:
+        table, _ = unvotes.tidy(content)
+    return set(zip(table["year"], table["iso3"], strict=True))
 
 
 def _what(record: Record) -> tuple[str, str, str]:

@@ -93,7 +93,12 @@ def requests_for(code: str, variable: str, lo: int, hi: int, page: int = 1) -> R
 
     about = {"kind": "indicator", "variable": variable, "code": code, "years": f"{lo}-{hi}"}
     return Request(
-        "worldbank", f"country/all/indicator/{code}", tuple(params), check=good, about=about
+        "worldbank",
+        f"country/all/indicator/{code}",
+        tuple(params),
+        check=good,
+        about=about,
+        release=_release,
     )
 
 
@@ -231,6 +236,12 @@ def indicators(
         progress(len(variables), len(variables), "indicators")
     joined = pd.concat([indicator_frame([]), *tables], ignore_index=True)
     return check(joined, INDICATORS, WHERE), records, warnings
+
+
+def _release(content: bytes) -> str:
+    """Return the date at which the World Bank last changed the indicator's collection."""
+    heading = json.loads(content)[0]
+    return f"updated {heading.get('lastupdated', 'at an unknown date')}"
 
 
 def _number(value: object, name: str) -> int:

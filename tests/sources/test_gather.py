@@ -66,6 +66,8 @@ def test_a_study_is_whole(faultless: Gathered, shared_data: Path) -> None:
     }
     for entry in g.records:
         assert len(entry["sha256"]) == 64 and entry["licence"] and entry["date"]
+        if entry["source"] == "World Bank Indicators":
+            assert entry["version"] == "updated 2026-03-01, from a mirror"
         assert "not the real service" in entry["overridden"]
 
 
@@ -104,8 +106,11 @@ def test_a_second_run_makes_no_request(
     table = status.cache_status(second.cache)
     rows = table[table["what"] == "collaboration rows"].iloc[0]
     assert rows["years"] == "2016-2021" and rows["countries"] == 13 and rows["answers"] == 78
-    by_year = status.rows_by_year(second.cache)
-    assert by_year["countries"].tolist() == [13] * 6
+    picture = status.coverage(second.cache).set_index(["what", "year"])["countries"]
+    assert picture["collaboration rows"].to_dict() == dict.fromkeys(range(2016, 2022), 13)
+    gdp = faultless.indicators.query("variable == 'gdp_usd2015'").groupby("year").size()
+    assert picture["gdp_usd2015"].to_dict() == gdp.to_dict()
+    assert picture["un_ideal_point", 2020] > 150
 
 
 def test_a_spent_budget_says_what_is_left_and_the_next_calls_go_on(
@@ -122,7 +127,11 @@ def test_a_spent_budget_says_what_is_left_and_the_next_calls_go_on(
             text = str(error)
             assert "\n" not in text and KEY not in text and "come back after" in text
             assert error.done is not None and error.left is not None and error.left > 0
-            assert plan(STUDY, client)["cached"] == error.done
+            steps = plan(STUDY, quick_client(standin.environ(OPENALEX_API_KEY=KEY)))
+            assert steps["cached"] == error.done and steps["left"] == error.left
+            # What one process was told, the next knows; the stand-in's day ends in 15 hours.
+            assert steps["allowance"] == 0 and steps["allowance_a_day"] == 10_000
+            assert steps["days"] == 2
         good = [e["path"] for e in standin.log() if e["status"] == 200]
         answered += good
         if attempt and not [e for e in standin.log() if e["status"] == 429]:

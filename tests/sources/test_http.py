@@ -149,7 +149,15 @@ def test_a_spent_budget_stops_at_once_and_says_how_to_go_on(
     assert ("OPENALEX_API_KEY" in text) != keyed
     assert "\n" not in text and KEY not in text
     assert len(service.paths) == 3, "no request after the refusal"
-    assert client.budgets["openalex"].remaining in (7, 0)
+    assert client.allowances.budgets["openalex"].remaining in (7, 0)
+
+
+@pytest.mark.parametrize("after", ["nan", "inf", "-3", "soon", "1e300"])
+def test_nonsense_in_headers_is_no_traceback(after: str, serve: Any, quick_client: Any) -> None:
+    headers = {"Retry-After": after, "X-RateLimit-Remaining": after, "X-RateLimit-Reset": after}
+    client = quick_client({"MLCOOP_OPENALEX_URL": serve(scripted([(429, headers, b"")])).base})
+    with pytest.raises(SourceError):
+        client.get(ask())
 
 
 def test_what_was_answered_before_a_failure_is_not_asked_for_again(
