@@ -308,7 +308,11 @@ def true_ranks(importance: pd.Series) -> pd.DataFrame:
 
 
 def _add_twins(
-    table: pd.DataFrame, names: list[str], chosen: list[str], recipe: Recipe, rng
+    table: pd.DataFrame,
+    names: list[str],
+    chosen: list[str],
+    recipe: Recipe,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Make null factors into noisy copies of drivers, moving as the driver moves in time."""
     nulls = [n for n in names if n not in chosen and not n.startswith("dummy")]

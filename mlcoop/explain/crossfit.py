@@ -158,6 +158,7 @@ def _fold_by_fold(
             exposure=exposure[train],
             weight=weight[train],
             pairs=pairs[train],
+            years=rows["year"].to_numpy()[train],
         )
         rate = (weight[train] * works[train]).sum() / (weight[train] * exposure[train]).sum()
         yield (

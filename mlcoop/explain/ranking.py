@@ -191,6 +191,8 @@ def _judge(
         moves = explained.replicates[:, :, columns[name]].sum(axis=2).astype(float)
         sign = np.sign(values)
         importance[position] = np.abs(values).mean()
+        # resampling few units understates the spread, a posterior trusts its model: take the larger
+        moves *= _widening(explained.draws[:, :, columns[name]], moves, sign)
         deviations[:, position] = moves @ sign / len(values)
         p_values[position] = null_p_values(values, moves, freedom=explained.freedom)
     q = false_discovery(p_values)
@@ -216,6 +218,15 @@ def _judge(
     table["importance_se"] = deviations.std(axis=0, ddof=1)
     table["null_p"], table["null_q"], table["above_null"] = p_values, q, above
     return table, names, importance, deviations, claims
+
+
+def _widening(draws: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
+    """Return the factor, at least 1, that lifts the replicates' spread to the posterior's."""
+    if not len(draws):
+        return 1.0
+    own = float((moves @ sign).std(ddof=1))
+    posterior = float((draws.sum(axis=2).astype(float) @ sign).std(ddof=1))
+    return max(1.0, posterior / own) if own > 0 else 1.0
 
 
 def _quantile(level: float, freedom: float) -> float:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FOLDS = 5
 MOST_BACKGROUND = 400
 MOST_EXPLAINED = 3000
+FEWEST_DRAWS = 40
+MOST_SCENARIO = 40  # rows over which a contrast from low to high is averaged
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,22 @@ class Explained:
     replicates : array of shape (n_replicates, n_rows, n_features), float32
         Values of refits on resampled pairs less those of the same fold's fit, shrunk to the
         spread of the estimate.
-    fold : int array of shape (n_replicates,)
+    draws : array of shape (n_draws, n_rows, n_features), float32
+        The same for coefficients drawn from the learner's own posterior; empty where it has none.
     freedom : float
         Resampled units less terms fitted, at least 8.
     unit : str
     estimators : tuple of Estimator
         One per fold.
     fold_of_row : int array of shape (n_rows,)
-    contrasts : array of shape (n_features,)
+    low_to_high, low_to_high_replicates : arrays of shape (n_factors,), (n_replicates, n_factors)
+        Mean log change of works as the factor goes from its 10th to its 90th percentile.
     """
 
     rows: np.ndarray
     values: np.ndarray
     replicates: np.ndarray
+    draws: np.ndarray
     freedom: float
     unit: str
     estimators: tuple[Estimator, ...]
@@ -122,6 +127,7 @@ def explain_replicates(
             exposure=rows["exposure"].to_numpy(float)[train],
             weight=rows["weight"].to_numpy(float)[train],
             pairs=pairs[train],
+            years=rows["year"].to_numpy()[train],
         )
         values, _ = estimator.shap_values(target, background)
         return estimator, values.to_numpy(), _contrast(estimator, scenarios, len(background))
@@ -136,10 +142,7 @@ def explain_replicates(
     # a fit without a fold spreads a little more than the estimate, which uses all folds
     shrink = np.sqrt(np.mean([np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(5)]))
 
-    def again(b: int) -> tuple[np.ndarray, np.ndarray]:
-        k = b % FOLDS
-        times = _multiplicity(left, right, unit, np.random.default_rng([seed, 7, b]))
-        estimator = fits[k][0].refit(pd.Series(times, index=names), seed + b + 1)
+    def moved(estimator: Estimator, k: int) -> tuple[np.ndarray, np.ndarray]:
         found, _ = estimator.shap_values(target, background)
         contrast = _contrast(estimator, scenarios, len(background))
         return (
@@ -147,23 +150,38 @@ def explain_replicates(
             (contrast - fits[k][2]) * shrink,
         )
 
+    def again(b: int) -> tuple[np.ndarray, np.ndarray]:
+        times = _multiplicity(left, right, unit, np.random.default_rng([seed, 7, b]))
+        estimator = fits[b % FOLDS][0].refit(pd.Series(times, index=names), seed + b + 1)
+        return moved(estimator, b % FOLDS)
+
+    def draw(b: int) -> tuple[np.ndarray, np.ndarray]:
+        return moved(fits[b % FOLDS][0].draw(seed + b + 1), b % FOLDS)  # type: ignore[attr-defined]
+
     results = []
     for begin in range(0, resamples, 10 * workers):
         todo = range(begin, min(begin + 10 * workers, resamples))
         results += Parallel(n_jobs=workers)(delayed(again)(b) for b in todo)
         if progress is not None:
             progress(len(results), resamples)
+    has_posterior = all(hasattr(f[0], "draw") for f in fits)
+    drawn = [draw(b) for b in range(max(resamples // 2, FEWEST_DRAWS))] if has_posterior else []
+    moves = np.stack([r[1] for r in results])
+    if drawn:
+        posterior = np.stack([d[1] for d in drawn]).std(axis=0, ddof=1)
+        moves = moves * np.maximum(1.0, posterior / (moves.std(axis=0, ddof=1) + 1e-12))
     units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
     return Explained(
         explained,
         values,
         np.stack([r[0] for r in results]),
+        np.stack([d[0] for d in drawn]) if drawn else np.empty((0, *values.shape), np.float32),
         max(8.0, units - min(len(factors), units / 2)),
         unit,
         tuple(f[0] for f in fits),
         fold,
         np.mean([f[2] for f in fits], axis=0),
-        np.stack([r[1] for r in results]),
+        moves,
     )
 
 
@@ -192,7 +210,7 @@ def _low_and_high(
 
     A factor that is the same at both, such as a rare tie, goes from its least to its largest.
     """
-    base = background.to_numpy(float)[:100]
+    base = background.to_numpy(float)[:MOST_SCENARIO]
     parts = []
     for columns in factors.values():
         for q in (0.1, 0.9):
@@ -211,5 +229,5 @@ def _low_and_high(
 
 def _contrast(estimator: Estimator, scenarios: pd.DataFrame, n_background: int) -> np.ndarray:
     """Return the mean log change from low to high, shape (n_factors,)."""
-    margin = estimator.margin(scenarios).reshape(-1, 2, min(n_background, 100))
+    margin = estimator.margin(scenarios).reshape(-1, 2, min(n_background, MOST_SCENARIO))
     return (margin[:, 1] - margin[:, 0]).mean(axis=1)

@@ -7,7 +7,7 @@ that add up to its margin. `LEARNERS` is the catalogue.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 
 from mlcoop.errors import DataError
 from mlcoop.model.basis import Basis, learn_basis
-from mlcoop.model.loglinear import MixedFit, Rows, fit_mixed, refit_mixed
+from mlcoop.model.loglinear import MixedFit, Rows, draw_coef, fit_mixed, pair_influences
 from mlcoop.model.trees import fit_trees, predict_margin, tree_shapley
 
 Params = dict[str, Any]
@@ -33,6 +33,7 @@ class Estimator(Protocol):
         exposure: np.ndarray | None = None,
         weight: np.ndarray | None = None,
         pairs: np.ndarray | None = None,
+        years: np.ndarray | None = None,
     ) -> Estimator:
         """Fit on rows; `pairs` says which rows belong to one pair."""
         ...
@@ -86,7 +87,7 @@ class _Training:
     pair: np.ndarray
     starts: np.ndarray
     pair_names: np.ndarray
-    columns: list[str]
+    years: np.ndarray | None
 
 
 def _arrange(
@@ -95,6 +96,7 @@ def _arrange(
     exposure: np.ndarray | None,
     weight: np.ndarray | None,
     pairs: np.ndarray | None,
+    years: np.ndarray | None,
     most_rows: int,
     seed: int,
 ) -> _Training:
@@ -127,7 +129,7 @@ def _arrange(
         code,
         starts,
         unique,
-        [str(c) for c in X.columns],
+        None if years is None else np.asarray(years)[chosen],
     )
 
 
@@ -151,6 +153,7 @@ class LinearBoosting:
 
     def __init__(self, params: Params, seed: int) -> None:
         self.params, self.seed = params, seed
+        self._pulls: np.ndarray | None = None
 
     def fit(
         self,
@@ -160,9 +163,10 @@ class LinearBoosting:
         exposure: np.ndarray | None = None,
         weight: np.ndarray | None = None,
         pairs: np.ndarray | None = None,
+        years: np.ndarray | None = None,
     ) -> LinearBoosting:
         """Fit on rows of factors and counts."""
-        data = _arrange(X, y, exposure, weight, pairs, self.params["most_rows"], self.seed)
+        data = _arrange(X, y, exposure, weight, pairs, years, self.params["most_rows"], self.seed)
         basis = learn_basis(data.X, weight=data.weight, smooth=self.params["smooth"])
         rows = _rows(basis, data)
         fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
@@ -170,7 +174,7 @@ class LinearBoosting:
             basis = _with_products(basis, data, fit)
             rows = _rows(basis, data)
             fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
-            basis, rows, fit = _without_dropped(basis, data, fit)
+        basis, rows, fit = _without_dropped(basis, data, fit)
         self.data_, self.rows_, self.basis_, self.fit_ = data, rows, basis, fit
         self.booster_ = self._boost(np.ones(len(data.pair_names)), self.seed)
         return self
@@ -180,14 +184,33 @@ class LinearBoosting:
         copy = LinearBoosting(self.params, seed)
         times = multiplicity.reindex(self.data_.pair_names).to_numpy(float)
         copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
-        copy.fit_ = refit_mixed(self.rows_, self.fit_, times)
+        move = (times - 1) @ self._influences()
+        copy.fit_ = replace(self.fit_, coef=self.fit_.coef + move)
         copy.booster_ = copy._boost(times, seed)
         return copy
+
+    def draw(self, seed: int) -> LinearBoosting:
+        """Return a copy with coefficients drawn from their posterior (trees are kept)."""
+        copy = LinearBoosting(self.params, seed)
+        copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
+        coef = draw_coef(self.fit_, np.random.default_rng(seed))
+        copy.fit_, copy.booster_ = replace(self.fit_, coef=coef), self.booster_
+        return copy
+
+    def _coef(self) -> np.ndarray:
+        """Coefficients of the factors' columns, without countries, years and pairs."""
+        return self.fit_.coef[: len(self.basis_.blocks())]
+
+    def _influences(self) -> np.ndarray:
+        if self._pulls is None:
+            self._pulls = pair_influences(self.rows_, self.fit_)
+        return self._pulls
 
     def _boost(self, times: np.ndarray, seed: int) -> Any:
         if not self.params["trees"]:
             return None
-        margin = self.rows_.design @ self.fit_.coef
+        n_own = len(self.basis_.blocks())
+        margin = self.rows_.design[:, :n_own] @ self._coef()
         mean = np.exp(np.clip(margin + self.rows_.offset, -25, 25))
         # weights of the linear part: without them the largest pairs alone would be fitted
         noise = self.fit_.dispersion + self.fit_.pair_variance
@@ -205,7 +228,7 @@ class LinearBoosting:
     def margin(self, X: pd.DataFrame) -> np.ndarray:
         """Return log expected works per exposure, shape (n_rows,)."""
         values = np.asarray(X, dtype=float)
-        margin = self.basis_.design(self.basis_.standardise(values)) @ self.fit_.coef
+        margin = self.basis_.design(self.basis_.standardise(values)) @ self._coef()
         return margin if self.booster_ is None else margin + predict_margin(self.booster_, values)
 
     def predict(self, X: pd.DataFrame, *, exposure: np.ndarray | None = None) -> np.ndarray:
@@ -215,7 +238,7 @@ class LinearBoosting:
     def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         """Return interventional Shapley values on the log scale, and the base value."""
         x, b = np.asarray(X, dtype=float), np.asarray(background, dtype=float)
-        values, base = _basis_shapley(self.basis_, self.fit_.coef, x, b)
+        values, base = _basis_shapley(self.basis_, self._coef(), x, b)
         if self.booster_ is not None:
             more, level = tree_shapley(self.booster_, x, b)
             values, base = values + more, base + level
@@ -236,9 +259,12 @@ class PoissonBoosting:
         exposure: np.ndarray | None = None,
         weight: np.ndarray | None = None,
         pairs: np.ndarray | None = None,
+        years: np.ndarray | None = None,
     ) -> PoissonBoosting:
         """Fit on rows of factors and counts."""
-        self.data_ = _arrange(X, y, exposure, weight, pairs, self.params["most_rows"], self.seed)
+        self.data_ = _arrange(
+            X, y, exposure, weight, pairs, years, self.params["most_rows"], self.seed
+        )
         return self._boost(np.ones(len(self.data_.pair_names)))
 
     def refit(self, multiplicity: pd.Series, seed: int) -> PoissonBoosting:
@@ -301,9 +327,12 @@ class PPML:
         exposure: np.ndarray | None = None,
         weight: np.ndarray | None = None,
         pairs: np.ndarray | None = None,
+        years: np.ndarray | None = None,
     ) -> PPML:
         """Fit on rows of factors and counts."""
-        self.data_ = _arrange(X, y, exposure, weight, pairs, self.params["most_rows"], self.seed)
+        self.data_ = _arrange(
+            X, y, exposure, weight, pairs, years, self.params["most_rows"], self.seed
+        )
         self.basis_ = learn_basis(self.data_.X, weight=self.data_.weight, smooth=False)
         return self._estimate(np.ones(len(self.data_.pair_names)))
 
@@ -350,15 +379,44 @@ def _expected(margin: np.ndarray, exposure: np.ndarray | None) -> np.ndarray:
 
 
 def _rows(basis: Basis, data: _Training) -> Rows:
+    blocks = basis.blocks()
+    extra, extra_blocks = _nuisance(data, int(blocks.max()) + 1)
     return Rows(
-        basis.design(basis.standardise(data.X)),
-        basis.blocks(),
+        np.hstack([basis.design(basis.standardise(data.X)), extra]),
+        np.r_[blocks, extra_blocks],
         data.y,
         data.offset,
         data.weight,
         data.starts,
         data.pair,
     )
+
+
+def _nuisance(data: _Training, first_block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns for lasting effects of countries and of years, each a block of its own.
+
+    They absorb shocks that a country's pairs, or a year's, share. A country with one pair has no
+    effect apart from its pair's, so countries enter only where pairs are many times as many.
+    """
+    parts, blocks = [], []
+    ends = [str(n).split("|") for n in data.pair_names]
+    if all(len(e) == 2 for e in ends):
+        countries, code = np.unique(np.array(ends), return_inverse=True)
+        code = code.reshape(-1, 2)
+        if len(ends) >= 2.5 * len(countries):
+            of_pair = np.zeros((len(ends), len(countries)))
+            np.add.at(of_pair, (np.arange(len(ends)), code[:, 0]), 1.0)
+            np.add.at(of_pair, (np.arange(len(ends)), code[:, 1]), 1.0)
+            parts.append(of_pair[data.pair])
+            blocks += [first_block] * len(countries)
+    if data.years is not None:
+        names, code = np.unique(data.years, return_inverse=True)
+        if len(names) > 2:
+            parts.append(np.eye(len(names))[code])
+            blocks += [first_block + 1] * len(names)
+    if not parts:
+        return np.empty((len(data.y), 0)), np.empty(0, dtype=int)
+    return np.hstack(parts), np.array(blocks)
 
 
 def _cuts(basis: Basis, params: Params) -> dict[int, float]:
@@ -377,19 +435,28 @@ def _with_products(basis: Basis, data: _Training, fit: MixedFit) -> Basis:
 
 
 def _without_dropped(basis: Basis, data: _Training, fit: MixedFit) -> tuple[Basis, Rows, MixedFit]:
-    """Leave dropped products out of the design, so that refits are fast."""
-    first = 1 + len(basis.mean) + sum(s.rotation.shape[1] for s in basis.smooths)
-    alive = np.isfinite(fit.penalty[first:])
-    products = tuple(p for p, on in zip(basis.products, alive, strict=True) if on)
-    small = Basis(basis.mean, basis.scale, basis.smooths, products)
-    kept = np.r_[np.arange(first), first + np.flatnonzero(alive)]
+    """Leave dropped terms out of the design, so that refits are fast."""
+    alive = np.isfinite(fit.penalty)
+    first = 1 + len(basis.mean)
+    kept, smooths = [np.arange(first)], []
+    for s in basis.smooths:
+        last = first + s.rotation.shape[1]
+        if alive[first]:
+            kept.append(np.arange(first, last))
+            smooths.append(s)
+        first = last
+    last = first + len(basis.products)
+    products = tuple(p for p, on in zip(basis.products, alive[first:last], strict=True) if on)
+    small = Basis(basis.mean, basis.scale, tuple(smooths), products)
+    kept += [first + np.flatnonzero(alive[first:last]), np.arange(last, len(fit.coef))]
+    left = np.concatenate(kept)
     return (
         small,
         _rows(small, data),
         MixedFit(
-            fit.coef[kept],
-            fit.covariance[np.ix_(kept, kept)],
-            fit.penalty[kept],
+            fit.coef[left],
+            fit.covariance[np.ix_(left, left)],
+            fit.penalty[left],
             fit.pair_variance,
             fit.dispersion,
             fit.scale,
@@ -423,7 +490,7 @@ def _basis_shapley(
 
 def _tree_space(trial: Any, *, deepest: int) -> Params:
     return {
-        "trees": trial.suggest_int("trees", 50, 600, log=True),
+        "trees": trial.suggest_int("trees", 0, 600, step=50),
         "depth": trial.suggest_int("depth", 2, deepest) if deepest > 2 else 2,
         "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
         "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 300.0, log=True),
@@ -445,8 +512,8 @@ TREES: Params = {
 LINEAR: Params = {
     "smooth": True,
     "products": True,
-    "smooth_cut": 2.0,
-    "product_cut": 7.0,
+    "smooth_cut": 4.0,
+    "product_cut": 12.0,
     "most_rows": 12_000,
 }
 
