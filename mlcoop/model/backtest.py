@@ -118,7 +118,7 @@ def plan_origins(
         When the history is too short for a single origin, or a named origin has no outcome or
         too few years before it.
     """
-    first = first_origin(len(years)) + horizon + (2 if len(years) >= 12 else 0)
+    first = first_origin(len(years)) + horizon + (1 if len(years) >= 12 else 0)
     possible = [int(y) for y in years[first : len(years) - horizon]]
     if not possible:
         raise DataError(

@@ -170,7 +170,7 @@ FOLLOWING = list(EXPERTS).index("following")
 
 def first_origin(n_years: int) -> int:
     """Return the first column that may serve as a training origin of a history this long."""
-    return min(5, max(1, (n_years - 3) // 3))
+    return min(5, max(1, (n_years - 3) // 4))
 
 
 def inputs_at(
@@ -248,9 +248,13 @@ def fit_expert(
 
 
 def fit_linear(
-    X: pd.DataFrame, target: FloatArray, weight: FloatArray, *, ridge: float = 1e-3
+    X: pd.DataFrame, target: FloatArray, weight: FloatArray, *, ridge: float | None = None
 ) -> LinearFit:
-    """Return the linear model of least weighted absolute error, slightly shrunk.
+    """Return the linear model of least weighted absolute error, shrunk where rows are few.
+
+    `ridge` is the penalty per unit of weight on squared standardised slopes; None takes 0.001 and
+    50 over the number of rows: with 30 pairs over 8 years, 0.001 alone made the forecast 40 %
+    worse than the best simple rule, and on 40,000 rows the rest does not count.
 
     Iteratively reweighted least squares; residuals below 0.01 (one per cent) count alike, which
     bounds the weights and moves the solution by less than the noise.
@@ -260,6 +264,8 @@ def fit_linear(
     Schlossmacher (1973), Journal of the American Statistical Association 68(344),
     doi:10.1080/01621459.1973.10481443.
     """
+    if ridge is None:
+        ridge = 1e-3 + 50 / max(len(X), 1)
     values = X.to_numpy(dtype=float)
     with np.errstate(all="ignore"):
         centre = np.nan_to_num(np.nanmean(values, axis=0))

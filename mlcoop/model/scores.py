@@ -73,7 +73,7 @@ def measure_backtest(
     for name, mask in masks.items():
         rows = table[mask]
         scores = {m: _scores_by_year(rows, "predicted" if m == "model" else m) for m in METHODS}
-        sets[name] = {m: s.mean().to_dict() for m, s in scores.items()}
+        sets[name] = {m: _plain(s.mean()) for m, s in scores.items()}
         coverage[name] = _coverage(rows)
         wapes = pd.DataFrame({m: s["wape"] for m, s in scores.items()})
         by_year += [
@@ -92,6 +92,11 @@ def measure_backtest(
         "coverage": coverage,
         "by_year": by_year,
     }
+
+
+def _plain(means: pd.Series) -> dict[str, float | None]:
+    """Return the figures with None for what cannot be told, such as deviance of a single pair."""
+    return {str(k): None if pd.isna(v) else float(v) for k, v in means.items()}
 
 
 def _scores_by_year(rows: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -1,0 +1,137 @@
+"""Simple rules against hand calculation and statsmodels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+
+from mlcoop.errors import DataError
+from mlcoop.model.baselines import (
+    BASELINES,
+    country_growth,
+    drift,
+    forecast_baselines,
+    group_growth,
+    persist,
+    ppml,
+    smooth,
+)
+from mlcoop.model.history import build_history
+from mlcoop.schema import BASELINES as NAMES
+
+
+def counts_of(rows: dict[str, list[float]], first: int = 2000) -> pd.DataFrame:
+    """Return a long table; keys like "AB" name the two countries."""
+    return pd.DataFrame(
+        [
+            {"country_a": key[0], "country_b": key[1], "year": first + i, "works": float(v)}
+            for key, values in rows.items()
+            for i, v in enumerate(values)
+        ]
+    )
+
+
+def test_every_baseline_of_the_schema_is_there_in_its_order() -> None:
+    assert tuple(BASELINES) == NAMES
+
+
+def test_drift_by_hand() -> None:
+    counts = np.array([[7.0, 1.0, 1.0, 3.0], [0.0, 0.0, 0.0, 0.0], [9.0, 9.0, 9.0, 0.0]])
+    # One year: (3+1)*(4/2)-1 = 7; zeros stay; (0+1)*(1/10)-1 = -0.9, held at 0.
+    assert drift(counts, 1) == pytest.approx([7, 0, 0])
+    # Three years: (3+1)*(4/8)**(1/3)-1 = 4*0.793701-1 = 2.174802
+    assert drift(counts, 3)[0] == pytest.approx(2.174802, abs=1e-6)
+    # Two years ahead: (3+1)*(4/2)**2-1 = 15
+    assert drift(counts, 1, horizon=2)[0] == pytest.approx(15)
+    # Only three steps are known, so five years become three.
+    assert drift(counts, 5) == pytest.approx(drift(counts, 3))
+
+
+def test_group_growth_by_hand() -> None:
+    history = build_history(counts_of({"AB": [10, 20], "AC": [30, 40], "BC": [10, 10]}))
+    # Totals: A 40 -> 60 (1.5), B 20 -> 30 (1.5), C 40 -> 50 (1.25).
+    growth = country_growth(history.counts, history.ends, 3)
+    assert growth == pytest.approx([1.5, 1.5, 1.25])
+    # AB: 20 * sqrt(1.5*1.5) = 30; AC: 40 * sqrt(1.5*1.25) = 54.772256; BC: 13.693064
+    expected = [30, 54.772256, 13.693064]
+    assert group_growth(history.counts, history.ends, 3) == pytest.approx(expected, abs=1e-5)
+    # A quarter each way: the mean with drift3, whose span is one year here.
+    both = forecast_baselines(history, 2001)
+    assert both["drift3_group"] == pytest.approx((both["drift3"] + both["group_growth"]) / 2)
+
+
+def test_a_country_with_one_pair_grows_as_all_do() -> None:
+    # A has both pairs (40 -> 60); B and C have one each and get 60/40 = 1.5 as well.
+    history = build_history(counts_of({"AB": [10, 30], "AC": [30, 30]}))
+    assert country_growth(history.counts, history.ends, 3) == pytest.approx([1.5] * 3)
+
+
+def test_smoothing_keeps_a_steady_growth() -> None:
+    # Closed form: on an exact line in logs, level and trend converge to it, so a damped forecast
+    # lies between the last value and the undamped line.
+    logs = np.log(10) + 0.1 * np.arange(40)
+    forecast = smooth(np.expm1(logs)[None, :])[0]
+    assert np.expm1(logs[-1]) < forecast < np.expm1(logs[-1] + 0.1)
+    # A constant has no trend: 50 stays 50 at any horizon.
+    assert smooth(np.full((1, 9), 50.0), horizon=3) == pytest.approx([50.0])
+
+
+def test_ppml_equals_statsmodels_poisson() -> None:
+    # Truth: statsmodels GLM (Poisson, log link) on each pair's five years, predicted ahead.
+    rng = np.random.default_rng(5)
+    counts = rng.poisson(np.exp(rng.uniform(1, 5, (20, 1)) + 0.1 * np.arange(5))).astype(float)
+    t = np.arange(5.0)
+    for horizon in (1, 3):
+        ours = ppml(counts, horizon)
+        for row, value in zip(counts, ours, strict=True):
+            fit = sm.GLM(row, sm.add_constant(t), family=sm.families.Poisson()).fit()
+            theirs = fit.predict([[1.0, 4.0 + horizon]])[0]
+            assert value == pytest.approx(theirs, rel=1e-5)
+
+
+def test_ppml_bears_zeros_and_gaps() -> None:
+    counts = np.array([[0, 0, 0, 0, 0.0], [0, 0, 0, 0, 9.0], [np.nan, 4.0, 4.0, np.nan, 4.0]])
+    forecast = ppml(counts)
+    assert np.isfinite(forecast).all()
+    assert forecast[0] == 0
+    # A constant with gaps stays: effect 4, trend 0.
+    assert forecast[2] == pytest.approx(4.0, abs=1e-6)
+
+
+def test_baselines_read_nothing_after_the_origin() -> None:
+    # Invariant: later columns may hold anything.
+    rng = np.random.default_rng(1)
+    rows = {k: list(rng.poisson(30, 12)) for k in ("AB", "AC", "BC")}
+    history = build_history(counts_of(rows))
+    scrambled = build_history(counts_of({k: v[:8] + [999.0] * 4 for k, v in rows.items()}))
+    for horizon in (1, 2):
+        one = forecast_baselines(history, 2007, horizon)
+        other = forecast_baselines(scrambled, 2007, horizon)
+        assert all(np.array_equal(one[n], other[n]) for n in one)
+
+
+def test_persistence_is_the_last_count() -> None:
+    assert persist(np.array([[3.0, 8.0]])).tolist() == [8.0]
+
+
+def test_history_refuses_what_would_mislead() -> None:
+    table = counts_of({"AB": [1, 2]})
+    with pytest.raises(DataError, match="more than one row for A-B 2000"):
+        build_history(
+            pd.concat(
+                [table, table.rename(columns={"country_a": "country_b", "country_b": "country_a"})]
+            )
+        )
+    with pytest.raises(DataError, match="negative works for A-B 2001"):
+        build_history(counts_of({"AB": [1, -2]}))
+    with pytest.raises(DataError, match="none of X-Y is among the counts"):
+        build_history(table, pd.DataFrame({"country_a": ["Y"], "country_b": ["X"]}))
+
+
+def test_missing_is_not_zero() -> None:
+    history = build_history(counts_of({"AB": [1, np.nan, 3], "AC": [np.nan, 5, 6]}))
+    assert np.isnan(history.counts).sum() == 2
+    forecast = forecast_baselines(history, 2000)
+    # A-C was not seen by 2000: no forecast, rather than one from zero.
+    assert np.isnan(forecast["persistence"][1])
+    assert np.isnan(forecast["drift1"][1])

@@ -1,0 +1,201 @@
+"""The next years' forecast: columns, storage, sums, surprises, scores, scenarios."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlcoop.errors import DataError
+from mlcoop.forecast import (
+    Backtest,
+    FittedForecaster,
+    compare_scenario,
+    find_surprises,
+    fit_forecaster,
+    forecast_next,
+    forecast_totals,
+    run_backtest,
+    score_forecast,
+)
+from mlcoop.schema import FORECAST_CSV
+
+FAST = {"n_estimators": 15}
+COUNTRIES = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH"]
+FOCUS = pd.DataFrame({"country_a": "AAA", "country_b": COUNTRIES[1:]})
+
+
+def world(n_years: int = 13, growth: float = 0.1) -> pd.DataFrame:
+    """Draw 28 pairs that all grow by the same share a year, with Poisson noise."""
+    rng = np.random.default_rng(8)
+    rows = [
+        (a, b, 2000 + t, float(rng.poisson(np.exp(level + growth * t))))
+        for a, b in itertools.combinations(COUNTRIES, 2)
+        for level in [rng.uniform(4, 7)]
+        for t in range(n_years)
+    ]
+    return pd.DataFrame(rows, columns=["country_a", "country_b", "year", "works"])
+
+
+@pytest.fixture(scope="module")
+def backtest() -> Backtest:
+    return run_backtest(world(), FOCUS, params=FAST)
+
+
+@pytest.fixture(scope="module")
+def model(backtest: Backtest) -> FittedForecaster:
+    return fit_forecaster(world(), FOCUS, backtest, horizons=(1, 3), params=FAST)
+
+
+def test_forecast_columns_and_a_planted_growth(model: FittedForecaster) -> None:
+    table = model.predict(world(), FOCUS)
+    assert list(table.columns[: len(FORECAST_CSV)]) == FORECAST_CSV
+    assert sorted(table["year"].unique()) == [2013, 2015]
+    assert (table["last_year"] == 2012).all()
+    assert (
+        (table["lower"] <= table["predicted"] + 0.5) & (table["upper"] >= table["predicted"] - 0.5)
+    ).all()
+    # Planted truth: everything grows by exp(0.1) a year; sums over 28 pairs are that to 3 %.
+    for years_ahead in (1, 3):
+        part = table[table["year"] == 2012 + years_ahead]
+        ratio = part["predicted"].sum() / part["last_observed"].sum()
+        assert ratio == pytest.approx(np.exp(0.1 * years_ahead), rel=0.03)
+
+
+def test_farther_years_are_less_sure() -> None:
+    # Planted truth: logs walk at random by 0.15 a year, so three years ahead the spread of errors
+    # is sqrt(3) of one year's, and nothing about the walk can be known.
+    rng = np.random.default_rng(1)
+    table = world(20, growth=0.0)
+    walk = np.concatenate([np.cumsum(rng.normal(0, 0.15, 20)) for _ in range(28)])
+    table["works"] = np.round(500 * np.exp(walk))
+    tests = [run_backtest(table, FOCUS, horizon=h, params=FAST) for h in (1, 3)]
+    model = fit_forecaster(table, FOCUS, tests, horizons=(1, 3), params=FAST)
+    ahead = model.predict(table, FOCUS)
+    width = (np.log1p(ahead["upper"]) - np.log1p(ahead["lower"])).groupby(ahead["year"]).mean()
+    assert width[2022] > 1.2 * width[2020]
+
+
+def test_saved_model_forecasts_the_same(model: FittedForecaster, tmp_path: Path) -> None:
+    path = model.save(tmp_path)
+    assert path.read_text(encoding="utf-8").startswith("{")
+    again = FittedForecaster.load(tmp_path)
+    pd.testing.assert_frame_equal(model.predict(world(), FOCUS), again.predict(world(), FOCUS))
+    with pytest.raises(DataError, match="no readable forecast model"):
+        FittedForecaster.load(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="format 99"):
+        FittedForecaster.from_json({**model.to_json(), "format": 99})
+
+
+def test_short_form_equals_the_long_one(model: FittedForecaster, backtest: Backtest) -> None:
+    short = forecast_next(world(), FOCUS, backtest, horizons=(1,), params=FAST)
+    pd.testing.assert_frame_equal(short, model.predict(world(), FOCUS, horizons=(1,)))
+
+
+def test_levels_nest(model: FittedForecaster) -> None:
+    wide, narrow = (model.predict(world(), FOCUS, level=level) for level in (0.95, 0.5))
+    assert (wide["lower"] <= narrow["lower"]).all() and (wide["upper"] >= narrow["upper"]).all()
+
+
+def test_unfitted_horizon_is_refused(model: FittedForecaster) -> None:
+    with pytest.raises(DataError, match=r"horizons \[2\] were not fitted"):
+        model.predict(world(), FOCUS, horizons=(2,))
+
+
+def test_totals(model: FittedForecaster) -> None:
+    table = model.predict(world(), FOCUS, horizons=(1,))
+    calibration = model.horizons[1].calibration
+    assert calibration is not None
+    totals = forecast_totals(table, calibration).set_index("total")
+    assert set(totals.index) == {"focus", "all", *COUNTRIES}
+    # The focus is the pairs of AAA, so both totals are the same sum.
+    assert totals.loc["focus", "predicted"] == pytest.approx(totals.loc["AAA", "predicted"])
+    assert totals.loc["all", "predicted"] == pytest.approx(table["predicted"].sum())
+    inside = (totals["lower"] < totals["predicted"]) & (totals["predicted"] < totals["upper"])
+    assert inside.all()
+    # 28 pairs with mostly independent Poisson noise: the sum is surer than the sum of bounds.
+    assert totals.loc["all", "upper"] < totals.loc["all", "naive_upper"]
+    with pytest.raises(DataError, match="one year at a time"):
+        forecast_totals(model.predict(world(), FOCUS), calibration)
+
+
+def test_surprises_are_outside_and_last_year_only(backtest: Backtest) -> None:
+    table = backtest.table.copy()
+    last = table["year"] == table["year"].max()
+    first = table.index[last][0]
+    table.loc[first, "observed"] = 10 * table.loc[first, "upper"] + 100
+    found = find_surprises(table)
+    assert (found["year"] == table["year"].max()).all()
+    assert found.loc[0, "observed"] == table.loc[first, "observed"]
+    assert ((found["observed"] < found["lower"]) | (found["observed"] > found["upper"])).all()
+
+
+def test_score_by_hand() -> None:
+    forecast = pd.DataFrame(
+        {
+            "country_a": ["A", "A"],
+            "country_b": ["B", "C"],
+            "year": 2022,
+            "last_year": 2021,
+            "last_observed": [8.0, 1.0],
+            "predicted": [9.0, 2.0],
+            "lower": [8.0, 0.0],
+            "upper": [11.0, 3.0],
+            "level": 0.9,
+            "in_focus": [True, False],
+        }
+    )
+    observed = pd.DataFrame(
+        {"country_a": ["A", "A"], "country_b": ["B", "C"], "year": 2022, "works": [10.0, 4.0]}
+    )
+    scores = score_forecast(forecast, observed).set_index("set")
+    # All: errors 1 and 2 of 14; persistence 2 and 3; A-B inside, A-C (4 > 3) not; widths 3 + 3.
+    assert scores.loc["all", "wape"] == pytest.approx(3 / 14)
+    assert scores.loc["all", "persistence_wape"] == pytest.approx(5 / 14)
+    assert scores.loc["all", "coverage"] == pytest.approx(0.5)
+    assert scores.loc["all", "width_share"] == pytest.approx(6 / 14)
+    assert scores.loc["focus", "wape"] == pytest.approx(0.1)
+    with pytest.raises(DataError, match="no count for the forecast years 2022"):
+        score_forecast(forecast, observed.assign(year=2030))
+
+
+def test_scenario_difference_by_hand() -> None:
+    base = pd.DataFrame(
+        {
+            "country_a": ["A"],
+            "country_b": ["B"],
+            "year": [2022],
+            "predicted": [50.0],
+            "lower": [40.0],
+            "upper": [60.0],
+        }
+    )
+    both = compare_scenario(base, base.assign(predicted=55.0, lower=44.0, upper=66.0))
+    assert both.loc[0, "difference"] == pytest.approx(5.0)
+    assert both.loc[0, "difference_pct"] == pytest.approx(10.0)
+
+
+def test_factors_reach_the_boosted_experts() -> None:
+    # Planted truth: where the factor of a target year is 1, the pair grows by 50 % that year and
+    # stays there; years are drawn at random, so only the factor can tell.
+    rng = np.random.default_rng(6)
+    table = world(16, growth=0.0)
+    table["policy"] = rng.integers(0, 2, len(table)).astype(float)
+    steps = table.groupby(["country_a", "country_b"])["policy"].cumsum()
+    table["works"] = np.round(400 * 1.5**steps)
+    ahead = table[table["year"] == 2015].assign(year=2016, policy=1.0)
+    columns = ["country_a", "country_b", "year", "policy"]
+    features = pd.concat([table, ahead], ignore_index=True)[columns]
+    counts = table.drop(columns="policy")
+    params = {**FAST, "min_child_weight": 2.0, "learning_rate": 0.3}
+    result = run_backtest(counts, None, features=features, params=params)
+    blind = run_backtest(counts, None, params=params)
+    wapes = [b.metrics["sets"]["all"]["model"]["wape"] for b in (result, blind)]
+    # Only the boosted experts, two sevenths of the blend at first, can see it.
+    assert wapes[0] < 0.8 * wapes[1]
+    model = fit_forecaster(counts, None, result, features=features, params=params)
+    base = model.predict(counts, None, features=features)
+    without = model.predict(counts, None, features=features.assign(policy=0.0))
+    both = compare_scenario(base, without)
+    assert both["difference_pct"].median() < -10
