@@ -41,6 +41,7 @@ def print_experiment(experiment: Experiment) -> None:
         console.print(_forecasts(s, LARGEST))
     for part in s.errors:
         console.print(_skill(part, s))
+        _say(console, f"Against the best of them: {sentences.skill_words(part)}.")
     _say(console, "\nHow far to trust it", "bold")
     for text in s.trust:
         _say(console, f"- {text}")
@@ -249,7 +250,7 @@ def _skill(part: SetErrors, s: Summary) -> Table:
     heads = ["method", "error (WAPE)", "skill of mlcoop against it"]
     years = len(part.by_year)
     over = f", mean over {years} years" if years else ""
-    title = _titled(s, f"Error one year ahead, {part.label}{over}: {sentences.skill_words(part)}")
+    title = _titled(s, f"Error one year ahead, {part.label}{over}")
     return _table(title, heads, rows, right=set(heads[1:]))
 
 

@@ -63,3 +63,41 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(v) for v in value)
     return str(value)
+
+
+def shares_draws(a: Experiment, b: Experiment) -> bool:
+    """Tell whether one replicate number means the same draw in both experiments."""
+    if a is b:
+        return True
+
+    def draw(e: Experiment) -> tuple[Any, ...]:
+        explain = e.config.get("explain") or {}
+        coverage = e.coverage
+        return (
+            e.config.get("seed"),
+            explain.get("unit"),
+            sorted(coverage.get("countries") or []),
+            coverage.get("years"),
+            coverage.get("pairs"),
+            e.config.get("focus"),
+        )
+
+    return draw(a) == draw(b)
+
+
+def weaknesses(experiments: Sequence[Experiment], paired: Sequence[bool]) -> list[str]:
+    """Return what weakens a comparison, a sentence each."""
+    notes = []
+    without = [e.name for e in experiments if e.resamples is None or not len(e.resamples)]
+    if without:
+        notes.append(f"No replicates in {some(without)}: their differences carry no interval.")
+    apart = [e.name for e, p in zip(experiments, paired, strict=True) if not p]
+    if apart:
+        notes.append(
+            f"{some(apart)}: other data, focus or seed than {experiments[0].name}, so the "
+            "replicates are independent and the intervals wider than for shared draws."
+        )
+    flags = {bool(e.coverage.get("simulated")) for e in experiments}
+    if len(flags) > 1:
+        notes.append("Some of the experiments are simulated and some are not.")
+    return notes

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from mlcoop.compare.agreement import MEASURES, agreements
-from mlcoop.compare.differences import differences
+from mlcoop.compare.differences import differences, shares_draws, weaknesses
 from mlcoop.errors import DataError, some
 from mlcoop.features.factor import GROUPS
 from mlcoop.schema import Experiment
@@ -105,7 +105,7 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
     level = _level(experiments)
     notes: list[str] = []
     ranks, changes, agreement = [], [], []
-    paired = [_shares_draws(experiments[0], e) for e in experiments]
+    paired = [shares_draws(experiments[0], e) for e in experiments]
     for kind in KINDS:
         tables = [_ranking(e, kind) for e in experiments]
         if kind == "group" and any(t is None for t in tables):
@@ -126,7 +126,7 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
             agreement.append(_agreement(kind, names, order, draws, level))
         else:
             notes.append(f"Only one {kind} in common ({common[0]}): no agreement can be computed.")
-    notes += _weaknesses(experiments, paired)
+    notes += weaknesses(experiments, paired)
     return Comparison(
         names=names,
         level=level,
@@ -279,7 +279,7 @@ def _changes(
 ) -> pd.DataFrame:
     points = _rank(order)
     change = (points[1:] - points[0]).ravel()
-    halves = [_half_widths(draws[0], d, level) for d in draws[1:]]
+    halves = [half_widths(draws[0], d, level) for d in draws[1:]]
     none = np.full(len(common), np.nan)
     half = np.concatenate([none if h is None else h for h in halves])
     reach = len(common) - 1
@@ -303,8 +303,19 @@ def _changes(
     )
 
 
-def _half_widths(a: pd.DataFrame | None, b: pd.DataFrame | None, level: float) -> np.ndarray | None:
-    """Return half the simultaneous interval of every change of rank."""
+def half_widths(a: pd.DataFrame | None, b: pd.DataFrame | None, level: float) -> np.ndarray | None:
+    """Return half the simultaneous interval of every change of rank.
+
+    Parameters
+    ----------
+    a, b : DataFrame of shape (n_replicates, n_names), or None
+        Importance by replicate number; the names are the same, in the same order.
+
+    Returns
+    -------
+    array of shape (n_names,), or None
+        None without at least two replicates in common.
+    """
     if a is None or b is None:
         return None
     numbers = a.index.intersection(b.index)
@@ -369,43 +380,6 @@ def _agreement(
 def _no_agreement() -> pd.DataFrame:
     columns = ["kind", "experiment_a", "experiment_b", "measure", "value", "low", "high"]
     return pd.DataFrame(columns=columns)
-
-
-def _shares_draws(a: Experiment, b: Experiment) -> bool:
-    """Tell whether one replicate number means the same draw in both experiments."""
-    if a is b:
-        return True
-
-    def draw(e: Experiment) -> tuple[Any, ...]:
-        explain = e.config.get("explain") or {}
-        coverage = e.coverage
-        return (
-            e.config.get("seed"),
-            explain.get("unit"),
-            sorted(coverage.get("countries") or []),
-            coverage.get("years"),
-            coverage.get("pairs"),
-            e.config.get("focus"),
-        )
-
-    return draw(a) == draw(b)
-
-
-def _weaknesses(experiments: Sequence[Experiment], paired: Sequence[bool]) -> list[str]:
-    notes = []
-    without = [e.name for e in experiments if e.resamples is None or not len(e.resamples)]
-    if without:
-        notes.append(f"No replicates in {some(without)}: their differences carry no interval.")
-    apart = [e.name for e, p in zip(experiments, paired, strict=True) if not p]
-    if apart:
-        notes.append(
-            f"{some(apart)}: other data, focus or seed than {experiments[0].name}, so the "
-            "replicates are independent and the intervals wider than for shared draws."
-        )
-    flags = {bool(e.coverage.get("simulated")) for e in experiments}
-    if len(flags) > 1:
-        notes.append("Some of the experiments are simulated and some are not.")
-    return notes
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -10,7 +11,10 @@ from markupsafe import Markup
 from mlcoop.report.names import number
 from mlcoop.report.svg import Canvas, cut, scale
 
-SHOWN = 30  # lines of the bump chart; more cannot be told apart
+
+def lines_shown(experiments: int) -> int:
+    """Return how many lines of a bump chart the eye can follow over that many experiments."""
+    return 30 if experiments <= 8 else 12
 
 
 def bump(
@@ -29,7 +33,10 @@ def bump(
     """
     wide = ranks.pivot(index="name", columns="experiment", values="rank")[list(names)]
     about = ranks.drop_duplicates("name").set_index("name")
-    kept = wide[wide.min(axis=1) <= SHOWN].sort_values(names[0])
+    most = lines_shown(len(names))
+    # Over many experiments nearly every name is on top once: then the first ones of the mean.
+    reached = wide.min(axis=1) if len(names) <= 8 else wide.mean(axis=1).rank()
+    kept = wide[reached <= most].sort_values(names[0])
     deepest = float(kept.to_numpy().max())
     narrow = width < 500
     step = 22 if deepest <= 40 else 15
@@ -43,12 +50,13 @@ def bump(
     )
     canvas = Canvas(width, height, label, f"bump-{kind}")
     room = (width - left - right) / max(len(names) - 1, 1)
-    every = max(1, round(60 / room)) if room < 60 else 1
+    every = math.ceil(90 / room)
     for i, name in enumerate(names):
         canvas.line(x(i), top - 12, x(i), height - 10, "grid")
-        if i % every == 0 or i == len(names) - 1:
-            anchor = "start" if i == 0 else "end" if i == len(names) - 1 else "middle"
-            canvas.text(x(i), top - 20, cut(name, max(room, 70), 12), "tick", anchor)
+        last = len(names) - 1
+        if i == last or (i % every == 0 and last - i >= every):
+            anchor = "start" if i == 0 else "end" if i == last else "middle"
+            canvas.text(x(i), top - 20, cut(name, max(room, 84), 12), "tick", anchor)
     for key, row in kept.iterrows():
         words, group = str(about.loc[key, "label"]), str(about.loc[key, "group"])
         tone = f"g{colours.get(group, 0)}"

@@ -113,12 +113,13 @@ def _part(c: Comparison, kind: str) -> dict[str, Any]:
     groups = list(dict.fromkeys(order["group"]))
     colours = {group: i % COLOURS for i, group in enumerate(groups)}
     common = ranks["name"].nunique()
+    shown = charts_compare.lines_shown(len(c.names))
     return {
         "kind": kind,
         "title": TITLES[kind],
         "common": common,
-        "cut": common > charts_compare.SHOWN,
-        "shown": charts_compare.SHOWN,
+        "cut": common > shown,
+        "shown": shown,
         "colours": {group_name(g): i for g, i in colours.items()},
         "drawing": both(lambda w: charts_compare.bump(ranks, c.names, colours, kind, w)),
         "table": _change_table(c, kind),

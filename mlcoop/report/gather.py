@@ -6,28 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from mlcoop.errors import DataError, some
 from mlcoop.report.content import (
-    Calibration,
     Curve,
-    Expected,
     FactorData,
-    Held,
     Left,
     Planted,
     Ranked,
     Reference,
-    SetErrors,
     Tuning,
 )
-from mlcoop.report.names import filled, group_name, optional, pair_name, plain, set_name
-from mlcoop.schema import BASELINES, Experiment
+from mlcoop.report.names import group_name, optional, plain
+from mlcoop.schema import Experiment
 
-SET_ORDER = ("focus", "all", "largest_5pct")
-# A shock year can make the mean of few origins swing: no verdict without an interval.
-UNDECIDED = "undecided"
+RANK_COLUMNS = ["rank", "rank_low", "rank_high", "tier", "share", "share_low", "share_high"]
 
 
 def factor_labels(experiment: Experiment) -> dict[str, str]:
@@ -69,6 +63,7 @@ def ranked(
     """Return the rows of `factors.csv` or `groups.csv` in rank order."""
     if table is None or not len(table):
         return ()
+    need(table, [key, *RANK_COLUMNS], f"{key}s.csv")
     rows = []
     for row in table.sort_values("rank", kind="stable").to_dict("records"):
         name = str(row[key])
@@ -94,6 +89,13 @@ def ranked(
             )
         )
     return tuple(rows)
+
+
+def need(table: pd.DataFrame, columns: Sequence[str], where: str) -> None:
+    """Raise `DataError` where a table of the folder lacks columns."""
+    missing = [c for c in columns if c not in table]
+    if missing:
+        raise DataError(f"{where}: no column {some(missing)}; run the study again with --force")
 
 
 def direction(value: Any) -> str:
@@ -147,174 +149,6 @@ def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[st
             )
         )
     return tuple(result)
-
-
-def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
-    """Return the errors of model and baselines for every set, from `metrics` or the backtest."""
-    metrics = experiment.metrics.get("forecast") or {}
-    sets = metrics.get("sets") or {}
-    by_year: dict[str, dict[int, dict[str, float]]] = {}
-    for row in metrics.get("by_year") or []:
-        wape = optional(row.get("wape"))
-        if wape is not None:
-            years = by_year.setdefault(str(row["set"]), {})
-            years.setdefault(int(row["year"]), {})[str(row["method"])] = wape
-    if not sets and not by_year and filled(experiment.backtest):
-        by_year["backtest"] = _wape_by_year(experiment.backtest)
-    result = []
-    names = [s for s in SET_ORDER if s in sets or s in by_year]
-    for name in [*names, *sorted((set(sets) | set(by_year)) - set(names))]:
-        years = dict(sorted(by_year.get(name, {}).items()))
-        errors = {
-            method: float(values["wape"])
-            for method, values in (sets.get(name) or {}).items()
-            if optional((values or {}).get("wape")) is not None
-        } or _means(years)
-        rivals = {m: e for m, e in errors.items() if m != "model"}
-        best = min(rivals, key=lambda m: (rivals[m], m)) if rivals else None
-        stated = (metrics.get("skill") or {}).get(name) or {}
-        skill = optional(stated.get("value"))
-        if skill is None and best is not None and "model" in errors and rivals[best] > 0:
-            skill = 1 - errors["model"] / rivals[best]
-        low, high = optional(stated.get("low")), optional(stated.get("high"))
-        result.append(
-            SetErrors(
-                key=name,
-                label="backtested pairs" if name == "backtest" else set_name(name),
-                errors=errors,
-                by_year=years,
-                best=str(stated["against"]) if stated.get("against") in rivals else best,
-                skill=skill,
-                skill_low=low,
-                skill_high=high,
-                verdict=_verdict(low, high),
-            )
-        )
-    return tuple(result)
-
-
-def _verdict(low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return UNDECIDED
-    return "won" if low > 0 else "lost" if high < 0 else UNDECIDED
-
-
-def _wape_by_year(backtest: pd.DataFrame | None) -> dict[int, dict[str, float]]:
-    assert backtest is not None
-    known = backtest.dropna(subset=["observed"])
-    methods = {"model": "predicted", **{b: b for b in BASELINES if b in known}}
-    result: dict[int, dict[str, float]] = {}
-    for year, part in known.groupby("year"):
-        total = part["observed"].sum()
-        if total > 0:
-            result[int(str(year))] = {
-                method: float((part[column] - part["observed"]).abs().sum() / total)
-                for method, column in methods.items()
-                if part[column].notna().all()
-            }
-    return result
-
-
-def _means(by_year: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
-    methods = sorted({m for year in by_year.values() for m in year})
-    return {
-        m: float(np.mean([year[m] for year in by_year.values()]))
-        for m in methods
-        if all(m in year for year in by_year.values())
-    }
-
-
-def calibration(experiment: Experiment) -> tuple[Calibration, ...]:
-    """Return how often intervals held, by set and year, from `metrics` or the backtest."""
-    metrics = experiment.metrics.get("forecast") or {}
-    held = metrics.get("coverage") or {}
-    level = optional(metrics.get("level")) or forecast_level(experiment)
-    result = []
-    for name in [s for s in SET_ORDER if s in held] + sorted(set(held) - set(SET_ORDER)):
-        part = held[name] or {}
-        years = {int(y): optional(v) for y, v in (part.get("by_year") or {}).items()}
-        result.append(
-            Calibration(
-                key=name,
-                label=set_name(name),
-                level=level,
-                mean=optional(part.get("mean")),
-                width=optional(part.get("width_share")),
-                by_year={y: v for y, v in sorted(years.items()) if v is not None},
-            )
-        )
-    if not result and experiment.backtest is not None and len(experiment.backtest):
-        known = experiment.backtest.dropna(subset=["observed", "lower", "upper"])
-        inside = known["observed"].between(known["lower"], known["upper"])
-        if len(known):
-            by_year = {int(y): float(v) for y, v in inside.groupby(known["year"]).mean().items()}
-            mean = float(inside.mean())
-            width = float((known["upper"] - known["lower"]).sum() / known["observed"].sum())
-            result.append(Calibration("backtest", "backtested pairs", level, mean, width, by_year))
-    return tuple(result)
-
-
-def forecast_level(experiment: Experiment) -> float:
-    """Return the level of the forecast's intervals."""
-    if experiment.forecast is not None and len(experiment.forecast):
-        return float(experiment.forecast["level"].iloc[0])
-    return optional((experiment.config.get("forecast") or {}).get("level")) or 0.9
-
-
-def expected(experiment: Experiment, focal: str | None) -> tuple[Expected, ...]:
-    """Return the forecasts, first year first and largest pair first."""
-    table = experiment.forecast
-    if table is None or not len(table):
-        return ()
-    rows = []
-    for row in table.sort_values(
-        ["year", "predicted", "country_a", "country_b"], ascending=[True, False, True, True]
-    ).to_dict("records"):
-        last = optional(row["last_observed"])
-        rows.append(
-            Expected(
-                a=str(row["country_a"]),
-                b=str(row["country_b"]),
-                label=pair_name(str(row["country_a"]), str(row["country_b"]), focal),
-                year=int(row["year"]),
-                last_year=int(row["last_year"]),
-                last_observed=last,
-                predicted=float(row["predicted"]),
-                lower=float(row["lower"]),
-                upper=float(row["upper"]),
-                level=float(row["level"]),
-                change=float(row["predicted"]) / last - 1 if last else None,
-            )
-        )
-    return tuple(rows)
-
-
-def past(
-    experiment: Experiment, pairs: set[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[Held, ...]]:
-    """Return what was counted and forecast one year ahead for `pairs`, year by year."""
-    table = experiment.backtest
-    if table is None or not len(table):
-        return {}
-    table = table.assign(horizon=table["year"] - table["origin"])
-    table = table.sort_values(["year", "horizon"], kind="stable")
-    table = table.drop_duplicates(["country_a", "country_b", "year"])
-    result: dict[tuple[str, str], tuple[Held, ...]] = {}
-    for pair, part in table.groupby(["country_a", "country_b"], sort=True):
-        assert isinstance(pair, tuple)
-        key = (str(pair[0]), str(pair[1]))
-        if key in pairs:
-            result[key] = tuple(
-                Held(
-                    int(row["year"]),
-                    optional(row["observed"]),
-                    optional(row["predicted"]),
-                    optional(row["lower"]),
-                    optional(row["upper"]),
-                )
-                for row in part.to_dict("records")
-            )
-    return result
 
 
 def factor_data(coverage: Mapping[str, Any]) -> tuple[FactorData, ...]:

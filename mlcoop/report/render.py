@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mlcoop.compare import Comparison
 from mlcoop.report import charts, charts_time, mapview, sentences, tables
@@ -63,8 +63,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_hold_together,
     )
-    environment.filters["raw"] = lambda value: "" if value is None else str(value)
+    environment.filters["raw"] = _raw
     return environment
+
+
+def _raw(value: Any) -> Markup:
+    """Return the value behind a cell as it stands in the folder, escaped."""
+    return escape("" if value is None else str(value))
 
 
 def _hold_together(value: Any) -> Any:

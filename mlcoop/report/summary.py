@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.stats import kendalltau
 
-from mlcoop.report import gather, sentences
+from mlcoop.report import gather, gather_forecast, sentences
 from mlcoop.report.content import Planted, Summary
 from mlcoop.report.names import filled, number, optional, percent
 from mlcoop.schema import Experiment
@@ -50,10 +50,12 @@ def summarise(experiment: Experiment) -> Summary:
     factors = gather.ranked(experiment.factors, "factor", labels)
     groups = gather.ranked(experiment.groups, "group")
     rank_level = optional((config.get("explain") or {}).get("level")) or 0.95
-    errors = gather.set_errors(experiment)
-    calibration = gather.calibration(experiment)
-    forecasts = gather.expected(experiment, focal)
-    held = gather.past(experiment, {(f.a, f.b) for f in forecasts} or _focus_pairs(experiment))
+    errors = gather_forecast.set_errors(experiment)
+    calibration = gather_forecast.calibration(experiment)
+    forecasts = gather_forecast.expected(experiment, focal)
+    held = gather_forecast.past(
+        experiment, {(f.a, f.b) for f in forecasts} or _focus_pairs(experiment)
+    )
     planted = gather.planted(coverage, factors, labels)
     tau = _planted_tau(planted)
     resamples = _replicates(experiment)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlcoop.schema import BASELINES, Experiment
+from mlcoop.schema import BASELINES, FORECAST_CSV, Experiment
 
 PARTNERS = re.findall(
     r"\w+",
@@ -148,8 +148,7 @@ def _forecasts(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
         ahead.append(
             (a, b, 2022, 2021, counts[-1], predicted, predicted * 0.83, predicted * 1.2, 0.9)
         )
-    columns = "country_a country_b year last_year last_observed predicted lower upper level"
-    return pd.DataFrame(rows), pd.DataFrame(ahead, columns=columns.split())
+    return pd.DataFrame(rows), pd.DataFrame(ahead, columns=FORECAST_CSV)
 
 
 def _metrics(rng: np.random.Generator, backtest: pd.DataFrame) -> dict:

@@ -1,0 +1,137 @@
+"""Sentences and plain values are those of the tables."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mlcoop.errors import DataError
+from mlcoop.report import gather
+from mlcoop.report.sentences import total_misses
+from mlcoop.report.summary import summarise
+from mlcoop.schema import Experiment
+
+
+def test_the_answer_is_made_of_the_tables_numbers(study: Experiment) -> None:
+    """Truth: factors.csv, groups.csv and forecast.csv, rounded by hand in the formats below."""
+    ranking, groups, forecast = summarise(study).answer
+    first = study.factors.iloc[0]
+    assert f"with {100 * first['share']:.0f} % of the total importance of 46 factors" in ranking
+    low, high = 100 * first["share_low"], 100 * first["share_high"]
+    assert f"(95 % interval {low:.0f} to {high:.0f} %; rank 1 to 2)" in ranking
+    above = int(study.factors["above_null"].sum())
+    assert f"{above} of the 46 factors stand above what chance alone would give" in ranking
+    assert f"{100 * study.groups.iloc[0]['share']:.0f} % of the total importance" in groups
+    total = study.forecast["predicted"].sum()
+    top = study.forecast.sort_values("predicted").iloc[-1]
+    assert f"For 2022 the forecast is {total:,.0f} works over the 58 pairs" in forecast
+    assert f"{top['predicted']:,.0f} (90 % interval {top['lower']:,.0f} to " in forecast
+    change = total / study.forecast["last_observed"].sum() - 1
+    assert f"{100 * change:.1f} % more than" in forecast
+
+
+def test_past_misses_of_the_total_are_those_of_the_backtest(study: Experiment) -> None:
+    """Truth: sums over backtest.csv, computed here with pandas."""
+    s = summarise(study)
+    sums = study.backtest.groupby("year")[["observed", "predicted"]].sum()
+    expected = (sums["predicted"] / sums["observed"] - 1).abs()
+    pairs = {(f.a, f.b) for f in s.forecasts}
+    np.testing.assert_allclose(total_misses(s.past, pairs), expected)
+    assert f"over {len(expected)} earlier years" in s.answer[2]
+    assert f"{100 * expected.mean():.1f} % on average" in s.answer[2]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "words"),
+    [
+        (0.01, 0.09, "won", "better than the rule"),
+        (-0.09, -0.01, "lost", "worse than the rule"),
+        (-0.03, 0.05, "undecided", "which the data cannot tell from none"),
+        (None, None, "undecided", "no interval was made, so no verdict"),
+    ],
+)
+def test_the_verdict_follows_the_interval(
+    study: Experiment, low: float | None, high: float | None, verdict: str, words: str
+) -> None:
+    """Truth: by definition; won only when the whole interval is above zero."""
+    value = -0.05 if verdict == "lost" else 0.05
+    metrics = {**study.metrics, "forecast": dict(study.metrics["forecast"])}
+    against = metrics["forecast"]["skill"]["focus"]["against"]
+    metrics["forecast"]["skill"] = {
+        "focus": {"against": against, "value": value, "low": low, "high": high}
+    }
+    s = summarise(dataclasses.replace(study, metrics=metrics))
+    assert s.errors[0].verdict == verdict
+    assert words in s.trust[0]
+    assert ("5.0 % more error" if value < 0 else "5.0 % less error") in s.trust[0]
+
+
+def test_the_best_rule_is_the_best_in_hindsight(study: Experiment) -> None:
+    """Truth: the least mean error in metrics.json on that set."""
+    s = summarise(study)
+    for part in s.errors:
+        stated = study.metrics["forecast"]["sets"][part.key]
+        rivals = {m: v["wape"] for m, v in stated.items() if m != "model"}
+        assert part.best == min(rivals, key=lambda m: rivals[m])
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "share"),
+    [
+        (20.0, "percent more works, 10th to 90th percentile", 0.2),
+        (1.2, "ratio", 0.2),
+        (np.log(1.2), None, 0.2),
+        (float("nan"), "percent", None),
+    ],
+)
+def test_effects_become_relative_changes(
+    value: float, unit: str | None, share: float | None
+) -> None:
+    """Truth: 20 % more is the ratio 1.2, whose logarithm is log 1.2."""
+    assert gather.as_share(value, unit) == (None if share is None else pytest.approx(share))
+
+
+def test_planted_factors_without_effect_that_were_taken_for_drivers_are_counted(
+    simulated_study: Experiment,
+) -> None:
+    """Truth: by hand. Three idle factors, of which the ranking claims the first alone."""
+    table = simulated_study.factors
+    idle = [
+        *table.loc[table["above_null"], "factor"][:1],
+        *table.loc[~table["above_null"], "factor"][:2],
+    ]
+    planted = [
+        *(p for p in simulated_study.coverage["planted"] if p["factor"] not in idle),
+        *({"factor": f, "rank": 13, "importance": 0.0} for f in idle),
+    ]
+    coverage = {**simulated_study.coverage, "planted": planted}
+    s = summarise(dataclasses.replace(simulated_study, coverage=coverage))
+    assert "1 of 3 factors without any effect were taken for drivers" in s.trust[0]
+
+
+def test_tau_with_itself_is_one(simulated_study: Experiment) -> None:
+    """Truth: an invariant; the recovered order planted as the truth agrees perfectly."""
+    table = simulated_study.factors
+    planted = [
+        {"factor": f, "rank": int(r), "importance": float(s)}
+        for f, r, s in zip(table["factor"], table["rank"], table["share"], strict=True)
+    ]
+    coverage = {**simulated_study.coverage, "planted": planted}
+    s = summarise(dataclasses.replace(simulated_study, coverage=coverage))
+    assert s.planted_tau == pytest.approx(1)
+    assert f"{len(planted)} of {len(planted)} true drivers" in s.trust[0]
+
+
+def test_inputs_are_not_changed(study: Experiment) -> None:
+    before = study.factors.copy(), study.forecast.copy(), repr(study.metrics)
+    summarise(study)
+    assert before[0].equals(study.factors) and before[1].equals(study.forecast)
+    assert before[2] == repr(study.metrics)
+
+
+def test_a_table_without_its_columns_is_refused(study: Experiment) -> None:
+    spoilt = dataclasses.replace(study, factors=study.factors.drop(columns=["tier", "share_low"]))
+    with pytest.raises(DataError, match="factors.csv: no column tier, share_low; run the study"):
+        summarise(spoilt)

@@ -1,0 +1,273 @@
+"""Comparison of rankings; each test names where its truth comes from."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kendalltau, weightedtau
+
+from mlcoop.compare import MEASURES, agreements, compare
+from mlcoop.compare.rankings import half_widths
+from mlcoop.errors import DataError
+from mlcoop.schema import Experiment
+
+TAU, WEIGHTED, RBO = range(3)
+
+
+def study(
+    name: str,
+    importance: dict[str, float],
+    *,
+    noise: float | None = 0.1,
+    seed: int = 0,
+    draws: int = 60,
+    **coverage: object,
+) -> Experiment:
+    """Return a study that ranks by `importance`; replicates are that times a lognormal noise."""
+    names = list(importance)
+    values = np.array([importance[n] for n in names])
+    table = pd.DataFrame({"factor": names, "group": "economy_market", "role": "pair"})
+    table["share"] = values / values.sum()
+    table["share_low"], table["share_high"] = 0.9 * table["share"], 1.1 * table["share"]
+    table["rank"] = (-values).argsort().argsort() + 1
+    table["rank_low"], table["rank_high"], table["tier"] = table["rank"], table["rank"], 1
+    groups = pd.DataFrame({"group": ["economy_market", "proximity"], "role": "pair"})
+    groups["share"], groups["rank"], groups["tier"] = [0.7, 0.3], [1, 2], [1, 2]
+    groups["rank_low"], groups["rank_high"] = groups["rank"], groups["rank"]
+    groups["share_low"], groups["share_high"] = 0.9 * groups["share"], 1.1 * groups["share"]
+    resamples = None
+    if noise is not None:
+        rng = np.random.default_rng(seed)
+        drawn = values * np.exp(noise * rng.normal(size=(draws, len(names))))
+        resamples = pd.DataFrame(drawn, columns=names).rename_axis("replicate").reset_index()
+        resamples = resamples.melt("replicate", var_name="name", value_name="importance")
+        resamples.insert(1, "kind", "factor")
+    return Experiment(
+        name=name,
+        folder=name,
+        config={"name": name, "seed": seed, "explain": {"level": 0.9}},
+        provenance={},
+        factors=table.sort_values("rank", ignore_index=True),
+        groups=groups,
+        resamples=resamples,
+        coverage={"countries": ["CHN", "RUS"], **coverage},
+    )
+
+
+IMPORTANCE = dict(zip("abcdefgh", [20.0, 12, 9, 6, 4, 2, 1, 0.5], strict=True))
+REVERSED = dict(zip("abcdefgh", list(IMPORTANCE.values())[::-1], strict=True))
+
+
+def values_of(comparison, kind: str = "factor") -> dict[str, float]:
+    part = comparison.agreement[comparison.agreement["kind"] == kind]
+    return dict(zip(part["measure"], part["value"], strict=True))
+
+
+def test_a_ranking_agrees_perfectly_with_itself() -> None:
+    """Truth: an invariant; paired replicates are the same, so their intervals have no width."""
+    c = compare([study("one", IMPORTANCE), study("two", IMPORTANCE)])
+    assert values_of(c) == pytest.approx(dict.fromkeys(MEASURES, 1.0))
+    part = c.agreement[c.agreement["kind"] == "factor"]
+    assert part["low"].to_numpy() == pytest.approx(1)
+    changes = c.changes[c.changes["kind"] == "factor"]
+    assert (changes["change"] == 0).all() and (changes["low"] == 0).all()
+    assert not changes["told"].any()
+
+
+def test_a_reversed_ranking_disagrees_perfectly() -> None:
+    """Truth: both taus are -1 by definition; RBO of reversed lists by hand.
+
+    Depth d of two reversed lists of 8 shares max(0, 2d - 8) names; p = 0.9:
+    0.9^8 + (0.1/0.9) (2/5 0.9^5 + 4/6 0.9^6 + 6/7 0.9^7 + 8/8 0.9^8) = 0.5895.
+    """
+    got = values_of(compare([study("one", IMPORTANCE), study("two", REVERSED)]))
+    assert got["tau_b"] == pytest.approx(-1)
+    assert got["weighted_tau"] == pytest.approx(-1)
+    by_hand = 0.9**8 + 0.1 / 0.9 * (
+        2 / 5 * 0.9**5 + 4 / 6 * 0.9**6 + 6 / 7 * 0.9**7 + 8 / 8 * 0.9**8
+    )
+    assert by_hand == pytest.approx(0.5895, abs=1e-4)
+    assert got["rbo"] == pytest.approx(by_hand)
+
+
+def test_rank_biased_overlap_by_hand() -> None:
+    """Truth: Webber et al. (2010) eq. 32 for (a, b, c) and (a, c, b): overlaps 1, 1, 3.
+
+    0.9^3 3/3 + (0.1/0.9) (1/1 0.9 + 1/2 0.81 + 3/3 0.729) = 0.729 + 0.226 = 0.955.
+    """
+    table = np.array([[[3.0, 2, 1], [3, 1, 2]]])
+    assert agreements(table)[RBO, 0, 0, 1] == pytest.approx(0.955)
+
+
+def webber(x: np.ndarray, y: np.ndarray, p: float = 0.9) -> float:
+    """RBO_ext as in eq. 32 of Webber et al., depth by depth."""
+    first, second = np.argsort(-x), np.argsort(-y)
+    k = len(x)
+    overlap = [len(set(first[:d]) & set(second[:d])) for d in range(1, k + 1)]
+    tail = sum(o / d * p**d for d, o in enumerate(overlap, 1))
+    return overlap[-1] / k * p**k + (1 - p) / p * tail
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 30), st.integers(0, 10**6))
+def test_measures_equal_scipy_and_the_definition(n: int, seed: int) -> None:
+    """Truth: scipy's kendalltau and weightedtau, and RBO computed depth by depth (no ties)."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(2, n))
+    got = agreements(np.stack([x, y])[None])[:, 0, 0, 1]
+    assert got[TAU] == pytest.approx(kendalltau(x, y).statistic)
+    assert got[WEIGHTED] == pytest.approx(weightedtau(x, y).statistic)
+    assert got[RBO] == pytest.approx(webber(x, y))
+
+
+def test_ties_are_as_in_tau_b() -> None:
+    """Truth: scipy's kendalltau, which is tau-b."""
+    x, y = np.array([3.0, 3, 2, 1, 1]), np.array([5.0, 4, 4, 1, 2])
+    got = agreements(np.stack([x, y])[None])[TAU, 0, 0, 1]
+    assert got == pytest.approx(kendalltau(x, y).statistic)
+
+
+def test_a_change_is_told_where_it_is_large_and_not_where_it_is_noise() -> None:
+    """Truth: planted. `h` moves from last to first; `a` to `g` keep their order."""
+    moved = {**IMPORTANCE, "h": 60.0}
+    c = compare([study("one", IMPORTANCE, seed=1), study("two", moved, seed=2)])
+    changes = c.changes[c.changes["kind"] == "factor"].set_index("name")
+    assert changes.loc["h", "change"] == -7
+    assert changes.loc["h", "told"] is True
+    again = compare([study("one", IMPORTANCE, seed=1), study("two", IMPORTANCE, seed=2)])
+    assert not again.changes["told"].dropna().any()
+
+
+def test_simultaneous_intervals_hold_together() -> None:
+    """Truth: two studies of one planted order, 400 times; wrong claims at most 10 % + error.
+
+    Points and replicates are draws about the same truth, so any claimed change is wrong. With 400
+    repeats at nominal 0.1 the standard error is 0.015; the bound is three of them above.
+    """
+    rng = np.random.default_rng(5)
+    truth = np.log(list(IMPORTANCE.values()))
+    wrong = 0
+    for _ in range(400):
+        points = truth + 0.15 * rng.normal(size=(2, 8))
+        one, two = (pd.DataFrame(p + 0.15 * rng.normal(size=(60, 8))) for p in points)
+        half = half_widths(one, two, 0.9)
+        ranks = (-points).argsort(1).argsort(1)
+        wrong += bool((np.abs(ranks[1] - ranks[0]) > half).any())
+    assert wrong / 400 <= 0.1 + 3 * 0.015
+
+
+def test_pairing_by_number_cancels_what_is_shared() -> None:
+    """Truth: an invariant. Same draws in both make the interval narrower than other draws do."""
+    near = {**IMPORTANCE, "c": 9.5}
+    shared = compare([study("one", IMPORTANCE, seed=3), study("two", near, seed=3)])
+    apart = compare([study("one", IMPORTANCE, seed=3), study("two", near, seed=4)])
+
+    def width(c) -> float:
+        return float((c.changes["high"] - c.changes["low"]).sum())
+
+    assert width(shared) < 0.5 * width(apart)
+    assert shared.changes["paired"].all() and not apart.changes["paired"].any()
+    assert any("independent" in note for note in apart.notes)
+
+
+def test_different_factors_compare_the_common_ones_and_say_so() -> None:
+    """Truth: by hand. Without `a`, ranks count from `b`."""
+    more = {**IMPORTANCE, "z": 100.0}
+    less = {k: v for k, v in IMPORTANCE.items() if k != "a"}
+    c = compare([study("more", more), study("less", less)])
+    ranks = c.ranks[(c.ranks["kind"] == "factor") & (c.ranks["experiment"] == "more")]
+    assert ranks.set_index("name")["rank"].to_dict()["b"] == 1
+    assert set(ranks["name"]) == set("bcdefgh")
+    said = [n for n in c.notes if n.startswith("more:")]
+    assert said and "a, z" in said[0] and "7 common" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("experiments", "words"),
+    [
+        ([study("one", IMPORTANCE)], "1 experiments"),
+        ([study("one", IMPORTANCE), study("one", IMPORTANCE)], "named alike"),
+        ([study("one", IMPORTANCE), study("two", {"y": 2.0, "z": 1.0})], "no factor in common"),
+        ([study(str(i), IMPORTANCE) for i in range(51)], "51 experiments"),
+    ],
+)
+def test_refusals_say_why(experiments: list[Experiment], words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        compare(experiments)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_ranking_or_replicates() -> None:
+    bare = study("two", IMPORTANCE, noise=None)
+    c = compare([study("one", IMPORTANCE), bare])
+    assert c.changes["told"].isna().all()
+    assert any("No replicates in two" in note for note in c.notes)
+    none = Experiment("three", "three", {}, {})
+    with pytest.raises(DataError, match="no factor ranking in three"):
+        compare([study("one", IMPORTANCE), none])
+
+
+def test_one_factor_in_common_has_no_agreement() -> None:
+    c = compare([study("one", {"a": 2.0, "b": 1.0}), study("two", {"a": 1.0, "c": 2.0})])
+    assert not (c.agreement["kind"] == "factor").any()
+    assert any("no agreement can be computed" in note for note in c.notes)
+
+
+def test_config_and_data_differences() -> None:
+    """Truth: by hand; name and title are no difference."""
+    a = study("one", IMPORTANCE, years=[2001, 2019])
+    b = study("two", IMPORTANCE, years=[2001, 2021], countries=["CHN", "KAZ", "RUS"])
+    table = compare([a, b]).differences.set_index("key")
+    assert "name" not in table.index
+    assert table.loc["years", "two"] == "2001, 2021"
+    assert table.loc["countries", "two"] == "3, also KAZ"
+
+
+def test_groups_with_roles_are_told_apart() -> None:
+    """Truth: by hand; one group stands once for the partner and once for the focal country."""
+    pair = []
+    for name in ("one", "two"):
+        e = study(name, IMPORTANCE)
+        groups = e.groups.assign(group="economy_market", role=["partner", "focal"])
+        pair.append(Experiment(**{**e.__dict__, "groups": groups}))
+    ranks = compare(pair).ranks
+    labels = set(ranks.loc[ranks["kind"] == "group", "label"])
+    assert labels == {"Economy and market (partner)", "Economy and market (focal)"}
+
+
+def test_to_dict_is_json_with_the_tables_numbers() -> None:
+    c = compare([study("one", IMPORTANCE), study("two", REVERSED, noise=None)])
+    document = json.loads(json.dumps(c.to_dict(), allow_nan=False))
+    assert document["experiments"] == ["one", "two"]
+    assert len(document["ranks"]) == len(c.ranks)
+    assert [r["change"] for r in document["changes"]] == c.changes["change"].tolist()
+    assert document["changes"][0]["low"] is None
+
+
+def test_inputs_are_not_changed_and_order_of_rows_does_not_matter() -> None:
+    a, b = study("one", IMPORTANCE), study("two", REVERSED)
+    before = a.factors.copy()
+    shuffled = Experiment(
+        **{
+            **b.__dict__,
+            "factors": b.factors.sample(frac=1, random_state=1),
+            "resamples": b.resamples.sample(frac=1, random_state=2),
+        }
+    )
+    pd.testing.assert_frame_equal(compare([a, b]).changes, compare([a, shuffled]).changes)
+    pd.testing.assert_frame_equal(a.factors, before)
+
+
+def test_fifty_experiments_are_quick() -> None:
+    """Two seconds, as issue 8 asks; of processor time, so that neighbours do not count."""
+    names = {f"factor_{i}": float(np.exp(-i / 8)) for i in range(45)}
+    experiments = [study(f"e{i}", names, seed=i) for i in range(50)]
+    begun = time.process_time()
+    compare(experiments)
+    assert time.process_time() - begun < 2

@@ -1,0 +1,104 @@
+"""What the terminal prints when piped: plain, whole lines with the tables' numbers."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from test_compare import IMPORTANCE, REVERSED, study
+
+from mlcoop import terminal
+from mlcoop.compare import compare
+from mlcoop.features.catalogue import FACTORS
+from mlcoop.schema import FORECAST_CSV, Experiment
+
+
+def finished() -> Experiment:
+    base = study("planted", IMPORTANCE, simulated=True, warnings=[])
+    forecast = pd.DataFrame(
+        [
+            ("CHN", "RUS", 2022, 2021, 1000.0, 1234.5, 1100.0, 1400.0, 0.9),
+            ("BRN", "CHN", 2022, 2021, 0.0, 3.2, 0.0, 9.0, 0.9),
+        ],
+        columns=FORECAST_CSV,
+    )
+    planted = [
+        {"factor": k, "rank": i + 1, "importance": v} for i, (k, v) in enumerate(IMPORTANCE.items())
+    ]
+    metrics = {
+        "forecast": {
+            "level": 0.9,
+            "sets": {"focus": {"model": {"wape": 0.10}, "persistence": {"wape": 0.20}}},
+            "skill": {"focus": {"against": "persistence", "value": 0.5, "low": 0.4, "high": 0.6}},
+        }
+    }
+    factors = base.factors.assign(direction="+", effect_low_to_high=25.0, effect_unit="percent")
+    return Experiment(
+        **{
+            **base.__dict__,
+            "factors": factors,
+            "forecast": forecast,
+            "metrics": metrics,
+            "coverage": {**base.coverage, "planted": planted},
+            "config": {**base.config, "focus": {"focal": "CHN", "partners": "all"}},
+        }
+    )
+
+
+def test_a_finished_study(capsys: pytest.CaptureFixture[str]) -> None:
+    """Truth: the tables above; skill 1 - 0.10/0.20 = 50 %."""
+    terminal.print_experiment(finished())
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["China–Russia", "2022", "1,000", "1,234", "1,100–1,400", "+23", "%"] in lines
+    assert ["last", "year's", "count", "20.0", "%", "+50.0", "%"] in lines
+    assert "planted (simulated)" in text and "Planted order" in text
+    assert "Report: planted/report.html" in text
+    for heading in ("Factors", "Groups of factors", "Forecasts", "Error one year ahead"):
+        found = [line for line in text.splitlines() if line.startswith(heading)]
+        assert found and all("(simulated)" in line for line in found)
+
+
+def test_columns_are_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """Truth: numbers of a column end at one place; a long name stays whole."""
+    long = "a-name-" * 20
+    table = pd.DataFrame({"name": [long, "b"], "value": [1.0, 12345.678], "none": [None, None]})
+    terminal.print_table(table)
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert long in first
+    assert first.rstrip().endswith("–") and second.rstrip().endswith("–")
+    assert first.index("1 ", len(long)) == second.index("1.235e+04") + len("1.235e+04") - 1
+    assert head.split() == ["name", "value", "none"]
+
+
+def test_square_brackets_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_table(pd.DataFrame({"[bold]x": ["[red]y[/red]"]}))
+    out = capsys.readouterr().out
+    assert "[bold]x" in out and "[red]y[/red]" in out
+
+
+def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    """Truth: reversed ranks; `a` falls from 1 to 8."""
+    terminal.print_comparison(compare([study("one", IMPORTANCE), study("two", REVERSED)]))
+    text = capsys.readouterr().out
+    row = next(line for line in text.splitlines() if line.startswith("A "))
+    assert "+7" in row and row.rstrip().endswith("*")
+    assert "-1.00" in text.replace("−", "-")
+
+
+def test_catalogue_and_list(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_factors(list(FACTORS.values()))
+    text = capsys.readouterr().out
+    assert all(name in text for name in FACTORS)
+    one = next(iter(FACTORS.values()))
+    terminal.print_factors([one], whole=True)
+    assert one.reference in capsys.readouterr().out
+    terminal.print_list([{"name": "x", "simulated": True, "years": [2001, 2021], "skill": 0.05}])
+    text = capsys.readouterr().out
+    assert "x (simulated)" in text and "2001–2021" in text and "+5.0 %" in text
+
+
+def test_forecasts_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_forecast(finished())
+    text = capsys.readouterr().out
+    assert "China–Brunei" in text and "50.0 % less error, better than the rule" in text
