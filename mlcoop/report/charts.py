@@ -32,7 +32,7 @@ def ranking(
 ) -> Markup:
     """Draw shares as dots with their intervals, in tiers; factors below the null line are grey."""
     narrow = width < 500
-    row_height = 34 if narrow else 24
+    row_height = 38 if narrow else 24
     left, right, top = (14, 14, 30) if narrow else (250, 92, 30)
     high = max([r.share_high for r in rows] + [1e-9])
     x = scale(0, high, left, width - right)

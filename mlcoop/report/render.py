@@ -83,6 +83,7 @@ def _content(s: Summary) -> dict[str, Any]:
     colours = charts.colour_index(s.factors, s.groups)
     values: dict[str, Any] = {
         "s": s,
+        "simulated": s.simulated,
         "toc": _toc(s),
         "tiles": _tiles(s),
         "level": percent(s.rank_level),

@@ -14,17 +14,15 @@
       root.dataset.theme = dark ? "light" : "dark";
     });
   }
-  // Paper is white, and shows every row.
+  // Paper is white, and shows every row of a ranking; tables print as the reader left them.
   let chosen;
   addEventListener("beforeprint", () => {
     chosen = root.dataset.theme;
     root.dataset.theme = "light";
-    all("details").forEach((d) => { d.dataset.was = d.open ? "1" : ""; d.open = true; });
     all("svg[data-full]").forEach((s) => fold(s, false));
   });
   addEventListener("afterprint", () => {
     if (chosen) { root.dataset.theme = chosen; } else { delete root.dataset.theme; }
-    all("details").forEach((d) => { d.open = d.dataset.was === "1"; });
     all("svg[data-full]").forEach((s) => fold(s, s.dataset.folded === "1"));
   });
 
@@ -109,6 +107,14 @@
       }
     });
     const box = svg.viewBox.baseVal;
+    if ("simulated" in document.body.dataset) {
+      const mark = document.createElementNS("http://www.w3.org/2000/svg", "text");
+      mark.textContent = "simulated";
+      mark.setAttribute("x", box.width - 4);
+      mark.setAttribute("y", box.height - 4);
+      mark.setAttribute("style", "fill:#8a1c4a;font:600 13px sans-serif;text-anchor:end");
+      copy.append(mark);
+    }
     copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
     copy.setAttribute("width", box.width);
     copy.setAttribute("height", box.height);
