@@ -108,7 +108,10 @@ class Factors(Section):
 class LearnerChoice(Section):
     """The factor model."""
 
-    name: str = "linear_boosting"
+    name: str = Field(
+        "auto",
+        description="linear_boosting for few pairs, poisson_boosting for a wide training set",
+    )
     exposure: bool = Field(False, description="model intensity: works per product of totals")
     params: dict[str, Any] = Field(default_factory=dict, description="fixed, instead of tuned")
 

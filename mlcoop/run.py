@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +37,9 @@ from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
 from mlcoop.schema import Experiment
 from mlcoop.sources.http import Client
+
+FoldScores = Callable[[dict[str, Any]], Iterator[float]]
+TUNING_ROWS = 15_000
 
 
 class Listener(Protocol):
@@ -209,13 +212,13 @@ class _Run:
         return result
 
     def _tune(self, study: Study, data_key: str, forecasting: bool) -> dict[str, dict[str, Any]]:
-        learner = LEARNERS[self.config.learner.name]
+        learner = LEARNERS[self.plan.learner]
         fixed = dict(self.config.learner.params)
         if not self.config.tuning.enabled:
             return {"factor": {**learner.defaults, **fixed}, "forecast": {}}
         settings = self.config.tuning
         key = fingerprint(
-            data_key, settings.model_dump(), self.config.learner.model_dump(), self.config.seed,
+            data_key, settings.model_dump(), learner.name, fixed, self.config.seed,
             forecasting, self.config.evaluation.origins,
         )  # fmt: skip
         searches = 2 if forecasting else 1
@@ -236,7 +239,7 @@ class _Run:
             results: dict[str, Tuned] = {}
             results["factor"] = tune(
                 lambda trial: {**learner.space(trial), **fixed},
-                fold_scores(past, learner, settings.folds, self.config.seed),
+                _on_fewer_rows(fold_scores(past, learner, settings.folds, self.config.seed)),
                 storage_path=self._journal("factor", key),
                 study_name="factor",
                 defaults=learner.defaults,
@@ -290,7 +293,7 @@ class _Run:
 
     def _score(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         settings = self.config.evaluation
-        name = self.config.learner.name
+        name = self.plan.learner
         key = fingerprint(data_key, name, params, settings.folds, self.config.seed)
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -319,7 +322,7 @@ class _Run:
 
     def _explain(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         settings = self.config.explain
-        name = self.config.learner.name
+        name = self.plan.learner
         key = fingerprint(data_key, name, params, settings.model_dump(), self.config.seed)
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -392,7 +395,7 @@ class _Run:
     ) -> None:
         self.listener.start("report", "figures and page")
         begun = time.monotonic()
-        name = self.config.learner.name
+        name = self.plan.learner
         coverage = {
             **study.coverage,
             "warnings": list(dict.fromkeys([*study.coverage["warnings"], *self.warnings])),
@@ -430,7 +433,7 @@ class _Run:
 
     def _final_factor_model(self, study: Study, params: dict[str, Any]) -> dict[str, Any]:
         """Fit the factor model on all rows with counts, and return it as JSON."""
-        learner = LEARNERS[self.config.learner.name]
+        learner = LEARNERS[self.plan.learner]
         known = study.matrix.take(study.matrix.rows["works"].notna())
         rows = known.rows
         estimator = learner.make({**learner.defaults, **params}, self.config.seed).fit(
@@ -467,6 +470,16 @@ def _describe(study: Study) -> list[str]:
     ]
     lines += [f"left out: {d['kind']} {d['what']}: {d['reason']}" for d in c["dropped"]]
     return lines + [f"note: {text}" for text in c["warnings"]]
+
+
+def _on_fewer_rows(scores: FoldScores) -> FoldScores:
+    """Search on a sample of rows: the order of settings shows on it, at a third of the time."""
+
+    def sampled(params: dict[str, Any]) -> Iterator[float]:
+        most = params.get("most_rows")
+        return scores(params if most is None else {**params, "most_rows": min(most, TUNING_ROWS)})
+
+    return sampled
 
 
 def plain(value: Any) -> Any:
