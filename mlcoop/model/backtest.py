@@ -214,7 +214,7 @@ def run_backtest(
         experts[k] = predicted
         if progress:
             progress(len(experts), len(columns))
-    return _assemble(growth, experts, [panel.index(y) for y in reported], horizon, level, warnings)
+    return assemble(growth, experts, [panel.index(y) for y in reported], horizon, level, warnings)
 
 
 def index_factors(features: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -307,7 +307,7 @@ def blend_works(
     return to_works(mixed + expect_common(growth, k, horizon), growth.counts[:, k])
 
 
-def _assemble(
+def assemble(
     growth: Growth,
     experts: dict[int, FloatArray],
     reported: list[int],
@@ -315,6 +315,15 @@ def _assemble(
     level: float,
     warnings: list[str],
 ) -> Backtest:
+    """Return the backtest that experts' forecasts at many columns make, origin after origin.
+
+    Parameters
+    ----------
+    experts : dict from column to float array of shape (n_pairs, n_experts)
+        `forecast_experts` at warm-up and reported columns.
+    reported : list of int
+        Columns to report; the others only teach.
+    """
     panel = growth.history
     outcomes: dict[int, Outcome] = {}
     calibrations: dict[int, Calibration] = {}

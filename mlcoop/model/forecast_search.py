@@ -45,7 +45,7 @@ def tuning_problem(
     features: pd.DataFrame | None = None,
     seed: int = 0,
     folds: int = 3,
-    rows: int = 20_000,
+    rows: int = 12_000,
 ) -> TuningProblem:
     """Return the search for the boosted experts' parameters, inside training years.
 
