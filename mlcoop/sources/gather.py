@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
 from mlcoop.errors import DataError, some
 from mlcoop.schema import INDICATORS, check
-from mlcoop.sources import cepii, collaboration, owncounts, unvotes, worldbank
+from mlcoop.sources import cepii, collaboration, owncounts, snapshot, unvotes, worldbank
 from mlcoop.sources.cache import Record
 from mlcoop.sources.collaboration import Counts
 from mlcoop.sources.http import BudgetSpent, Client, Progress
@@ -97,8 +98,16 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
     pieces: list[pd.DataFrame] = []
     totals_by_year: dict[int, int] = {}
     if request.own_counts is not None:
-        counts = owncounts.read(request.own_counts, absent=request.absent)
-        own.append({**owncounts.describe(request.own_counts), "answers": 1})
+        if Path(request.own_counts).is_dir():
+            counts = snapshot.read_counts(
+                request.own_counts, request.filters, counting=request.counting
+            )
+            own.append({**snapshot.describe(request.own_counts), "answers": 1})
+        else:
+            counts = owncounts.read(request.own_counts, absent=request.absent)
+            own.append({**owncounts.describe(request.own_counts), "answers": 1})
+        if TOTALS in request.variables:
+            pieces.append(counts.totals)
         first, last = _own_years(request, counts)
         within = counts.table["year"].between(first, last)
         mean = _own_activity(counts.table[within])
@@ -189,6 +198,8 @@ def summarise(records: Sequence[Record], client: Client) -> list[dict[str, objec
 
 def _own_years(request: GatherRequest, counts: Counts) -> tuple[int, int]:
     have = sorted(counts.table["year"].unique())
+    if not have:
+        raise DataError(f"{request.own_counts}: no counts left under the target's filters")
     first, last = request.first, int(have[-1]) if request.last is None else request.last
     absent = [y for y in range(first, last + 1) if y not in set(have)]
     if absent or last < first:

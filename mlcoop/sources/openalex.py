@@ -75,16 +75,20 @@ class Groups:
         Works by group: ISO2 code, or the year as text.
     next_cursor : str or None
         Where the list goes on, in an answer to a request with a cursor.
+    page_size : int or None
+        Groups that the answer says a page may hold.
     """
 
     works: int
     counts: Mapping[str, int]
     next_cursor: str | None
+    page_size: int | None = None
 
     @property
     def cut(self) -> bool:
         """Whether the list may go on beyond this page."""
-        return len(self.counts) >= GROUPS_PER_PAGE
+        # The smaller of what is documented and what the answer says: at worst a needless request.
+        return len(self.counts) >= min(GROUPS_PER_PAGE, self.page_size or GROUPS_PER_PAGE)
 
 
 def describe(filters: Filters) -> str:
@@ -233,7 +237,9 @@ def read_groups(content: bytes) -> Groups:
     cursor = meta.get("next_cursor")
     if cursor is not None and not isinstance(cursor, str):
         raise ValueError("a next_cursor that is no text")
-    return Groups(works, counts, cursor or None)
+    size = meta.get("per_page")
+    whole = isinstance(size, int) and not isinstance(size, bool) and size > 0
+    return Groups(works, counts, cursor or None, size if whole else None)
 
 
 def by_country(counts: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:

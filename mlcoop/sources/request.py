@@ -40,7 +40,8 @@ class GatherRequest:
     max_shortfall : float
         See `complete_years.resolve_latest`.
     own_counts : path or None
-        A user's file in place of OpenAlex; `absent` says what a pair means that it does not list.
+        In place of OpenAlex: a user's file (`absent` says what a pair means that it does not
+        list), or the folder of an aggregated snapshot (`counting` says how).
     ties : bool
         Whether distances and ties are wanted.
     """
@@ -57,6 +58,7 @@ class GatherRequest:
     max_shortfall: float = 0.1
     own_counts: str | Path | None = None
     absent: str = "zero"
+    counting: str = "full"
     ties: bool = True
 
 

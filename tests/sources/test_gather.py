@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -238,6 +239,39 @@ def test_own_counts_take_the_place_of_openalex(
     assert plan(study, client)["needed"] == 0
     with pytest.raises(DataError, match="holds no works of 2018 .it has 2019-2020"):
         gather(dataclasses.replace(study, first=2018), client)
+
+
+def test_a_snapshot_takes_the_place_of_openalex(
+    serve: Any, quick_client: Callable, tmp_path: Path
+) -> None:
+    pytest.importorskip("duckdb", reason="needs the snapshot extra")
+    from mlcoop.sources.snapshot import aggregate
+
+    works = [
+        {"publication_year": year, "authorships": [{"countries": [a]}, {"countries": [b]}]}
+        for year in (2019, 2020)
+        for a, b in [("CN", "DE"), ("CN", "DE"), ("CN", "NA")]
+    ]
+    (tmp_path / "works").mkdir()
+    (tmp_path / "works" / "part.jsonl").write_text("\n".join(map(json.dumps, works)))
+    aggregate(tmp_path / "works", tmp_path / "counts")
+    study = GatherRequest(
+        first=2019,
+        last=None,
+        this_year=2026,
+        most_active=5,
+        own_counts=tmp_path / "counts",
+        variables=("international_works",),
+        ties=False,
+    )
+    client = quick_client({"MLCOOP_OPENALEX_URL": serve(lambda *_: (500, {}, b"")).base})
+    g = gather(study, client)
+    assert client.sent == 0 and g.countries == ["CHN", "DEU", "NAM"] and g.years == (2019, 2020)
+    assert g.counts["works"].tolist() == [2, 2, 1, 1]
+    # China stands in all three works of each year; a work of two countries counts once.
+    china = g.indicators[g.indicators["iso3"] == "CHN"]
+    assert china["value"].tolist() == [3, 3]
+    assert g.records[0]["source"] == "OpenAlex snapshot"
 
 
 def test_main_path_without_the_shared_folder(serve: Any, quick_client: Callable) -> None:

@@ -1,0 +1,364 @@
+"""Pair counts from an OpenAlex works snapshot on a disk, file by file, in constant memory.
+
+Each file of the snapshot becomes a small table of its own counts, written beside the others when
+it is whole; the result is their sum. So a run that was cut off goes on with the files that are
+left, and a newer snapshot costs only its new files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mlcoop.countries import iso3_of
+from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.schema import COUNTS, INDICATORS, PAIR_YEAR, check
+from mlcoop.sources.collaboration import TOTALS, Counts
+from mlcoop.sources.frames import covered_frame, indicator_frame
+from mlcoop.sources.openalex import DOMAINS, Filters
+from mlcoop.sources.registry import SOURCES
+
+if TYPE_CHECKING:
+    import duckdb
+
+ENDINGS = (".gz", ".json", ".jsonl", ".parquet")
+# Part of a part table's name: counts made by another version of the query are made again.
+QUERY_VERSION = "1"
+
+# What is read of a work. DuckDB takes these fields out of each line and leaves the rest.
+_COLUMNS = """{
+    publication_year: 'INTEGER', type: 'VARCHAR', is_retracted: 'BOOLEAN', is_paratext: 'BOOLEAN',
+    authorships: 'STRUCT(countries VARCHAR[])[]',
+    primary_topic: 'STRUCT("domain" STRUCT(id VARCHAR))',
+    citation_normalized_percentile: 'STRUCT(is_in_top_10_percent BOOLEAN)'
+}"""
+_WORKS = """
+    CREATE OR REPLACE TEMP TABLE works AS
+    SELECT publication_year AS year,
+        coalesce(regexp_extract(primary_topic."domain".id, '([0-9]+)$', 1), '') AS field,
+        type = 'article' AS article,
+        coalesce(citation_normalized_percentile.is_in_top_10_percent, false) AS top,
+        list_sort(list_distinct(flatten(
+            list_transform(coalesce(authorships, []), lambda a: coalesce(a.countries, []))
+        ))) AS countries,
+        publication_year IS NOT NULL AND authorships IS NOT NULL AS is_work,
+        NOT coalesce(is_retracted, false) AND NOT coalesce(is_paratext, false) AS counts
+    FROM {source}
+"""
+# Countries of a work each once; a country's own row (a = b) holds its works and, apart, those
+# with a foreign co-author. The fractional weight of a link is 1 / (countries - 1).
+_PART = """
+    SELECT year, field, coalesce(article, false) AS article, top, a, b,
+        count(*) AS works,
+        sum(CASE WHEN n > 1 THEN 1.0 / (n - 1) ELSE 0 END) AS fractional,
+        count(*) FILTER (WHERE n > 1) AS international
+    FROM (
+        SELECT year, field, article, top, n, a, unnest(countries) AS b
+        FROM (
+            SELECT year, field, article, top, len(countries) AS n, countries,
+                unnest(countries) AS a
+            FROM works WHERE is_work AND counts
+        )
+    )
+    WHERE a <= b
+    GROUP BY ALL ORDER BY ALL
+"""
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """What a run over a snapshot did.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds `parts/` (a table for each file) and `pairs.parquet`, their sum.
+    files, read : int
+        Files of the snapshot, and those that this run had to read.
+    links : int
+        Works summed over pairs: a work of three countries makes three.
+    warnings : list of str
+    """
+
+    folder: Path
+    files: int
+    read: int
+    links: int
+    warnings: list[str]
+
+
+def aggregate(
+    snapshot: str | Path,
+    out: str | Path,
+    *,
+    memory: str = "1GB",
+    workers: int = 1,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Aggregated:
+    """Count the works of each pair of countries in an OpenAlex works snapshot.
+
+    Parameters
+    ----------
+    snapshot : path
+        Folder of the snapshot's works (`data/works`, partitions `updated_date=…`), as JSON lines
+        (`.gz`, `.json`, `.jsonl`) or Parquet.
+    out : path
+        Folder for the counts; a run that was cut off goes on here.
+    memory : str
+        DuckDB's limit for each worker; beyond it, it spills to a folder in `out`.
+    workers : int
+        Processes, each with a file at a time; a file's gzip cannot be read by two.
+    progress : function of (done, total, what) or None
+
+    Notes
+    -----
+    Full counting: a work counts 1 for each pair of its countries. Fractional counting: it counts
+    `1 / (k - 1)` for each pair of its k countries, so that it counts 1 for each of them in all
+    (Perianes-Rodriguez, Waltman and van Eck 2016, doi:10.1016/j.joi.2016.10.006). Retracted works
+    and paratext are left out. A work stands in one partition of a snapshot only.
+
+    Raises
+    ------
+    ConfigError
+        DuckDB is not installed, or there is no file to read.
+    DataError
+        A file cannot be read as works; the files before it stay counted.
+    """
+    folder, root = Path(out), Path(snapshot)
+    files = sorted(p for p in root.rglob("*") if p.is_file() and p.name.endswith(ENDINGS))
+    if not files:
+        raise ConfigError(f"{root}: no works in it; give the snapshot's folder data/works")
+    parts = folder / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    wanted = {part_name(root, file): file for file in files}
+    missing = {name: file for name, file in wanted.items() if not (parts / name).is_file()}
+    jobs = [(file, parts / name) for name, file in missing.items()]
+    for i, _ in enumerate(_count_all(jobs, folder, memory, workers)):
+        if progress:
+            progress(len(files) - len(missing) + i + 1, len(files), "files")
+    with _connect(folder, memory) as connection:
+        links, warnings = _sum(connection, [parts / name for name in wanted], folder)
+    return Aggregated(folder, len(files), len(missing), links, warnings)
+
+
+def part_name(root: Path, file: Path) -> str:
+    """Return the name of a file's table: another place, size or time of change is another file."""
+    facts = file.stat()
+    text = f"{QUERY_VERSION} {file.relative_to(root)} {facts.st_size} {facts.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32] + ".parquet"
+
+
+def read_counts(
+    folder: str | Path, filters: Filters | None = None, *, counting: str = "full"
+) -> Counts:
+    """Return collaboration counts of an aggregated snapshot.
+
+    Parameters
+    ----------
+    folder : path
+        The `out` of `aggregate`.
+    filters : Filters or None
+        Which works are counted; None: all.
+    counting : {"full", "fractional"}
+
+    Returns
+    -------
+    Counts
+        Every country is covered in every year that the snapshot holds: it holds all works.
+    """
+    filters = filters or Filters()
+    if counting not in ("full", "fractional"):
+        raise ConfigError(f'counting: "{counting}" is neither full nor fractional')
+    pairs = _read(folder)
+    if filters.field != "all":
+        pairs = pairs[pairs["field"] == DOMAINS[filters.field]]
+    if filters.types == "article":
+        pairs = pairs[pairs["article"]]
+    if filters.highly_cited:
+        pairs = pairs[pairs["top"]]
+    column = "works" if counting == "full" else "fractional"
+    between = pairs[pairs["country_a"] != pairs["country_b"]]
+    table = between.groupby(PAIR_YEAR, as_index=False)[column].sum()
+    table = table.rename(columns={column: "works"})
+    own = pairs[pairs["country_a"] == pairs["country_b"]]
+    own = own.groupby(["country_a", "year"])["international"].sum()
+    totals = indicator_frame((c, year, TOTALS, n) for (c, year), n in own.items())
+    where = f"snapshot {folder}"
+    return Counts(
+        table=check(table, COUNTS, where),
+        covered=covered_frame((c, y) for c in own.index.levels[0] for y in own.index.levels[1]),
+        totals=check(totals, INDICATORS, where),
+    )
+
+
+def describe(folder: str | Path) -> dict[str, object]:
+    """Return the provenance of an aggregated snapshot."""
+    path = Path(folder) / "pairs.parquet"
+    _read(folder)
+    return {
+        "source": "OpenAlex snapshot",
+        "address": Path(folder).name,
+        "date": datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "licence": SOURCES["openalex"].licence,
+        "citation": SOURCES["openalex"].citation,
+    }
+
+
+def highly_cited_shares(folder: str | Path, filters: Filters | None = None) -> pd.DataFrame:
+    """Return each country's share of highly cited works, international and domestic, by year.
+
+    Returns
+    -------
+    DataFrame
+        `iso3`, `year`, `international`, `domestic` (works), `share_international`,
+        `share_domestic` (of them among the top 10 % of their field, type and year; NaN where
+        there are no works). The claim that international works are cited more is
+        `share_international > share_domestic`; it describes, it does not show why.
+    """
+    filters = filters or Filters()
+    pairs = _read(folder)
+    own = pairs[pairs["country_a"] == pairs["country_b"]]
+    if filters.field != "all":
+        own = own[own["field"] == DOMAINS[filters.field]]
+    if filters.types == "article":
+        own = own[own["article"]]
+    own = own.assign(domestic=own["works"] - own["international"])
+    key = ["country_a", "year"]
+    both = own.groupby(key)[["international", "domestic"]].sum()
+    top = own[own["top"]].groupby(key)[["international", "domestic"]].sum()
+    top = top.reindex(both.index, fill_value=0)
+    shares = (top / both.where(both > 0)).add_prefix("share_")
+    return both.join(shares).reset_index(names=["iso3", "year"])
+
+
+def _read(folder: str | Path) -> pd.DataFrame:
+    path = Path(folder) / "pairs.parquet"
+    if not path.is_file():
+        raise DataError(f"{path}: not there; run mlcoop data aggregate first")
+    return pd.read_parquet(path)
+
+
+def _count_all(
+    jobs: list[tuple[Path, Path]], folder: Path, memory: str, workers: int
+) -> Iterator[None]:
+    if workers <= 1 or len(jobs) <= 1:
+        with _connect(folder, memory) as connection:
+            for file, part in jobs:
+                _count_file(connection, file, part)
+                yield
+        return
+    # Spawned, since DuckDB's threads do not survive a fork.
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"))
+    try:
+        started = [pool.submit(_count_alone, file, part, folder, memory) for file, part in jobs]
+        for future in as_completed(started):
+            future.result()
+            yield
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _count_alone(file: Path, part: Path, folder: Path, memory: str) -> None:
+    with _connect(folder, memory) as connection:
+        _count_file(connection, file, part)
+
+
+def _connect(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise ConfigError(
+            'counting a snapshot needs DuckDB: pip install "mlcoop[snapshot]"'
+        ) from error
+    return duckdb.connect(
+        config={
+            "memory_limit": memory,
+            "threads": 1,
+            "temp_directory": str(folder / "spill" / str(os.getpid())),
+            "preserve_insertion_order": False,
+        }
+    )
+
+
+def _count_file(connection: duckdb.DuckDBPyConnection, file: Path, part: Path) -> None:
+    import duckdb
+
+    place = str(file).replace("'", "''")
+    if file.name.endswith(".parquet"):
+        source = f"read_parquet('{place}')"
+    else:
+        # Some works have thousands of authors: a line may be longer than DuckDB's 16 MB.
+        source = (
+            f"read_json('{place}', format = 'newline_delimited', columns = {_COLUMNS}, "
+            "maximum_object_size = 134217728)"
+        )
+    beside = part.with_suffix(f".{os.getpid()}.part")
+    try:
+        connection.execute(_WORKS.format(source=source))
+        seen = connection.execute("SELECT count(*), count_if(is_work) FROM works").fetchone()
+        if seen and seen[0] and not seen[1]:
+            raise DataError(
+                f"{file}: none of its {seen[0]:,} lines is a work with year and authorships; give "
+                "the snapshot's folder data/works"
+            )
+        target = str(beside).replace("'", "''")
+        connection.execute(f"COPY ({_PART}) TO '{target}' (FORMAT parquet)")
+        os.replace(beside, part)
+    except duckdb.Error as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(
+            f"{file}: cannot be read as works of OpenAlex ({reason}); fetch this file again "
+            "(the files counted so far stay counted)"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _sum(
+    connection: duckdb.DuckDBPyConnection, parts: list[Path], folder: Path
+) -> tuple[int, list[str]]:
+    """Write the sum of the parts under ISO3 codes, and name codes of no country."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE summed AS SELECT year, field, article, top, a, b, "
+        "sum(works)::BIGINT AS works, sum(fractional) AS fractional, "
+        "sum(international)::BIGINT AS international "
+        "FROM read_parquet($1) GROUP BY year, field, article, top, a, b",
+        [[str(part) for part in parts]],
+    )
+    rows = connection.execute("SELECT DISTINCT a FROM summed ORDER BY a").fetchall()
+    codes = pd.DataFrame({"code": [row[0] for row in rows]}, dtype=object)
+    codes["iso3"] = [iso3_of(str(code)) for code in codes["code"]]
+    connection.register("codes", codes)
+    beside = folder / f"pairs.{os.getpid()}.part"
+    target = str(beside).replace("'", "''")
+    connection.execute(
+        f"""COPY (
+            SELECT year, field, article, top,
+                least(x.iso3, y.iso3) AS country_a, greatest(x.iso3, y.iso3) AS country_b,
+                works, fractional, international
+            FROM summed JOIN codes x ON a = x.code JOIN codes y ON b = y.code
+            WHERE x.iso3 IS NOT NULL AND y.iso3 IS NOT NULL
+            ORDER BY ALL
+        ) TO '{target}' (FORMAT parquet)"""
+    )
+    os.replace(beside, folder / "pairs.parquet")
+    unknown = connection.execute(
+        "SELECT a, sum(works) FROM summed JOIN codes ON a = code "
+        "WHERE a = b AND iso3 IS NULL GROUP BY a ORDER BY 2 DESC"
+    ).fetchall()
+    warnings = []
+    if unknown:
+        named = some(f"{code} ({works:,} works)" for code, works in unknown)
+        warnings.append(f"snapshot: left out, since no country has this code: {named}")
+    counted = connection.execute("SELECT sum(works) FROM summed WHERE a < b").fetchone()
+    return int(counted[0] or 0) if counted else 0, warnings

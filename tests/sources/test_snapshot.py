@@ -1,0 +1,260 @@
+"""Counts from a snapshot. Truth: the obvious count, a work at a time, and hand calculation."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections import defaultdict
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mlcoop.countries import iso3_of
+from mlcoop.errors import ConfigError, DataError
+from mlcoop.sources.openalex import DOMAINS, Filters
+
+pytest.importorskip("duckdb", reason="needs the snapshot extra")
+from mlcoop.sources import snapshot
+from mlcoop.sources.snapshot import aggregate, highly_cited_shares, read_counts
+
+
+def work(*authors: str, year: int = 2019, field: str | None = "3", **more: Any) -> dict:
+    """A work of OpenAlex's shape; an author is their countries, such as "CN" or "CN DE"."""
+    return {
+        "id": "https://openalex.org/W1",
+        "title": 'a "title"\twith, marks',
+        "publication_year": year,
+        "type": more.get("type", "article"),
+        "is_retracted": more.get("retracted", False),
+        "is_paratext": more.get("paratext", False),
+        "authorships": [
+            {"author": {"id": "A1"}, "countries": a.split(), "institutions": []} for a in authors
+        ],
+        "primary_topic": field
+        and {"id": "T1", "domain": {"id": f"https://openalex.org/domains/{field}"}},
+        "citation_normalized_percentile": {
+            "value": 0.5,
+            "is_in_top_10_percent": more.get("top", False),
+        },
+    }
+
+
+def write(root: Path, works: list[dict], name: str, ending: str = ".gz") -> Path:
+    path = root / "updated_date=2026-01-01" / f"{name}{ending}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if ending == ".parquet":
+        pd.DataFrame(works).to_parquet(path)
+    else:
+        text = "".join(json.dumps(w) + "\n" for w in works).encode()
+        path.write_bytes(gzip.compress(text) if ending == ".gz" else text)
+    return path
+
+
+def random_works(n: int, seed: int) -> list[dict]:
+    draw = random.Random(seed)
+    codes = ["CN", "US", "DE", "NA", "XK", "TW", "FR"]
+    works = []
+    for _ in range(n):
+        authors = [
+            " ".join(draw.sample(codes, draw.choice([0, 1, 1, 1, 2])))
+            for _ in range(draw.choice([1, 2, 3, 6]))
+        ]
+        works.append(
+            work(
+                *authors,
+                year=draw.choice([2018, 2019, 2020]),
+                field=draw.choice(["1", "2", "3", "4", None]),
+                type=draw.choice(["article", "article", "book"]),
+                top=draw.random() < 0.2,
+                retracted=draw.random() < 0.05,
+                paratext=draw.random() < 0.05,
+            )
+        )
+    return works
+
+
+def obvious(works: list[dict], filters: Filters, counting: str) -> dict[tuple, float]:
+    """Count a work at a time, as one would explain it."""
+    found: dict[tuple, float] = defaultdict(float)
+    for w in works:
+        if w["is_retracted"] or w["is_paratext"]:
+            continue
+        topic = w["primary_topic"]
+        field = topic["domain"]["id"].rsplit("/", 1)[-1] if topic else None
+        if filters.field != "all" and field != DOMAINS[filters.field]:
+            continue
+        if filters.types == "article" and w["type"] != "article":
+            continue
+        if filters.highly_cited and not w["citation_normalized_percentile"]["is_in_top_10_percent"]:
+            continue
+        countries = {iso3_of(c) for a in w["authorships"] for c in a["countries"]}
+        for a, b in combinations(sorted(countries), 2):
+            weight = 1.0 if counting == "full" else 1 / (len(countries) - 1)
+            found[a, b, w["publication_year"]] += weight
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict], Path]:
+    root = tmp_path_factory.mktemp("works")
+    works = random_works(900, seed=1)
+    write(root, works[:300], "part_000")
+    write(root, works[300:700], "part_001", ".jsonl")
+    write(root, works[700:], "part_002", ".parquet")
+    out = tmp_path_factory.mktemp("counts")
+    aggregate(root, out)
+    return works, out
+
+
+@pytest.mark.parametrize("counting", ["full", "fractional"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(),
+        Filters(field="physical"),
+        Filters(field="health", types="article"),
+        Filters(highly_cited=True),
+    ],
+)
+def test_the_counts_are_the_obvious_ones(
+    made: tuple[list[dict], Path], filters: Filters, counting: str
+) -> None:
+    works, out = made
+    expected = obvious(works, filters, counting)
+    table = read_counts(out, filters, counting=counting).table
+    got = {(r.country_a, r.country_b, r.year): r.works for r in table.itertuples()}
+    # Sums of at most 900 weights in another order: equal to far within 1e-9.
+    assert got == pytest.approx(expected, abs=1e-9) and len(got) > 20
+
+
+def test_fractional_counts_never_exceed_full_ones_and_sum_to_international_works(
+    made: tuple[list[dict], Path],
+) -> None:
+    full, part = (read_counts(made[1], counting=c) for c in ("full", "fractional"))
+    assert (part.table["works"] <= full.table["works"] + 1e-9).all()
+    sums: dict[tuple, float] = defaultdict(float)
+    for r in part.table.itertuples():
+        sums[r.country_a, r.year] += r.works
+        sums[r.country_b, r.year] += r.works
+    for r in part.totals.itertuples():
+        assert sums[r.iso3, r.year] == pytest.approx(r.value, abs=1e-9)
+
+
+def test_by_hand(tmp_path: Path) -> None:
+    works = [
+        work("CN", "DE", "DE US"),  # three countries: full 1 each, fractional 1/2 each
+        work("CN", "DE"),  # two: 1 and 1
+        work("CN", "CN"),  # one: no pair
+        work("CN", "DE", retracted=True),
+        work("CN DE", paratext=True),
+        work(),
+    ]
+    write(tmp_path / "in", works, "part_000")
+    done = aggregate(tmp_path / "in", tmp_path / "out")
+    assert done.links == 4
+    full = read_counts(tmp_path / "out")
+    key = full.table.set_index(["country_a", "country_b"])["works"].to_dict()
+    assert key == {("CHN", "DEU"): 2, ("CHN", "USA"): 1, ("DEU", "USA"): 1}
+    part = read_counts(tmp_path / "out", counting="fractional").table["works"].tolist()
+    assert part == [1.5, 0.5, 0.5]
+    assert full.totals.set_index("iso3")["value"].to_dict() == {"CHN": 2, "DEU": 2, "USA": 1}
+    assert ("USA", 2019) in set(full.covered.itertuples(index=False, name=None))
+
+
+def test_shares_of_highly_cited_works_by_hand(tmp_path: Path) -> None:
+    works = [
+        *[work("CN", "DE", top=i < 3) for i in range(4)],  # international: 3 of 4
+        *[work("CN", top=i < 1) for i in range(5)],  # China alone: 1 of 5
+    ]
+    write(tmp_path / "in", works, "part_000")
+    aggregate(tmp_path / "in", tmp_path / "out")
+    table = highly_cited_shares(tmp_path / "out").set_index("iso3")
+    china, germany = table.loc["CHN"], table.loc["DEU"]
+    assert china["share_international"] == 0.75 and china["share_domestic"] == 0.2
+    assert germany["share_international"] == 0.75 and pd.isna(germany["share_domestic"])
+
+
+def test_a_run_that_was_cut_off_goes_on_and_reads_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    works = random_works(200, seed=2)
+    for i in range(4):
+        write(root, works[50 * i : 50 * i + 50], f"part_{i:03}")
+    read: list[str] = []
+    count_file = snapshot._count_file
+
+    def killed(connection: Any, file: Path, part: Path) -> None:
+        if len(read) == 2:
+            raise KeyboardInterrupt
+        read.append(file.name)
+        count_file(connection, file, part)
+
+    monkeypatch.setattr(snapshot, "_count_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        aggregate(root, out)
+    assert not (out / "pairs.parquet").exists()
+    monkeypatch.undo()
+    done = aggregate(root, out)
+    assert (done.files, done.read) == (4, 2)
+    expected = obvious(works, Filters(), "full")
+    got = read_counts(out).table
+    assert got["works"].sum() == sum(expected.values())
+    assert aggregate(root, out).read == 0
+    # A file that changed is counted again, and no longer as it was.
+    write(root, works[:10], "part_000")
+    assert aggregate(root, out).read == 1
+    shorter = obvious(works[:10] + works[50:], Filters(), "full")
+    assert read_counts(out).table["works"].sum() == sum(shorter.values())
+
+
+def test_worker_count_changes_no_number(tmp_path: Path) -> None:
+    for i in range(3):
+        write(tmp_path / "in", random_works(60, 10 + i), f"part_{i:03}")
+    for workers in (1, 2):
+        aggregate(tmp_path / "in", tmp_path / str(workers), workers=workers)
+    one, two = (pd.read_parquet(tmp_path / str(n) / "pairs.parquet") for n in (1, 2))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_codes_of_no_country_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "in", [work("CN", "AN"), work("AN")], "part_000")
+    done = aggregate(tmp_path / "in", tmp_path / "out")
+    assert done.warnings == ["snapshot: left out, since no country has this code: AN (2 works)"]
+    assert read_counts(tmp_path / "out").table.empty
+
+
+def test_a_damaged_file_is_named_and_the_others_stay_counted(tmp_path: Path) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    write(root, random_works(50, 3), "part_000")
+    bad = write(root, random_works(50, 4), "part_001")
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="part_001.gz: cannot be read") as caught:
+        aggregate(root, out)
+    assert "\n" not in str(caught.value)
+    assert len(list((out / "parts").glob("*.parquet"))) == 1
+    assert not list(out.rglob("*.part"))
+    bad.write_bytes(whole)
+    assert aggregate(root, out).read == 1
+
+
+def test_another_kind_of_record_is_not_taken_for_works_without_authors(tmp_path: Path) -> None:
+    path = tmp_path / "in" / "authors.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"id": "A1", "display_name": "Somebody"}\n')
+    with pytest.raises(DataError, match="none of its 1 lines is a work"):
+        aggregate(tmp_path / "in", tmp_path / "out")
+
+
+def test_nothing_to_read_and_unknown_choices(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="data/works"):
+        aggregate(tmp_path, tmp_path / "out")
+    with pytest.raises(DataError, match="mlcoop data aggregate"):
+        read_counts(tmp_path)
+    with pytest.raises(ConfigError, match="neither full nor fractional"):
+        read_counts(tmp_path, counting="half")
