@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from mlcoop.countries import is_iso3
 from mlcoop.errors import SourceError, some
 from mlcoop.schema import PAIR, TIE_VARIABLES, TIES, check
 from mlcoop.sources import geography
-from mlcoop.sources.asking import Answer, Request
+from mlcoop.sources.asking import Answer, NotFound, Request
 from mlcoop.sources.corrections import SUPPLEMENTS, note, recodes
 from mlcoop.sources.http import Client
 
@@ -42,16 +43,28 @@ _ROUNDING_KM = 0.02
 _FARTHEST_KM = 20_100.0
 
 
-def request() -> Request:
-    """Return the request for the archive."""
-    return Request(
-        "cepii", "distance/dist_cepii.zip", check=read, about={"kind": "ties", "variable": "all"}
-    )
+def request(client: Client) -> Request:
+    """Return the request for the table that is cached, or else the one to send first.
+
+    CEPII serves the table as a Stata file, and an archive with an Excel file of the same rows; a
+    mirror may hold an archive with a CSV or Stata file alone.
+    """
+    archive = _request("distance/dist_cepii.zip")
+    return archive if client.cached(archive) else _request("distance/dist_cepii.dta")
 
 
 def fetch(client: Client) -> Answer:
-    """Return the archive, from the cache or from CEPII."""
-    return client.get(request())
+    """Return the table's file, from the cache, from CEPII or from a mirror.
+
+    Raises
+    ------
+    SourceError
+        See `Client.get`.
+    """
+    try:
+        return client.get(request(client))
+    except NotFound:
+        return client.get(_request("distance/dist_cepii.zip"))
 
 
 def read(content: bytes) -> pd.DataFrame:
@@ -60,27 +73,15 @@ def read(content: bytes) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        When it is no archive with the table inside, or the table is not whole.
+        When it is no Stata file and no archive with the table inside, or the table is not whole.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = {name.rsplit("/", 1)[-1].lower(): name for name in archive.namelist()}
-            if "dist_cepii.csv" in names:
-                raw = pd.read_csv(
-                    archive.open(names["dist_cepii.csv"]),
-                    keep_default_na=False,
-                    na_values={c: ["", "."] for c in _DISTANCES},
-                )
-            elif "dist_cepii.dta" in names:
-                raw = pd.read_stata(io.BytesIO(archive.read(names["dist_cepii.dta"])))
-            else:
-                raise ValueError(f"neither csv nor dta in the archive, but {some(names)}")
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError, NotImplementedError) as error:
-        raise ValueError(f"no readable zip archive ({type(error).__name__})") from error
+        raw = _unpacked(content) if content[:2] == b"PK" else pd.read_stata(io.BytesIO(content))
+    except ValueError:
+        raise
     except Exception as error:
-        if isinstance(error, ValueError):
-            raise
-        raise ValueError(f"damaged ({type(error).__name__})") from error
+        # Damaged archives and Stata files fail in too many ways to list.
+        raise ValueError(f"not readable ({type(error).__name__})") from error
     missing = [c for c in ("iso_o", "iso_d", *NAMES) if c not in raw.columns]
     if missing:
         raise ValueError(f"no column {some(missing)}")
@@ -149,6 +150,28 @@ def tidy(content: bytes) -> tuple[pd.DataFrame, list[str]]:
         "languages are from GeoNames and CLDR, their other ties missing"
     )
     return check(ties.sort_values(PAIR, ignore_index=True), TIES, WHERE), warnings
+
+
+def _request(path: str) -> Request:
+    return Request("cepii", path, check=read, about={"kind": "ties", "variable": "all"})
+
+
+def _unpacked(content: bytes) -> pd.DataFrame:
+    blank: dict[Any, list[str]] = {c: ["", "."] for c in _DISTANCES}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = {name.rsplit("/", 1)[-1].lower(): name for name in archive.namelist()}
+        if "dist_cepii.csv" in names:
+            file = archive.open(names["dist_cepii.csv"])
+            return pd.read_csv(file, keep_default_na=False, na_values=blank)
+        if "dist_cepii.dta" in names:
+            return pd.read_stata(io.BytesIO(archive.read(names["dist_cepii.dta"])))
+        if "dist_cepii.xls" in names:
+            table = io.BytesIO(archive.read(names["dist_cepii.xls"]))
+            try:
+                return pd.read_excel(table, keep_default_na=False, na_values=blank)
+            except ImportError as error:
+                raise ValueError("the archive holds an Excel file: pip install xlrd") from error
+        raise ValueError(f"no dist_cepii table in the archive, but {some(names)}")
 
 
 def _supplement(countries: set[str]) -> pd.DataFrame:

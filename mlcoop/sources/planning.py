@@ -44,7 +44,7 @@ def plan(request: GatherRequest, client: Client) -> dict[str, Any]:
         options = [worldbank.requests_for(code, variable, lo, hi) for code in codes]
         wanted += [next((r for r in options if client.cached(r)), r) for r in options[:1]]
     if request.ties:
-        wanted.append(cepii.request())
+        wanted.append(cepii.request(client))
     if IDEAL_POINT in request.variables:
         mirror = unvotes.file_request(unvotes.MIRROR_FILE)
         wanted.append(mirror if client.cached(mirror) else unvotes.listing_request())

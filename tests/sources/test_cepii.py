@@ -97,6 +97,27 @@ def test_what_is_no_such_file_is_refused() -> None:
             cepii.read(content)
 
 
+def test_cepiis_own_stata_file_comes_first_and_an_archive_of_a_mirror_second(
+    serve: Any, quick_client: Any
+) -> None:
+    raw = table()
+    stata = io.BytesIO()
+    raw.to_stata(stata, write_index=False)
+    whole = {"/distance/dist_cepii.dta": stata.getvalue()}
+    mirror = {"/distance/dist_cepii.zip": archive(raw)}
+    tables = []
+    for files in (whole, mirror):
+        service = serve(
+            lambda path, _, f=files: (200, {}, f[path]) if path in f else (404, {}, b"")
+        )
+        client = quick_client({"MLCOOP_CEPII_URL": service.base + "/" * len(tables)})
+        client.cache.folder = client.cache.folder / str(len(tables))
+        tables.append(tidy(fetch(client).content)[0])
+        fetch(client)
+        assert len(service.paths) == 1 + (files is mirror), "nothing is asked for twice"
+    pd.testing.assert_frame_equal(*tables)
+
+
 def test_ties_are_the_published_ones(standin: Any, quick_client: Any, shared_data: Path) -> None:
     ties, warnings = tidy(fetch(quick_client(standin.environ())).content)
     with zipfile.ZipFile(shared_data / "dist_cepii.zip") as zipped:

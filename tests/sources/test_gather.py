@@ -102,8 +102,8 @@ def test_a_second_run_makes_no_request(
     assert second.sent == 0 and len(standin.log()) == asked
     steps = plan(STUDY, second)
     assert steps["exact"] and steps["left"] == 0 and steps["cached"] == steps["needed"]
-    # Two codes of rule_of_law and the UN data set's listing are asked for and not there.
-    assert asked == steps["needed"] + 2
+    # Asked for and not there: a code of rule_of_law, the UN listing, CEPII's Stata file.
+    assert asked == steps["needed"] + 3
     table = status.cache_status(second.cache)
     rows = table[table["what"] == "collaboration rows"].iloc[0]
     assert rows["years"] == "2016-2021" and rows["countries"] == 13 and rows["answers"] == 78
