@@ -22,7 +22,7 @@ from mlcoop.sources.corrections import RECODES, SUPPLEMENTS
 OLD = {r.iso3: r.code for r in RECODES if r.source == "cepii" and r.iso3}
 
 
-def table(**changes: Any) -> pd.DataFrame:
+def table() -> pd.DataFrame:
     """A file in CEPII's shape: its old codes, and distances by position in the list."""
     absent = set(OLD) | set(SUPPLEMENTS) | {"ATA", "BVT", "HMD"}
     codes = sorted({c.alpha_3 for c in pycountry.countries} - absent) + [*OLD.values(), "ANT"]
@@ -98,7 +98,7 @@ def test_what_is_no_such_file_is_refused() -> None:
 
 
 def test_cepiis_own_stata_file_comes_first_and_an_archive_of_a_mirror_second(
-    serve: Any, quick_client: Any
+    serve: Any, quick_client: Any, tmp_path: Path
 ) -> None:
     raw = table()
     stata = io.BytesIO()
@@ -110,8 +110,8 @@ def test_cepiis_own_stata_file_comes_first_and_an_archive_of_a_mirror_second(
         service = serve(
             lambda path, _, f=files: (200, {}, f[path]) if path in f else (404, {}, b"")
         )
-        client = quick_client({"MLCOOP_CEPII_URL": service.base + "/" * len(tables)})
-        client.cache.folder = client.cache.folder / str(len(tables))
+        place = tmp_path / str(len(tables))
+        client = quick_client({"MLCOOP_CEPII_URL": service.base}, cache_dir=place)
         tables.append(tidy(fetch(client).content)[0])
         fetch(client)
         assert len(service.paths) == 1 + (files is mirror), "nothing is asked for twice"

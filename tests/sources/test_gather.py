@@ -119,8 +119,8 @@ def test_a_spent_budget_says_what_is_left_and_the_next_calls_go_on(
 ) -> None:
     answered: list[str] = []
     for attempt in range(9):
-        # The log and a day's new budget of 25.
-        standin.control(reset=True, budget=25)
+        # The log and a day's new budget of 35.
+        standin.control(reset=True, budget=35)
         client = quick_client(standin.environ(OPENALEX_API_KEY=KEY))
         try:
             whole = gather(STUDY, client)
@@ -138,7 +138,7 @@ def test_a_spent_budget_says_what_is_left_and_the_next_calls_go_on(
         if attempt and not [e for e in standin.log() if e["status"] == 429]:
             break
     same(whole, faultless)
-    assert attempt >= 3, "the study needs more than 75 requests of OpenAlex"
+    assert attempt >= 2, "the study needs more than 70 requests of OpenAlex"
     assert len(answered) == len(set(answered)), "no answered request is repeated"
     for path in client.cache.folder.rglob("*.json"):
         assert KEY not in path.read_text()
