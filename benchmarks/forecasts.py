@@ -95,6 +95,7 @@ def compare(
     full = {k: with_following(growth, e, shifts[k]) for k, e in experts.items()}
     panel = growth.history
     backtest = assemble(growth, dict(experts), list(reported), horizon, 0.9, [])
+    pairs = pd.MultiIndex.from_frame(panel.pairs)
     rows = []
     for k in reported:
         observed = panel.counts[:, k + horizon]
@@ -104,10 +105,13 @@ def compare(
             s: p.set_index("expert")["weight"].reindex(list(EXPERTS)).to_numpy()
             for s, p in blend.groupby("set")
         }
+        made = backtest.table[backtest.table["origin"] == origin]
+        model = made.set_index(["country_a", "country_b"])["predicted"]
         forecasts = {
             **{f"baseline: {n}": v for n, v in forecast_baselines(panel, origin, horizon).items()},
             **variants_at(growth, full[k], k, horizon),
-            "blend (the model)": blend_works(growth, full[k], weights, k, horizon),
+            "blend by past skill": blend_works(growth, full[k], weights, k, horizon),
+            "the model: blend, following the focus set": model.reindex(pairs).to_numpy(),
         }
         for name, works in forecasts.items():
             use = np.isfinite(works) & np.isfinite(observed)

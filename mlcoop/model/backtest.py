@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mlcoop.errors import DataError
 from mlcoop.model.baselines import forecast_baselines
 from mlcoop.model.blend import Scored, choose_weights
-from mlcoop.model.follow import Shift, follow_errors, no_shift
+from mlcoop.model.follow import Shift, follow_countries, follow_focus
 from mlcoop.model.forecasters import (
     EXPERTS,
     FITTED,
@@ -80,7 +80,7 @@ class Backtest:
         `origin`, `set` (focus or rest), `expert`, `weight`, for reported origins and the next one
         (the last year of the history).
     shift : Shift
-        Of the last year, for the expert that follows the last errors.
+        What the last errors teach for the next forecast.
     calibration : Calibration or None
         From all origins, for the next forecast; None when no origin has an outcome.
     warnings : tuple of str
@@ -244,16 +244,15 @@ def forecast_experts(
 
 
 def follow_all(growth: Growth, experts: Mapping[int, FloatArray], horizon: int) -> dict[int, Shift]:
-    """Return the shift at every column of `experts` and at the last one, from earlier outcomes."""
+    """Return countries' shifts at every column of `experts` and the last, from earlier outcomes."""
     last_column = growth.relative.shape[1] - 1
     shifts: dict[int, Shift] = {}
     for k in sorted({*experts, last_column}):
-        origin = k - horizon
-        if origin in experts and origin in shifts:
-            mean = experts[origin][:, FITTED].mean(axis=1)
-            shifts[k] = follow_errors(growth, mean, shifts[origin], origin, horizon)
-        else:
-            shifts[k] = no_shift(growth)
+        countries = np.zeros(len(growth.history.countries))
+        if k - horizon in experts:
+            mean = experts[k - horizon][:, FITTED].mean(axis=1)
+            countries = follow_countries(growth, mean, k - horizon, horizon)
+        shifts[k] = Shift(countries, 0.0)
     return shifts
 
 
@@ -299,11 +298,16 @@ def _scored(
 
 
 def blend_works(
-    growth: Growth, experts: FloatArray, weights: Mapping[str, FloatArray], k: int, horizon: int
+    growth: Growth,
+    experts: FloatArray,
+    weights: Mapping[str, FloatArray],
+    k: int,
+    horizon: int,
+    focus_shift: float = 0.0,
 ) -> FloatArray:
     """Return the blended forecast of works at column `k`; NaN for a pair never seen by then."""
-    in_focus = growth.history.in_focus
-    mixed = np.where(in_focus, experts @ weights["focus"], experts @ weights["rest"])
+    focus, rest = experts @ weights["focus"] + focus_shift, experts @ weights["rest"]
+    mixed = np.where(growth.history.in_focus, focus, rest)
     return to_works(mixed + expect_common(growth, k, horizon), growth.counts[:, k])
 
 
@@ -326,6 +330,7 @@ def assemble(
     """
     panel = growth.history
     outcomes: dict[int, Outcome] = {}
+    forecasts: dict[int, FloatArray] = {}
     calibrations: dict[int, Calibration] = {}
     widths: dict[str, float] = {}
     tables, weight_rows = [], []
@@ -347,11 +352,15 @@ def assemble(
                 for of, ws in weights.items()
                 for name, w in zip(EXPERTS, ws, strict=True)
             ]
+        if k - horizon in forecasts:
+            focus = follow_focus(growth, forecasts[k - horizon], k - horizon, horizon)
+            shifts[k] = Shift(shifts[k].countries, focus)
         if k == last_column:
             final = calibration
         if k not in experts:
             continue
-        predicted = blend_works(growth, experts[k], weights, k, horizon)
+        predicted = blend_works(growth, experts[k], weights, k, horizon, shifts[k].focus)
+        forecasts[k] = predicted
         observed = panel.counts[:, k + horizon]
         use = np.isfinite(predicted) & np.isfinite(observed)
         restless = restlessness(growth, k)

@@ -47,7 +47,7 @@ EXTRA_HORIZON_ORIGINS = 6
 class FittedHorizon:
     """Experts fitted up to the last year, their weights, and what calibrates their intervals.
 
-    `shift` (by country) and `focus_shift` are of the expert that follows the last errors.
+    `shift` (by country) and `focus_shift` are what the last errors teach.
     """
 
     fits: dict[str, Fit]
@@ -305,7 +305,7 @@ def _horizon_table(
     experts = np.column_stack([model.fits[name].predict(now) for name in EXPERTS])
     by_country = np.array([model.shift.get(c, 0.0) for c in panel.countries])
     experts = with_following(growth, experts, Shift(by_country, model.focus_shift))
-    predicted = blend_works(growth, experts, model.weights, k, horizon)
+    predicted = blend_works(growth, experts, model.weights, k, horizon, model.focus_shift)
     restless = restlessness(growth, k)
     seen = np.isfinite(panel.counts)
     last_at = k - np.argmax(seen[:, ::-1], axis=1)

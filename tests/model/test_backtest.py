@@ -11,7 +11,7 @@ import pytest
 from mlcoop.errors import DataError
 from mlcoop.model.backtest import Backtest, plan_origins, run_backtest
 from mlcoop.model.blend import Scored, choose_weights
-from mlcoop.model.follow import GAIN, follow_errors, no_shift
+from mlcoop.model.follow import COUNTRY_GAIN, FOCUS_GAIN, follow_countries, follow_focus
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.forecasters import fit_linear
 from mlcoop.model.growth import growth_features, measure_growth, weighted_median
@@ -188,10 +188,14 @@ def test_following_carries_part_of_a_countrys_error_on() -> None:
     last = steady["year"] == steady["year"].max()
     steady.loc[last & (steady["country_a"] == "AAA"), "works"] = 2400.0
     growth = measure_growth(build_history(steady, FOCUS))
-    shift = follow_errors(growth, np.zeros(28), no_shift(growth), 4, 1)
-    # The focus (A's pairs) left 0.182 of the log, of which GAIN is carried on, held at 0.1.
-    assert shift.focus == pytest.approx(GAIN * np.log(2401 / 2001), rel=1e-6)
-    assert shift.countries[0] > 5 * np.abs(shift.countries[1:]).max()
+    countries = follow_countries(growth, np.zeros(28), 4, 1)
+    assert 0 < countries[0] <= COUNTRY_GAIN * np.log(2401 / 2001)
+    assert countries[0] > 5 * np.abs(countries[1:]).max()
+    # The focus (A's pairs) was forecast at 2000 and came at 2400: log 2401/2001 = 0.182.
+    shift = follow_focus(growth, np.full(28, 2000.0), 4, 1)
+    assert shift == pytest.approx(FOCUS_GAIN * np.log(2401 / 2001))
+    # All pairs in focus share the year's error only, which is not followed.
+    assert follow_focus(measure_growth(build_history(steady)), np.full(28, 2e3), 4, 1) == 0
 
 
 def test_origins_and_their_warnings() -> None:
