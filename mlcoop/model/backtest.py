@@ -31,7 +31,7 @@ from mlcoop.model.forecasters import (
     to_works,
     training_set,
 )
-from mlcoop.model.growth import Growth, expect_common, measure_growth, restlessness
+from mlcoop.model.growth import Growth, common_errors, expect_common, measure_growth, restlessness
 from mlcoop.model.history import FloatArray, build_history
 from mlcoop.model.intervals import Calibration, Outcome, adapt, calibrate
 from mlcoop.model.scores import measure_backtest
@@ -344,7 +344,8 @@ def assemble(
         for s in known:
             if s in calibrations:
                 widths = adapt(calibrations.pop(s), outcomes[s])
-        calibration = calibrate([outcomes[s] for s in known], widths) if known else None
+        errors = common_errors(growth, k, horizon)
+        calibration = calibrate([outcomes[s] for s in known], widths, errors) if known else None
         weights = weigh_experts(growth, experts, k, horizon)
         if k in reported or k == last_column:
             weight_rows += [

@@ -86,6 +86,14 @@ def expect_common(growth: Growth, k: int, horizon: int = 1) -> float:
     return float(past.mean() * horizon) if len(past) else 0.0
 
 
+def common_errors(growth: Growth, k: int, horizon: int = 1) -> list[float]:
+    """Return the log errors that `expect_common` made in all years known at column `k`."""
+    return [
+        float(growth.common[s + 1 : s + horizon + 1].sum()) - expect_common(growth, s, horizon)
+        for s in range(2, k - horizon + 1)
+    ]
+
+
 def _by_country(values: FloatArray, ends: NDArray[np.int64], n: int) -> FloatArray:
     both = np.bincount(ends[:, 0], values, n) + np.bincount(ends[:, 1], values, n)
     return both.astype(float)

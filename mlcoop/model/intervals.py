@@ -91,8 +91,12 @@ class Calibration:
         Predicted works that part the size bins.
     bins : dict
         By name: `size0` (smallest) to `size3`, and `focus` where it is calibrated by itself.
-    world_shock, country_shock : float
-        Standard deviations, in log units, of the yearly shock of all pairs and of a country's.
+    world_shock, focus_shock : float
+        Standard deviations, in log units, of the yearly shock of all pairs, and of what the focus
+        set's total moves beyond it.
+    country_sizes, country_shocks : float arrays
+        Log of a country's total, rising, and the standard deviation of its yearly shock there,
+        never rising: the largest countries' totals move by 2 %, the smallest ones' by 15 %.
     origins : int
         Origins calibrated on.
     """
@@ -102,7 +106,9 @@ class Calibration:
     edges: tuple[float, ...]
     bins: dict[str, Bin]
     world_shock: float
-    country_shock: float
+    focus_shock: float
+    country_sizes: FloatArray
+    country_shocks: FloatArray
     origins: int
 
     def noise(self, predicted: FloatArray, restless: FloatArray) -> FloatArray:
@@ -171,15 +177,20 @@ class Calibration:
             at = np.flatnonzero(names == name)
             picks = rng.integers(0, len(GRID), size=(draws, len(at)))
             own[:, at] = self.bins[name].own[picks] * self.bins[name].width
-        df = max(self.origins - 1, 3)
+        # Ten years hardly show a shock like 2017's or 2020's: heavy tails stand for the unseen.
+        df = max((self.origins - 1) / 2, 3)
         world = self.world_shock * rng.standard_t(df, size=(draws, 1))
-        country = self.country_shock * rng.standard_t(df, size=(draws, int(ends.max()) + 1))
+        n = int(ends.max()) + 1
+        totals = np.bincount(ends[:, 0], predicted, n) + np.bincount(ends[:, 1], predicted, n)
+        shocks = np.interp(np.log1p(totals), self.country_sizes, self.country_shocks)
+        country = shocks * rng.standard_t(df, size=(draws, n))
         # The pair's own part holds the countries' shocks too; take their share out of it.
-        spread = np.array([np.std(self.bins[n].own) for n in names]) * noise
-        rest = np.sqrt(
-            np.clip(1 - 2 * self.country_shock**2 / np.maximum(spread, 1e-9) ** 2, 0.1, 1)
-        )
-        move = world + country[:, ends[:, 0]] + country[:, ends[:, 1]] + own * noise * rest
+        spread = np.array([np.std(self.bins[name].own) for name in names]) * noise
+        shared = shocks[ends[:, 0]] ** 2 + shocks[ends[:, 1]] ** 2
+        rest = np.sqrt(np.clip(1 - shared / np.maximum(spread, 1e-9) ** 2, 0.1, 1))
+        focus = self.focus_shock * rng.standard_t(df, size=(draws, 1)) * in_focus
+        both = country[:, ends[:, 0]] + country[:, ends[:, 1]]
+        move = world + focus + both + own * noise * rest
         return np.maximum((predicted + 1) * np.exp(move) - 1, 0.0)
 
     def to_json(self) -> dict[str, Any]:
@@ -193,7 +204,9 @@ class Calibration:
                 for n, b in self.bins.items()
             },
             "world_shock": self.world_shock,
-            "country_shock": self.country_shock,
+            "focus_shock": self.focus_shock,
+            "country_sizes": self.country_sizes.tolist(),
+            "country_shocks": self.country_shocks.tolist(),
             "origins": self.origins,
         }
 
@@ -210,7 +223,9 @@ class Calibration:
             tuple(state["edges"]),
             bins,
             float(state["world_shock"]),
-            float(state["country_shock"]),
+            float(state["focus_shock"]),
+            np.array(state["country_sizes"]),
+            np.array(state["country_shocks"]),
             int(state["origins"]),
         )
 
@@ -220,7 +235,11 @@ def log_residual(outcome: Outcome) -> FloatArray:
     return np.log1p(outcome.observed) - np.log1p(outcome.predicted)
 
 
-def calibrate(past: Sequence[Outcome], widths: Mapping[str, float] | None = None) -> Calibration:
+def calibrate(
+    past: Sequence[Outcome],
+    widths: Mapping[str, float] | None = None,
+    common: Sequence[float] = (),
+) -> Calibration:
     """Return the calibration that the outcomes of earlier origins give.
 
     Parameters
@@ -229,6 +248,9 @@ def calibrate(past: Sequence[Outcome], widths: Mapping[str, float] | None = None
         Oldest first, at least one with a pair.
     widths : dict or None
         Width factor of each bin, as `adapt` moves them; None for 1.
+    common : sequence of float
+        Log errors of the common growth in all years known, which begin before the first outcome;
+        they tell more of the world's shock than a few origins do.
 
     Notes
     -----
@@ -243,7 +265,8 @@ def calibrate(past: Sequence[Outcome], widths: Mapping[str, float] | None = None
     in_focus = np.concatenate([o.in_focus for o in past])
     sizes, spreads = _fit_noise(predicted, residual)
     edges = tuple(float(e) for e in np.unique(np.quantile(past[-1].predicted, SIZE_SHARES)))
-    draft = Calibration(sizes, spreads, edges, {}, 0.0, 0.0, len(past))
+    empty = np.zeros(1)
+    draft = Calibration(sizes, spreads, edges, {}, 0.0, 0.0, empty, empty, len(past))
     scaled = residual / draft.noise(predicted, restless)
     names = draft.bin_names(predicted, np.zeros(len(predicted), dtype=bool))
     everything = _measure(scaled, year, predicted)
@@ -256,8 +279,7 @@ def calibrate(past: Sequence[Outcome], widths: Mapping[str, float] | None = None
     if in_focus.sum() >= FEWEST and in_focus.mean() < 0.5:
         found = _measure(scaled[in_focus], year[in_focus], predicted[in_focus])
         bins[FOCUS] = replace(found, width=widths.get(FOCUS, 1.0))
-    world, country = _shocks(past)
-    return Calibration(sizes, spreads, edges, bins, world, country, len(past))
+    return Calibration(sizes, spreads, edges, bins, *_shocks(past, common), len(past))
 
 
 def adapt(calibration: Calibration, outcome: Outcome) -> dict[str, float]:
@@ -317,17 +339,31 @@ def _measure(scaled: FloatArray, year: NDArray[np.int64], predicted: FloatArray)
     return Bin(np.quantile(own, GRID), spread, len(years))
 
 
-def _shocks(past: Sequence[Outcome]) -> tuple[float, float]:
-    """Return the standard deviations of the world's and of a country's yearly shock, log units."""
-    worlds, countries = [], []
+def _shocks(
+    past: Sequence[Outcome], common: Sequence[float]
+) -> tuple[float, float, FloatArray, FloatArray]:
+    """Return spreads of yearly shocks: the world's, the focus set's, a country's by its size."""
+    worlds, totals, moves, sets = [], [], [], []
     for outcome in past:
         residual, weight = log_residual(outcome), outcome.predicted
         world = weighted_median(residual, weight)
         worlds.append(world)
+        if outcome.in_focus.any() and not outcome.in_focus.all():
+            sums = [float(x[outcome.in_focus].sum()) for x in (outcome.observed, weight)]
+            sets.append(np.log1p(sums[0]) - np.log1p(sums[1]) - world)
         for c in np.unique(outcome.ends):
             at = (outcome.ends == c).any(axis=1)
-            if at.sum() >= 8 and weight[at].sum() >= 1000:
-                countries.append(weighted_median(residual[at] - world, np.sqrt(weight[at])))
-    world_shock = float(np.sqrt(np.mean(np.square(worlds)))) if worlds else 0.0
-    country_shock = float(1.4826 * np.median(np.abs(countries))) if countries else 0.0
-    return world_shock, country_shock
+            # A country with few pairs shows their noise, not a shock of its own.
+            if at.sum() >= 8:
+                totals.append(float(np.log1p(weight[at].sum())))
+                moves.append(abs(weighted_median(residual[at] - world, weight[at])))
+    shock = float(np.sqrt(np.mean(np.square([*worlds, *common]))))
+    focus = float(np.sqrt(np.mean(np.square(sets)))) if sets else 0.0
+    if len(totals) < FEWEST:
+        return shock, focus, np.zeros(1), np.zeros(1)
+    sizes, found = np.array(totals), np.array(moves)
+    groups = np.array_split(np.argsort(sizes, kind="stable"), 8)
+    knots = np.array([sizes[g].mean() for g in groups])
+    spreads = np.array([np.quantile(found[g], 0.8) / 1.2816 for g in groups])
+    falling = IsotonicRegression(increasing=False).fit(knots, spreads).predict(knots)
+    return shock, focus, knots, np.asarray(falling, dtype=float)
