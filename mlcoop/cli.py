@@ -52,6 +52,7 @@ Name = Annotated[str, typer.Argument(help="an experiment: its name or its folder
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; the number changes no result")]
 EXPERIMENTS = Path("experiments")
 MODELS = Path("models")
+INTERRUPTED = 130
 
 
 class Terminal:
@@ -454,7 +455,10 @@ def main() -> None:
     except MlcoopError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as error:
+        # The library turns an interrupt into an exit with a code that depends on its version.
+        if isinstance(error, SystemExit) and error.code != INTERRUPTED:
+            raise
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:

@@ -101,7 +101,8 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
             factors = tuple(select_factors(config.factors.include, config.factors.exclude))
         except ConfigError as error:
             slips.extend(f"{where}, {line}" for line in str(error).splitlines())
-        if not partners and config.focus.pairs is None and config.target.source == "openalex":
+        asked = config.focus.partners or config.focus.pairs
+        if not asked and config.target.source == "openalex":
             slips.append(
                 f"{where}, focus: missing; give focal and partners (one country and a group), "
                 "or pairs: all"

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import yaml
+from joblib import parallel_config
+from threadpoolctl import threadpool_limits
 
 from mlcoop import __version__
 from mlcoop.artefacts import (
@@ -101,7 +103,11 @@ def run_study(
         refuse_to_overwrite(root, key, differing_keys(root, config))
         if is_finished(root, key):
             return read_experiment(root)
-    return _Run(plan, client, experiments, models, listener, now, workers).carry_out(key, force)
+    study = _Run(plan, client, experiments, models, listener, now, workers)
+    # One thread per fit and processes outside: faster for small fits, and sums in one order, so
+    # that the number of workers changes no digit.
+    with threadpool_limits(1), parallel_config(backend="loky", inner_max_num_threads=1):
+        return study.carry_out(key, force)
 
 
 def is_finished(root: Path, key: str) -> bool:

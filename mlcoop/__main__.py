@@ -1,0 +1,5 @@
+"""`python -m mlcoop`."""
+
+from mlcoop.cli import main
+
+main()

@@ -1,0 +1,230 @@
+"""Truth: the contract of the command line in the README: streams, exit codes, nothing half-done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mlcoop.simulate import simulate_world
+
+ROOT = Path(__file__).parent.parent
+QUICK = {
+    "tuning": "{enabled: false}",
+    "explain": "{resamples: 20}",
+    "evaluation": "{folds: 2}",
+    "report": "{enabled: false}",
+}
+
+
+def mlcoop(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MLCOOP_", "OPENALEX_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "mlcoop", *arguments],
+        cwd=cwd,
+        env={**clean, "MLCOOP_CACHE_DIR": str(cwd / "cache"), **env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def panel_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A small planted world, written by `simulate`-like means and run as a ready panel."""
+    place = tmp_path_factory.mktemp("world")
+    world = simulate_world("linear", seed=4, pairs=30, years=8, factors=6, drivers=3)
+    world.panel.to_csv(place / "world.csv", index=False)
+    sections = "\n".join(f"{k}: {v}" for k, v in QUICK.items())
+    (place / "world.yaml").write_text(
+        "name: world\npanel:\n  path: world.csv\n  pair: [i, j]\n  year: year\n  target: y\n"
+        f"  exposure: exposure\n  factors: [{', '.join(world.factors)}]\n{sections}\n"
+    )
+    return place, mlcoop("run", "world.yaml", "--json", cwd=place)
+
+
+def test_a_ready_panel_runs_and_prints_one_json_document(panel_run) -> None:
+    place, done = panel_run
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    table = pd.DataFrame(document["factors"])
+    assert len(table) == 6 and sorted(table["rank"]) == [1, 2, 3, 4, 5, 6]
+    assert (table["rank_low"] <= table["rank"]).all()
+    assert (table["rank"] <= table["rank_high"]).all()
+    in_file = pd.read_csv(place / "experiments" / "world" / "factors.csv")
+    assert in_file["factor"].tolist() == table["factor"].tolist()
+    assert "Traceback" not in done.stderr
+
+
+def test_every_artefact_says_what_it_was_made_from(panel_run) -> None:
+    place, _ = panel_run
+    folder = place / "experiments" / "world"
+    made = json.loads((folder / "provenance.json").read_text())
+    assert made["inputs"][0]["sha256"] and made["seed"] == 0 and made["packages"]["xgboost-cpu"]
+    assert {"manifest.json", "config.yaml", "run.log"} <= {p.name for p in folder.iterdir()}
+    assert not list(folder.glob("**/.*.tmp")) and not (folder / ".lock").exists()
+
+
+def test_a_finished_study_is_kept_and_repeats_to_the_number(panel_run) -> None:
+    place, done = panel_run
+    again = mlcoop("run", "world.yaml", "--json", cwd=place)
+    assert json.loads(again.stdout) == json.loads(done.stdout)
+    assert "finished before" in again.stderr
+    folder = place / "experiments" / "world"
+    before = (folder / "factors.csv").read_bytes()
+    forced = mlcoop("run", "world.yaml", "--force", "--workers", "1", cwd=place)
+    assert forced.returncode == 0 and (folder / "factors.csv").read_bytes() == before
+
+
+def test_another_config_does_not_overwrite_it(panel_run) -> None:
+    place, _ = panel_run
+    refused = mlcoop("run", "world.yaml", "--set", "seed=5", cwd=place)
+    assert refused.returncode == 2 and refused.stdout == ""
+    assert "differs in seed" in refused.stderr and "--force" in refused.stderr
+
+
+def test_a_cut_off_run_goes_on_where_it_stopped(panel_run, tmp_path: Path) -> None:
+    place, done = panel_run
+    for name in ("world.csv", "world.yaml"):
+        (tmp_path / name).write_bytes((place / name).read_bytes())
+    cut = (
+        "import mlcoop.run as r, sys\n"
+        "def stop(*a, **k): raise KeyboardInterrupt\n"
+        "r.run_backtest = stop\n"
+        "from mlcoop.cli import main\n"
+        "sys.argv = ['mlcoop', 'run', 'world.yaml']\n"
+        "main()\n"
+    )
+    stopped = subprocess.run(
+        [sys.executable, "-c", cut], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert stopped.returncode == 1 and "goes on where it stopped" in stopped.stderr
+    resumed = mlcoop("run", "world.yaml", "--json", cwd=tmp_path)
+    assert "explain: done (kept from before)" in resumed.stderr
+    assert json.loads(resumed.stdout)["factors"] == json.loads(done.stdout)["factors"]
+
+
+def config(place: Path, text: str) -> str:
+    (place / "bad.yaml").write_text(text)
+    return "bad.yaml"
+
+
+GOOD = "country_a,country_b,year,works\nCHN,USA,2010,5\n"
+BAD_CONFIGS = {
+    "an unknown key": ("name: x\nfocuss: {}\n", 'focuss: unknown key. Did you mean "focus"?'),
+    "an unknown country": ("name: x\nfocus: {focal: Chyna, partners: asean}\n", "Chyna"),
+    "an unknown group": ("name: x\nfocus: {focal: CHN, partners: asaen}\n", '"asean"'),
+    "an unknown factor": (
+        "name: x\nfocus: {focal: CHN, partners: asean}\nfactors: [gdp_gap]\n",
+        'factors[0]: unknown factor or group "gdp_gap". Did you mean "gdp"?',
+    ),
+    "an unknown learner": (
+        "name: x\nfocus: {focal: CHN, partners: asean}\nlearner: poisson_boost\n",
+        'Did you mean "poisson_boosting"?',
+    ),
+    "a missing file": ("name: x\ntarget: {source: csv, path: no.csv}\n", "no such file"),
+    "a column that is not there": (
+        "name: x\npanel: {path: t.csv, pair: [country_a, b], year: year, target: works, "
+        "factors: [year2]}\n",
+        "no column",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONFIGS)
+def test_bad_input_is_one_line_exit_2_and_nothing_written(case: str, tmp_path: Path) -> None:
+    text, expected = BAD_CONFIGS[case]
+    (tmp_path / "t.csv").write_text(GOOD)
+    done = mlcoop("run", config(tmp_path, text), cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("panel:")]
+    assert len(lines) == 1 and expected in lines[0], done.stderr
+    assert not (tmp_path / "experiments").exists() and not (tmp_path / "models").exists()
+
+
+BAD_COUNTS = {
+    "a negative count": "country_a,country_b,year,works\nCHN,USA,2010,-5\n",
+    "a fractional count": "country_a,country_b,year,works\nCHN,USA,2010,2.5\n",
+    "a row twice": GOOD + "CHN,USA,2010,5\n",
+    "a pair in both orders": GOOD + "USA,CHN,2010,5\n",
+    "a country with itself": "country_a,country_b,year,works\nCHN,China,2010,5\n",
+}
+
+
+@pytest.mark.parametrize("case", BAD_COUNTS)
+def test_bad_counts_name_file_and_row(case: str, tmp_path: Path) -> None:
+    (tmp_path / "counts.csv").write_text(BAD_COUNTS[case])
+    text = "name: x\ntarget: {source: csv, path: counts.csv}\nyears: {start: 2005}\n"
+    # No service is asked before the file is understood.
+    done = mlcoop(
+        "run", config(tmp_path, text), cwd=tmp_path, MLCOOP_WORLDBANK_URL="http://127.0.0.1:9"
+    )
+    assert done.returncode == 2, done.stderr
+    assert "counts.csv" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "experiments").exists()
+
+
+def test_an_unreachable_service_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    text = "name: x\nfocus: {focal: CHN, partners: asean}\nyears: {start: 2005, end: 2015}\n"
+    done = mlcoop(
+        "run", config(tmp_path, text), cwd=tmp_path, MLCOOP_OPENALEX_URL="http://127.0.0.1:9"
+    )
+    assert done.returncode == 1 and "OpenAlex" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "experiments").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(panel_run, tmp_path: Path) -> None:
+    place, _ = panel_run
+    (tmp_path / "file").write_text("in the way")
+    done = mlcoop("run", "world.yaml", "--experiments", str(tmp_path / "file"), cwd=place)
+    assert done.returncode == 2 and "cannot be written" in done.stderr
+
+
+def test_dry_run_writes_and_fetches_nothing(tmp_path: Path) -> None:
+    done = mlcoop(
+        "run", str(ROOT / "configs" / "china-bri.yaml"), "--dry-run", "--json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["requests"]["needed"] > 1000 and document["requests"]["cached"] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def commands() -> list[list[str]]:
+    from typer.main import get_command
+
+    from mlcoop.cli import app
+
+    found = []
+    for name, command in get_command(app).commands.items():
+        inner = getattr(command, "commands", None)
+        found += [[name, sub] for sub in inner] if inner else [[name]]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_help_ends_with_an_example_that_the_readme_shows(command: list[str]) -> None:
+    from typer.main import get_command
+
+    from mlcoop.cli import app
+
+    found = get_command(app)
+    for part in command:
+        found = found.commands[part]
+    example = re.fullmatch(r"Example: (mlcoop .+)", found.epilog or "")
+    assert example, f"{command}: no example"
+    assert f"$ {example[1]}" in (ROOT / "README.md").read_text()
+
+
+def test_simulate_writes_a_world_with_a_config_that_runs(tmp_path: Path) -> None:
+    done = mlcoop("simulate", "threshold", "--seed", "3", "--out", "w.csv", cwd=tmp_path)
+    assert done.stdout.split() == ["w.csv", "w-truth.csv", "w.yaml"]
+    plan = mlcoop("run", "w.yaml", "--dry-run", cwd=tmp_path)
+    assert plan.returncode == 0 and "factors: 15" in plan.stdout
