@@ -88,28 +88,38 @@ def country_totals(
     warnings : list of str
     """
     must = list(dict.fromkeys(must))
-    pages = client.get_many(
-        [openalex.totals_request(year, filters) for year in years],
-        progress=progress,
-        what="country totals",
-    )
-    records = [page.record for page in pages]
-    lists = {y: openalex.read_groups(p.content) for y, p in zip(years, pages, strict=True)}
-    wanting = [
-        year
-        for year, groups in lists.items()
-        if groups.cut and set(must) - set(openalex.by_country(groups.counts)[0])
-    ]
+    lists: dict[int, Groups] = {}
+    records: list[Record] = []
+
+    def read(asked: Sequence[int]) -> list[int]:
+        """Read the first pages of some years, and return the years whose rest is wanted."""
+        requests = [openalex.totals_request(year, filters) for year in asked]
+        pages = client.get_many(requests, progress=progress, what="country totals")
+        records.extend(page.record for page in pages)
+        found = {y: openalex.read_groups(p.content) for y, p in zip(asked, pages, strict=True)}
+        lists.update(found)
+        return [
+            year
+            for year, groups in found.items()
+            if groups.cut and set(must) - set(openalex.by_country(groups.counts)[0])
+        ]
+
+    # A country that the last year's first page does not name is seldom on another year's: then
+    # the lists are followed from their start, which saves their first pages.
+    newest = sorted(years)[-1:]
+    others = [year for year in years if year not in newest]
+    wanting = read(newest)
+    wanting = [*wanting, *others] if wanting else read(others)
     whole, more = _whole_lists(
         client, {year: openalex.totals_request(year, filters, "*") for year in wanting}, progress
     )
     rows: list[tuple[str, int, str, float]] = []
     unknown = _Unknown()
-    for year, groups in lists.items():
-        counts = whole.get(year, groups.counts)
+    for year in years:
+        counts = whole[year] if year in whole else lists[year].counts
         known, odd = openalex.by_country(counts)
         unknown.add(year, odd)
-        if known and (year in whole or not groups.cut):
+        if known and (year in whole or not lists[year].cut):
             known = {country: 0 for country in must} | known
         rows.extend((country, year, TOTALS, works) for country, works in known.items())
     table = check(indicator_frame(rows), INDICATORS, WHERE)

@@ -167,6 +167,11 @@ def test_country_totals_follow_the_cursor_only_for_a_country_that_must_be_there(
     got = table.set_index("iso3")["value"].to_dict()
     # The whole list names no Tuvalu, so Tuvalu had no international work.
     assert got == {"USA": 140, "CHN": 120, "DEU": 95, "NAM": 7, "TUV": 0}
+    before = len(running.paths)
+    table, _, _ = collaboration.country_totals(client, [2017, 2018, 2019], ALL, must=["NAM"])
+    assert len(table) == 12
+    # 2019 is cached and lacks Namibia, so the lists of the others are followed from their start.
+    assert len(running.paths) - before == 2 * 2
 
 
 def test_a_jump_beyond_belief_is_named(serve: Any, quick_client: Any) -> None:
