@@ -225,6 +225,21 @@ def test_a_column_changed_after_building() -> None:
     assert [(f.kind, f.column) for f in found] == [("not_as_declared", "distance")]
 
 
+def test_a_factor_that_reads_years_after_the_observed_one() -> None:
+    # An input two years *after* the observed year, by a slip of sign: lag 2 then knows the target
+    # year. Nothing but the replacement of later figures by noise can show it.
+    bad = replace(FACTORS["gdp"], inputs=("gdp_usd2015[--2]",), function=_log_of_only_input)
+    found = audit(built([bad]), panel=PANEL, factors=[bad])
+    assert {(f.kind, f.column) for f in found} == {
+        ("future", "gdp_partner"),
+        ("future", "gdp_focal"),
+    }
+
+
+def _log_of_only_input(table: pd.DataFrame) -> pd.Series:
+    return np.log(table.iloc[:, -1])
+
+
 def test_lag_nought_and_the_pairs_own_works() -> None:
     now = replace(FACTORS["gdp"], lag=0)
     past = replace(
