@@ -23,8 +23,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from mlcoop.model.backtest import (
-    FOCUS_PRIOR,
-    PRIOR,
+    PRIORS,
     assemble,
     blend_works,
     follow_all,
@@ -72,8 +71,8 @@ def variants_at(growth: Growth, experts: FloatArray, k: int, horizon: int) -> di
     ways["60 % fitted, 40 % last growth"] = (
         0.6 * experts[:, FITTED].mean(axis=1) + 0.4 * place["last_growth"]
     )
-    ways["fixed prior weights of all pairs"] = experts @ np.array([PRIOR[n] for n in EXPERTS])
-    ways["fixed prior weights of the focus"] = experts @ np.array([FOCUS_PRIOR[n] for n in EXPERTS])
+    ways["fixed first weights of all pairs"] = experts @ np.array(PRIORS["rest"])
+    ways["fixed first weights of the focus"] = experts @ np.array(PRIORS["focus"])
     works = {name: to_works(way + common, last) for name, way in ways.items()}
     if k + horizon < growth.counts.shape[1]:
         change = growth.logs[:, k + horizon] - growth.logs[:, k]

@@ -40,26 +40,17 @@ REPORTED = 10
 WARM_UP = 3
 """Origins before the reported ones that weights and intervals need to be worth their name."""
 
-PRIOR = {
-    "linear_even": 0.18,
-    "linear_large": 0.18,
-    "boosted_even": 0.20,
-    "boosted_large": 0.20,
-    "following": 0.14,
-    "country_growth": 0.06,
-    "last_growth": 0.04,
+PRIORS = {
+    "rest": (0.18, 0.18, 0.2, 0.2, 0.14, 0.04, 0.06, 0.0),
+    "focus": (0.07, 0.07, 0.07, 0.07, 0.3, 0.15, 0.22, 0.05),
+    "few": (0.04, 0.04, 0.04, 0.04, 0.14, 0.1, 0.1, 0.5),
 }
-FOCUS_PRIOR = {
-    "linear_even": 0.075,
-    "linear_large": 0.075,
-    "boosted_even": 0.075,
-    "boosted_large": 0.075,
-    "following": 0.3,
-    "country_growth": 0.25,
-    "last_growth": 0.15,
-}
-"""Weights before any outcome. A small set of pairs moves together, so the experts that follow its
-last growth start higher there; measured on 22 sets of pairs, see docs/forecasting.md."""
+"""Weights of the experts, in their order, before any outcome. A small set of pairs moves together,
+so those that follow its last growth start higher there (22 sets, see docs/forecasting.md); where
+few rows train them, the fitted experts start low."""
+
+FEW_ROWS = 1500.0
+"""Training rows at which a prior is half that of few rows."""
 
 Progress = Callable[[int, int], None]
 
@@ -263,6 +254,17 @@ def with_following(growth: Growth, experts: FloatArray, shift: Shift) -> FloatAr
     return full
 
 
+def start_weights(of: str, rows: int) -> FloatArray:
+    """Return the weights before any outcome, given how many counts are known.
+
+    >>> start_weights("rest", 10**9).round(2)
+    array([0.18, 0.18, 0.2 , 0.2 , 0.14, 0.04, 0.06, 0.  ])
+    """
+    trust = (rows / (rows + FEW_ROWS)) ** 2
+    weights = trust * np.array(PRIORS[of]) + (1 - trust) * np.array(PRIORS["few"])
+    return np.maximum(weights, 1e-3) / np.maximum(weights, 1e-3).sum()
+
+
 def weigh_experts(
     growth: Growth, experts: Mapping[int, FloatArray], k: int, horizon: int
 ) -> dict[str, FloatArray]:
@@ -270,15 +272,17 @@ def weigh_experts(
 
     Learnt from origins whose outcome is known at `k`.
     """
-    prior = np.array([PRIOR[name] for name in EXPERTS])
-    focus_prior = np.array([FOCUS_PRIOR[name] for name in EXPERTS])
+    rows = int(np.isfinite(growth.history.counts[:, : k + 1]).sum())
+    priors = {of: start_weights(of, rows) for of in ("rest", "focus")}
     in_focus = growth.history.in_focus
     past = [s for s in sorted(experts) if s + horizon <= k]
-    everything = choose_weights([_scored(growth, experts, s, horizon, None) for s in past], prior)
+    everything = choose_weights(
+        [_scored(growth, experts, s, horizon, None) for s in past], priors["rest"]
+    )
     if in_focus.all():
         return {"focus": everything, "rest": everything}
     focus = choose_weights(
-        [_scored(growth, experts, s, horizon, in_focus) for s in past], focus_prior
+        [_scored(growth, experts, s, horizon, in_focus) for s in past], priors["focus"]
     )
     return {"focus": focus, "rest": everything}
 

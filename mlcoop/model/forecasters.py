@@ -150,6 +150,15 @@ EXPERTS: dict[str, Expert] = {
             "rule",
             rate=lambda X: np.clip(X["others_sum1"].to_numpy(dtype=float) / 2, -0.3, 0.3),
         ),
+        Expert(
+            "steady_growth",
+            "half three-year growth of the pair, half last growth of both countries",
+            "rule",
+            rate=lambda X: (
+                np.clip(X["drift3"].to_numpy(dtype=float), -0.3, 0.3) / 2
+                + np.clip(X["others_sum1"].to_numpy(dtype=float) / 2, -0.3, 0.3) / 2
+            ),
+        ),
     )
 }
 
