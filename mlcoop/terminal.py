@@ -15,7 +15,7 @@ from mlcoop.compare import Comparison
 from mlcoop.features.factor import GROUPS, Factor
 from mlcoop.report import sentences
 from mlcoop.report.content import SetErrors, Summary
-from mlcoop.report.names import group_name, method_name, number, percent, small_percent, span
+from mlcoop.report.names import base_group, method_name, number, percent, small_percent, span
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 
@@ -266,7 +266,7 @@ def _ranks_beside(comparison: Comparison, kind: str) -> Table:
     first = ranks.drop_duplicates("name")
     rows = []
     for name, label, group in zip(first["name"], first["label"], first["group"], strict=True):
-        row = [label, *([group_name(group)] if kind == "factor" else [])]
+        row = [label, *([base_group(group)] if kind == "factor" else [])]
         row.append(number(wide.loc[name, comparison.names[0]]))
         for other in comparison.names[1:]:
             change = known.loc[(name, other)]

@@ -206,7 +206,8 @@ def _labels(
         group = str(tables[0].loc[name, "group"])
         if kind == "group":
             role = str(tables[0].loc[name].get("role", ""))
-            plain = GROUPS.get(group, group.replace("_", " "))
+            base = group.removesuffix("_partner").removesuffix("_focal")
+            plain = GROUPS.get(base, base.replace("_", " "))
             plain += f" ({role})" if role in ("partner", "focal") else ""
         else:
             plain = known.get(name, name.replace("_", " "))

@@ -17,7 +17,7 @@ COLOURS = 10  # group colours in the style sheet
 
 def colour_index(factors: Sequence[Ranked], groups: Sequence[Ranked]) -> dict[str, int]:
     """Return the colour number of every group, in the groups' rank order."""
-    order = list(dict.fromkeys([g.label for g in groups] + [f.group for f in factors]))
+    order = list(dict.fromkeys([g.group for g in groups] + [f.group for f in factors]))
     return {group: i % COLOURS for i, group in enumerate(order)}
 
 
@@ -33,7 +33,8 @@ def ranking(
     """Draw shares as dots with their intervals, in tiers; factors below the null line are grey."""
     narrow = width < 500
     row_height = 38 if narrow else 24
-    left, right, top = (14, 14, 30) if narrow else (250, 92, 30)
+    longest = max(len(r.label) for r in rows)
+    left, right, top = (14, 14, 30) if narrow else (_room(longest) + 34, 62, 30)
     high = max([r.share_high for r in rows] + [1e-9])
     x = scale(0, high, left, width - right)
     many = len(rows) > shown + 2
@@ -55,6 +56,11 @@ def ranking(
     extra = f' data-full="{heights[0]}" data-short="{heights[1]}"' if many else ""
     markup = canvas.markup("ranking")
     return Markup(str(markup).replace("<svg ", f"<svg{extra} ", 1)) if extra else markup
+
+
+def _room(longest: int) -> float:
+    """Return the pixels that labels of so many letters take, within reason."""
+    return min(max(7.1 * longest + 14, 150), 300)
 
 
 def _tier_bands(
@@ -177,7 +183,7 @@ def planted_slope(rows: Sequence[Planted], width: int) -> Markup:
     most = max([r.high or 0 for r in rows] + [r.rank for r in rows])
     label = "Planted rank (ring) and recovered rank (dot) with its interval, simulated counts"
     canvas = Canvas(width, height, label, "planted")
-    left = 150 if width < 500 else 250
+    left = 150 if width < 500 else _room(max(len(r.label) for r in rows))
     x = scale(1, max(most, 2), left + 10, width - 20)
     for tick in sorted({1, *(round(t) for t in ticks(1, most, 5) if t >= 1)}):
         canvas.line(x(tick), 30, x(tick), height - 8, "grid")
@@ -198,7 +204,7 @@ def data_bars(rows: Sequence[FactorData], width: int) -> Markup:
     """Draw the share of figures at hand for every factor, gappiest first."""
     known = [r for r in rows if r.coverage is not None]
     height = 26 + 20 * len(known)
-    left = 160 if width < 500 else 250
+    left = 160 if width < 500 else _room(max(len(r.label) for r in known))
     label = "Share of figures at hand for every factor; the table below holds the same"
     canvas = Canvas(width, height, label, "coverage")
     x = scale(0, 1, left, width - 46)

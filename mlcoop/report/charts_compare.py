@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from mlcoop.report.names import number
+from mlcoop.report.names import base_group, number
 from mlcoop.report.svg import Canvas, cut, scale
 
 
@@ -59,7 +59,7 @@ def bump(
             canvas.text(x(i), top - 20, cut(name, max(room, 84), 12), "tick", anchor)
     for key, row in kept.iterrows():
         words, group = str(about.loc[key, "label"]), str(about.loc[key, "group"])
-        tone = f"g{colours.get(group, 0)}"
+        tone = f"g{colours.get(base_group(group), 0)}"
         places = [(x(i), y(float(row[name]))) for i, name in enumerate(names)]
         canvas.open("line", f"{words}: {_courses(row, names)}")
         canvas.path(places, f"bumpline {tone}")

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from mlcoop.compare import Comparison
 from mlcoop.report import charts_compare
 from mlcoop.report.charts import COLOURS
-from mlcoop.report.names import group_name, listing, number, percent, span
+from mlcoop.report.names import base_group, listing, number, percent, span
 from mlcoop.report.svg import both
 from mlcoop.report.tables import Cell, Column, Table
 
@@ -110,7 +110,7 @@ def _changed(changes: pd.DataFrame, words: str, c: Comparison) -> str:
 def _part(c: Comparison, kind: str) -> dict[str, Any]:
     ranks = c.ranks[c.ranks["kind"] == kind]
     order = ranks[ranks["experiment"] == c.names[0]].sort_values("rank")
-    groups = list(dict.fromkeys(order["group"]))
+    groups = list(dict.fromkeys(order["group"].map(base_group)))
     colours = {group: i % COLOURS for i, group in enumerate(groups)}
     common = ranks["name"].nunique()
     shown = charts_compare.lines_shown(len(c.names))
@@ -120,7 +120,7 @@ def _part(c: Comparison, kind: str) -> dict[str, Any]:
         "common": common,
         "cut": common > shown,
         "shown": shown,
-        "colours": {group_name(g): i for g, i in colours.items()},
+        "colours": colours,
         "drawing": both(lambda w: charts_compare.bump(ranks, c.names, colours, kind, w)),
         "table": _change_table(c, kind),
     }

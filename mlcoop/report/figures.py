@@ -90,8 +90,7 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
     figure = Figure(figsize=(7.2, 1.0 + 0.21 * len(rows)))
     axes = figure.add_subplot()
     for i, row in enumerate(rows):
-        own = row.group if row.group in colours else row.label
-        colour = GREY if row.above_null is False else COLOURS[colours.get(own, 0)]
+        colour = GREY if row.above_null is False else COLOURS[colours.get(row.group, 0)]
         axes.plot([row.share_low, row.share_high], [i, i], color=colour, lw=1.6, alpha=0.6)
         axes.plot(row.share, i, "o", color=colour, ms=5)
         if i and row.tier != rows[i - 1].tier:

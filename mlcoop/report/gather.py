@@ -18,7 +18,7 @@ from mlcoop.report.content import (
     Reference,
     Tuning,
 )
-from mlcoop.report.names import group_name, optional, plain
+from mlcoop.report.names import base_group, group_name, optional, plain
 from mlcoop.schema import Experiment
 
 RANK_COLUMNS = ["rank", "rank_low", "rank_high", "tier", "share", "share_low", "share_high"]
@@ -74,7 +74,7 @@ def ranked(
             Ranked(
                 key=name,
                 label=(labels or {}).get(name) or own,
-                group=group_name(str(row.get("group", name))),
+                group=base_group(str(row.get("group", name))),
                 role=role,
                 rank=int(row["rank"]),
                 rank_low=int(row["rank_low"]),
@@ -157,7 +157,7 @@ def factor_data(coverage: Mapping[str, Any]) -> tuple[FactorData, ...]:
         FactorData(
             key=str(row["factor"]),
             label=str(row.get("label") or plain(str(row["factor"]))),
-            group=group_name(str(row.get("group") or "")),
+            group=base_group(str(row.get("group") or "")),
             role=str(row.get("role") or ""),
             source=str(row.get("source") or ""),
             lag=str(row["lag"]) if row.get("lag") is not None else "",

@@ -16,6 +16,11 @@ SET_ORDER = ("focus", "all", "largest_5pct")
 UNDECIDED = "undecided"
 
 
+def focus_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the focus set: a study reports on it, and trains on more."""
+    return table[table["in_focus"].astype(bool)] if "in_focus" in table else table
+
+
 def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
     """Return the errors of model and baselines for every set, from `metrics` or the backtest."""
     metrics = experiment.metrics.get("forecast") or {}
@@ -68,7 +73,7 @@ def _verdict(low: float | None, high: float | None) -> str:
 
 def _wape_by_year(backtest: pd.DataFrame | None) -> dict[int, dict[str, float]]:
     assert backtest is not None
-    known = backtest.dropna(subset=["observed"])
+    known = focus_rows(backtest).dropna(subset=["observed"])
     methods = {"model": "predicted", **{b: b for b in BASELINES if b in known}}
     result: dict[int, dict[str, float]] = {}
     for year, part in known.groupby("year"):
@@ -111,7 +116,7 @@ def calibration(experiment: Experiment) -> tuple[Calibration, ...]:
             )
         )
     if not result and experiment.backtest is not None and len(experiment.backtest):
-        known = experiment.backtest.dropna(subset=["observed", "lower", "upper"])
+        known = focus_rows(experiment.backtest).dropna(subset=["observed", "lower", "upper"])
         inside = known["observed"].between(known["lower"], known["upper"])
         if len(known):
             by_year = {int(y): float(v) for y, v in inside.groupby(known["year"]).mean().items()}
@@ -129,11 +134,12 @@ def forecast_level(experiment: Experiment) -> float:
 
 
 def expected(experiment: Experiment, focal: str | None) -> tuple[Expected, ...]:
-    """Return the forecasts, first year first and largest pair first."""
+    """Return the forecasts of the focus pairs, first year first and largest pair first."""
     table = experiment.forecast
     if table is None or not len(table):
         return ()
     need(table, FORECAST_CSV, "forecast.csv")
+    table = focus_rows(table)
     rows = []
     for row in table.sort_values(
         ["year", "predicted", "country_a", "country_b"], ascending=[True, False, True, True]

@@ -22,7 +22,7 @@ METHODS = {
     "smoothing": "damped smoothing",
     "ppml": "PPML with pair effects and trend",
 }
-SETS = {"focus": "focus pairs", "all": "all pairs", "largest_5pct": "largest 5 % of pairs"}
+SETS = {"focus": "focus pairs", "all": "all pairs", "largest_5pct": "the largest 5 % of pairs"}
 ROLES = {"pair": "of the pair", "partner": "of the partner", "focal": "of the focal country"}
 
 
@@ -35,13 +35,23 @@ def country_name(code: str) -> str:
     return name_of(code) if is_iso3(code) else code
 
 
+def base_group(key: str) -> str:
+    """Return the words for a group of the catalogue, whichever end of the pair it is about.
+
+    >>> base_group("research_strength_focal")
+    'Research strength'
+    """
+    base = key.removesuffix("_partner").removesuffix("_focal")
+    return GROUPS.get(base) or GROUPS.get(key) or plain(key)
+
+
 def group_name(key: str, role: str = "") -> str:
     """Return the words for a group of factors, with its role where it has one of several.
 
     >>> group_name("economy_market", "partner")
     'Economy and market (partner)'
     """
-    words = GROUPS.get(key) or plain(key)
+    words = base_group(key)
     return f"{words} ({role})" if role in ("partner", "focal") else words
 
 

@@ -112,11 +112,9 @@ def _content(s: Summary) -> dict[str, Any]:
         )
         values["factor_table"] = tables.ranking(s.factors, "factor", s.rank_level)
     if s.groups:
-        by_name = {g.label: colours[g.label] for g in s.groups}
-        rows = [g.__class__(**{**g.__dict__, "group": g.label}) for g in s.groups]
         values["group_drawing"] = both(
             lambda w: charts.ranking(
-                rows, by_name, w, title="Ranking of groups", name="groups", shown=99
+                s.groups, colours, w, title="Ranking of groups", name="groups", shown=99
             )
         )
         values["group_table"] = tables.ranking(s.groups, "group", s.rank_level)
@@ -209,8 +207,7 @@ def _tiles(s: Summary) -> list[tuple[str, str, str]]:
     tiles = []
     if s.factors:
         first = s.factors[0]
-        tied = sum(f.tier == first.tier for f in s.factors)
-        note = f"first tier of {tied}" if tied > 1 else "alone in the first tier"
+        note = f"rank {span(first.rank_low, first.rank_high)} of {len(s.factors)}"
         tiles.append(("Leading factor", first.label, note))
     if s.forecasts:
         rows = [f for f in s.forecasts if f.year == s.forecasts[0].year]

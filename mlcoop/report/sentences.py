@@ -73,15 +73,7 @@ def asked(config: Mapping[str, Any], coverage: Mapping[str, Any], simulated: boo
 def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -> str:
     """Return which factors lead, with the interval of the first and the width of its tier."""
     first = factors[0]
-    mates = [f.label for f in factors if f.tier == first.tier and f.key != first.key]
-    if mates:
-        order = (
-            f"the data cannot tell its order from that of {listing(mates, 3)}"
-            if len(mates) > 1
-            else f"the data cannot tell its order from that of {mates[0]}"
-        )
-    else:
-        order = "the data put it first alone"
+    order = _order(first, factors, "factor")
     told = [f.above_null for f in factors if f.above_null is not None]
     null = (
         f" {sum(told)} of the {len(factors)} factors stand above what chance alone would give."
@@ -93,7 +85,7 @@ def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -
     return (
         f"{opening} goes furthest with collaboration, with {small_percent(first.share)} of the "
         f"total importance of {len(factors)} factors ({_interval(first, level)}; "
-        f"rank {span(first.rank_low, first.rank_high)}); {order}.{null}"
+        f"rank {span(first.rank_low, first.rank_high)}): {order}.{null}"
     )
 
 
@@ -113,10 +105,18 @@ def group_sentence(groups: Sequence[Ranked], level: float) -> str:
     if rest:
         then = [f"{_in_sentence(g.label)} ({small_percent(g.share)})" for g in rest[:2]]
         text += f", then {listing(then)}"
-    mates = [_in_sentence(g.label) for g in rest if g.tier == first.tier]
-    if mates:
-        text += f"; the data cannot tell the first from {listing(mates, 3)}"
-    return text + "."
+    return f"{text}; {_order(first, groups, 'group')}."
+
+
+def _order(first: Ranked, rows: Sequence[Ranked], kind: str) -> str:
+    """Say how many may stand before the first: its highest rank counts those not told below it."""
+    others = first.rank_high - 1
+    if others < 1 or len(rows) < 2:
+        return "the data put it first alone"
+    nearest = _in_sentence(rows[1].label) if kind == "group" else rows[1].label
+    if others == 1:
+        return f"one other {kind} may stand before it, {nearest} the likeliest"
+    return f"up to {others} other {kind}s may stand before it, {nearest} the likeliest"
 
 
 def _in_sentence(label: str) -> str:

@@ -175,6 +175,5 @@ def _focus_pairs(experiment: Experiment) -> set[tuple[str, str]]:
     table = experiment.backtest
     if not filled(table) or table is None:
         return set()
-    if "in_focus" in table:
-        table = table[table["in_focus"]]
+    table = gather_forecast.focus_rows(table)
     return set(zip(table["country_a"].astype(str), table["country_b"].astype(str), strict=True))

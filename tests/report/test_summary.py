@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlcoop.errors import DataError
@@ -135,3 +136,26 @@ def test_a_table_without_its_columns_is_refused(study: Experiment) -> None:
     spoilt = dataclasses.replace(study, factors=study.factors.drop(columns=["tier", "share_low"]))
     with pytest.raises(DataError, match="factors.csv: no column tier, share_low; run the study"):
         summarise(spoilt)
+
+
+def test_only_the_focus_set_is_reported(study: Experiment) -> None:
+    """Truth: by hand; forecast.csv and backtest.csv hold pairs trained on beside the focus set."""
+    other = study.forecast.head(7).assign(country_a="FRA", in_focus=False)
+    both = [study.forecast.assign(in_focus=True), other]
+    past = study.backtest.assign(in_focus=study.backtest["country_a"] != "ALB")
+    spoilt = dataclasses.replace(
+        study, forecast=pd.concat(both), backtest=past, metrics={}, factors=None, groups=None
+    )
+    s = summarise(spoilt)
+    assert len(s.forecasts) == 58 and "over the 58 pairs" in s.answer[0]
+    part = past[past["in_focus"] & (past["year"] == 2021)]
+    wape = (part["predicted"] - part["observed"]).abs().sum() / part["observed"].sum()
+    assert s.errors[0].by_year[2021]["model"] == pytest.approx(wape)
+
+
+def test_how_many_may_stand_before_the_first(study: Experiment) -> None:
+    """Truth: a rank set of 1 to 4 leaves three others that the data do not put below the first."""
+    for high, words in ((4, "up to 3 other factors may"), (2, "one other factor"), (1, "alone")):
+        factors = study.factors.assign(rank_high=study.factors["rank_high"].clip(lower=high))
+        factors.loc[0, "rank_high"] = high
+        assert words in summarise(dataclasses.replace(study, factors=factors)).answer[0]
