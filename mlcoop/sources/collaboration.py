@@ -77,8 +77,8 @@ def country_totals(
     Parameters
     ----------
     must : iterable of str, ISO3
-        Countries that have to be in the answer: where a year's list was cut before one of them,
-        the rest of the list is asked for too, and one that a whole list does not name has 0.
+        Countries that have to be in the answer: one that a cut list does not name is asked for by
+        itself, and one that a whole list does not name has 0.
 
     Returns
     -------
@@ -88,42 +88,39 @@ def country_totals(
     warnings : list of str
     """
     must = list(dict.fromkeys(must))
-    lists: dict[int, Groups] = {}
-    records: list[Record] = []
-
-    def read(asked: Sequence[int]) -> list[int]:
-        """Read the first pages of some years, and return the years whose rest is wanted."""
-        requests = [openalex.totals_request(year, filters) for year in asked]
-        pages = client.get_many(requests, progress=progress, what="country totals")
-        records.extend(page.record for page in pages)
-        found = {y: openalex.read_groups(p.content) for y, p in zip(asked, pages, strict=True)}
-        lists.update(found)
-        return [
-            year
-            for year, groups in found.items()
-            if groups.cut and set(must) - set(openalex.by_country(groups.counts)[0])
-        ]
-
-    # A country that the last year's first page does not name is seldom on another year's: then
-    # the lists are followed from their start, which saves their first pages.
-    newest = sorted(years)[-1:]
-    others = [year for year in years if year not in newest]
-    wanting = read(newest)
-    wanting = [*wanting, *others] if wanting else read(others)
-    whole, more = _whole_lists(
-        client, {year: openalex.totals_request(year, filters, "*") for year in wanting}, progress
+    pages = client.get_many(
+        [openalex.totals_request(year, filters) for year in years],
+        progress=progress,
+        what="country totals",
     )
+    records = [page.record for page in pages]
     rows: list[tuple[str, int, str, float]] = []
     unknown = _Unknown()
-    for year in years:
-        counts = whole[year] if year in whole else lists[year].counts
-        known, odd = openalex.by_country(counts)
+    unlisted: dict[str, list[int]] = {}
+    for year, page in zip(years, pages, strict=True):
+        groups = openalex.read_groups(page.content)
+        known, odd = openalex.by_country(groups.counts)
         unknown.add(year, odd)
-        if known and (year in whole or not lists[year].cut):
-            known = {country: 0 for country in must} | known
         rows.extend((country, year, TOTALS, works) for country, works in known.items())
+        for country in must if known else ():
+            if country not in known and groups.cut:
+                unlisted.setdefault(country, []).append(year)
+            elif country not in known:
+                rows.append((country, year, TOTALS, 0))
+
+    # One request for all years of a country costs less than the rest of each year's list.
+    wanted = sorted(unlisted)
+    answers = client.get_many(
+        [openalex.country_request(c, min(years), max(years), filters) for c in wanted],
+        progress=progress,
+        what="small countries' totals",
+    )
+    for country, answer in zip(wanted, answers, strict=True):
+        records.append(answer.record)
+        series = openalex.read_groups(answer.content).counts
+        rows.extend((country, y, TOTALS, series.get(str(y), 0)) for y in unlisted[country])
     table = check(indicator_frame(rows), INDICATORS, WHERE)
-    return table, records + more, unknown.lines() + _jumps(table)
+    return table, records, unknown.lines() + _jumps(table)
 
 
 def counts(

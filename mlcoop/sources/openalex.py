@@ -131,24 +131,33 @@ def read_filter(address: str) -> str:
 
 def years_request(lo: int, hi: int, filters: Filters) -> Request:
     """Return the request for the world's international works by year, `lo` to `hi`."""
-    clauses = [f"publication_year:{lo}-{hi}"]
+    return _years_request([f"publication_year:{lo}-{hi}"], lo, hi, filters)
 
+
+def country_request(iso3: str, lo: int, hi: int, filters: Filters) -> Request:
+    """Return the request for a country's international works by year, `lo` to `hi`."""
+    clauses = [f"authorships.countries:{iso2_of(iso3)}", f"publication_year:{lo}-{hi}"]
+    return _years_request(clauses, lo, hi, filters, country=iso3)
+
+
+def _years_request(
+    clauses: Sequence[str], lo: int, hi: int, filters: Filters, **about: str
+) -> Request:
     def of_those_years(content: bytes) -> None:
         groups = read_groups(content)
         odd = [k for k in groups.counts if not (k.isdigit() and lo <= int(k) <= hi)]
         if odd:
             raise ValueError(f"groups that are no years from {lo} to {hi}: {odd[:3]}")
 
-    request = _request(clauses, "publication_year", filters, kind="years", years=f"{lo}-{hi}")
+    about = {"kind": "years", "years": f"{lo}-{hi}", **about}
+    request = _request(clauses, "publication_year", filters, **about)
     return replace(request, check=of_those_years)
 
 
-def totals_request(year: int, filters: Filters, cursor: str | None = None) -> Request:
+def totals_request(year: int, filters: Filters) -> Request:
     """Return the request for every country's international works in a year."""
     clauses = [f"publication_year:{year}"]
-    return _request(
-        clauses, "authorships.countries", filters, cursor, kind="totals", year=str(year)
-    )
+    return _request(clauses, "authorships.countries", filters, kind="totals", year=str(year))
 
 
 def row_request(iso3: str, year: int, filters: Filters, cursor: str | None = None) -> Request:

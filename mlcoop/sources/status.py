@@ -129,6 +129,8 @@ def _what(record: Record) -> tuple[str, str, str]:
         "ties": "distances and ties",
         "listing": "list of files",
     }
+    if kind == "years" and "country" in record.about:
+        kind = "totals"
     what = names.get(kind) or record.about.get("variable", kind)
     filters = read_filter(record.address) if record.source == "openalex" else ""
     return record.source, what, filters

@@ -17,7 +17,10 @@ def openalex_answer(
     clauses = dict(c.split(":", 1) for c in query["filter"].split(","))
     if query["group_by"] == "publication_year":
         lo, hi = (int(y) for y in clauses["publication_year"].split("-"))
+        me = clauses.get("authorships.countries")
         held = years if years is not None else {str(y): 1000 for y in range(lo, hi + 1)}
+        if me:
+            held = dict.fromkeys(held, own.get(me, 0)) if own.get(me) else {}
         groups = {y: n for y, n in held.items() if lo <= int(y) <= hi}
         works = sum(groups.values())
     elif "authorships.countries" in clauses:

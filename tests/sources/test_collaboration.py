@@ -156,22 +156,30 @@ def test_totals_that_do_not_fit_their_pairs_are_named(serve: Any, quick_client: 
     assert any("NAM 2019 (50 above 8)" in line for line in lines)
 
 
-def test_country_totals_follow_the_cursor_only_for_a_country_that_must_be_there(
+def test_a_country_that_a_cut_list_does_not_name_is_asked_for_by_itself(
     serve: Any, quick_client: Any, short_pages: int
 ) -> None:
     running = service(serve, page=2)
     client = quick_client({"MLCOOP_OPENALEX_URL": running.base})
-    table, _, _ = collaboration.country_totals(client, [2019], ALL, must=["USA"])
-    assert len(running.paths) == 1 and list(table["iso3"]) == ["CHN", "USA"]
-    table, _, _ = collaboration.country_totals(client, [2019], ALL, must=["NAM", "TUV"])
-    got = table.set_index("iso3")["value"].to_dict()
-    # The whole list names no Tuvalu, so Tuvalu had no international work.
-    assert got == {"USA": 140, "CHN": 120, "DEU": 95, "NAM": 7, "TUV": 0}
-    before = len(running.paths)
-    table, _, _ = collaboration.country_totals(client, [2017, 2018, 2019], ALL, must=["NAM"])
-    assert len(table) == 12
-    # 2019 is cached and lacks Namibia, so the lists of the others are followed from their start.
-    assert len(running.paths) - before == 2 * 2
+    table, _, _ = collaboration.country_totals(client, [2018, 2019], ALL, must=["USA"])
+    assert len(running.paths) == 2 and set(table["iso3"]) == {"CHN", "USA"}
+    table, records, _ = collaboration.country_totals(
+        client, [2018, 2019], ALL, must=["NAM", "TUV", "USA"]
+    )
+    # Two more requests: all years of Namibia, all years of Tuvalu, which had no such work.
+    assert len(running.paths) == 4 and len(records) == 4
+    got = table[table["year"] == 2019].set_index("iso3")["value"].to_dict()
+    assert got == {"USA": 140, "CHN": 120, "NAM": 7, "TUV": 0}
+
+
+def test_a_whole_list_that_does_not_name_a_country_tells_a_zero(
+    serve: Any, quick_client: Any
+) -> None:
+    running = service(serve)
+    client = quick_client({"MLCOOP_OPENALEX_URL": running.base})
+    table, _, _ = collaboration.country_totals(client, [2019], ALL, must=["TUV"])
+    assert len(running.paths) == 1
+    assert table.set_index("iso3").at["TUV", "value"] == 0
 
 
 def test_a_jump_beyond_belief_is_named(serve: Any, quick_client: Any) -> None:
