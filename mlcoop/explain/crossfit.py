@@ -87,14 +87,24 @@ def fold_scores(
     is better), so folds and studies compare.
     """
     focus = matrix.rows["in_focus"].to_numpy(bool)
+    entry = find_learner(learner)
+    n_pairs = int(len(np.unique(pair_names(matrix.rows))) * (1 - 1 / folds))
+    seen: dict[str, list[float]] = {}
 
     def scores(params: Params) -> Iterator[float]:
         mask = focus if focus.any() else None
+        key = repr(sorted(entry.relevant({**entry.defaults, **params}, n_pairs).items()))
+        if key in seen:
+            yield from seen[key]
+            return
+        losses = []
         for observed, predicted, _, weight in _fold_by_fold(
-            matrix, learner, params, folds, seed, mask
+            matrix, entry, params, folds, seed, mask
         ):
             size = max(float((weight * observed).sum()), 1e-9)
-            yield poisson_deviance(observed, predicted, weight) / size
+            losses.append(poisson_deviance(observed, predicted, weight) / size)
+            yield losses[-1]
+        seen[key] = losses
 
     return scores
 

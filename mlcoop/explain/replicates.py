@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 
 from mlcoop.errors import DataError
 from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.features.build import explain_rows
 from mlcoop.model.learners import Estimator, Learner
 
 if TYPE_CHECKING:
@@ -104,8 +105,7 @@ def explain_replicates(
     """
     rows = matrix.rows
     known = rows["works"].notna().to_numpy()
-    focus = rows["in_focus"].to_numpy(bool)
-    explained = np.flatnonzero(known & focus)
+    explained = np.flatnonzero(known & explain_rows(matrix).to_numpy(bool))
     if not len(explained):
         raise DataError("ranking: no focus row with known works; check focus and years")
     rng = np.random.default_rng(seed)
@@ -156,7 +156,7 @@ def explain_replicates(
         return moved(estimator, b % FOLDS)
 
     def draw(b: int) -> tuple[np.ndarray, np.ndarray]:
-        return moved(fits[b % FOLDS][0].draw(seed + b + 1), b % FOLDS)  # type: ignore[attr-defined]
+        return moved(fits[b % FOLDS][0].draw(seed + b + 1), b % FOLDS)
 
     results = []
     for begin in range(0, resamples, 10 * workers):

@@ -20,6 +20,9 @@ from mlcoop.model.trees import fit_trees, predict_margin, tree_shapley
 
 Params = dict[str, Any]
 MOST_PRODUCT_FEATURES = 15
+# Trees tell one pair from another by its standing factors. With few pairs they learn the pairs'
+# own noise and give it to the factors; the terms of the log-linear part are then all there is.
+FEWEST_PAIRS_TO_BOOST = 500
 
 
 class Estimator(Protocol):
@@ -67,6 +70,8 @@ class Learner:
         Optuna search space.
     defaults : dict
         Parameters to start from, complete.
+    relevant : callable (params, n_pairs) -> params
+        The parameters that make a difference with so many pairs; equal ones, equal fits.
     """
 
     name: str
@@ -74,6 +79,7 @@ class Learner:
     make: Callable[[Params, int], Estimator]
     space: Callable[[Any], Params]
     defaults: Params = field(default_factory=dict)
+    relevant: Callable[[Params, int], Params] = lambda params, n_pairs: params
 
 
 @dataclass
@@ -166,17 +172,21 @@ class LinearBoosting:
         years: np.ndarray | None = None,
     ) -> LinearBoosting:
         """Fit on rows of factors and counts."""
-        data = _arrange(X, y, exposure, weight, pairs, years, self.params["most_rows"], self.seed)
-        basis = learn_basis(data.X, weight=data.weight, smooth=self.params["smooth"])
+        given = (X, y, exposure, weight, pairs, years)
+        data = _arrange(*given, self.params["most_rows"], self.seed)
+        many = len(data.pair_names) >= FEWEST_PAIRS_TO_BOOST
+        boost = bool(many and self.params["trees"])
+        basis = learn_basis(data.X, weight=data.weight, smooth=self.params["smooth"] and not boost)
         rows = _rows(basis, data)
         fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
-        if self.params["products"] and len(basis.mean) > 1:
+        if self.params["products"] and len(basis.mean) > 1 and not boost:
             basis = _with_products(basis, data, fit)
             rows = _rows(basis, data)
             fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
         basis, rows, fit = _without_dropped(basis, data, fit)
         self.data_, self.rows_, self.basis_, self.fit_ = data, rows, basis, fit
-        self.booster_ = self._boost(np.ones(len(data.pair_names)), self.seed)
+        self.tree_data_ = _arrange(*given, self.params["tree_rows"], self.seed) if boost else None
+        self._boost(None, self.seed)
         return self
 
     def refit(self, multiplicity: pd.Series, seed: int) -> LinearBoosting:
@@ -186,7 +196,8 @@ class LinearBoosting:
         copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
         move = (times - 1) @ self._influences()
         copy.fit_ = replace(self.fit_, coef=self.fit_.coef + move)
-        copy.booster_ = copy._boost(times, seed)
+        copy.tree_data_ = self.tree_data_
+        copy._boost(multiplicity, seed)
         return copy
 
     def draw(self, seed: int) -> LinearBoosting:
@@ -195,6 +206,7 @@ class LinearBoosting:
         copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
         coef = draw_coef(self.fit_, np.random.default_rng(seed))
         copy.fit_, copy.booster_ = replace(self.fit_, coef=coef), self.booster_
+        copy.level_ = self.level_
         return copy
 
     def _coef(self) -> np.ndarray:
@@ -206,29 +218,39 @@ class LinearBoosting:
             self._pulls = pair_influences(self.rows_, self.fit_)
         return self._pulls
 
-    def _boost(self, times: np.ndarray, seed: int) -> Any:
-        if not self.params["trees"]:
-            return None
-        n_own = len(self.basis_.blocks())
-        margin = self.rows_.design[:, :n_own] @ self._coef()
-        mean = np.exp(np.clip(margin + self.rows_.offset, -25, 25))
-        # weights of the linear part: without them the largest pairs alone would be fitted
-        noise = self.fit_.dispersion + self.fit_.pair_variance
-        weight = self.rows_.weight * times[self.rows_.pair] / (1 + noise * mean)
-        used = weight > 0
-        return fit_trees(
-            self.data_.X[used],
-            self.data_.y[used],
-            base_margin=(margin + self.rows_.offset)[used],
-            weight=weight[used],
-            params=self.params,
-            seed=seed,
-        )
+    def _boost(self, multiplicity: pd.Series | None, seed: int) -> None:
+        """Set the level so that expected works add up to the observed, then boost from there.
+
+        The mean of works lies above the exponential of the mean log, which lasting effects of
+        pairs move; forecasts and deviance are about the mean of works.
+        """
+        data = self.data_ if self.tree_data_ is None else self.tree_data_
+        weight = data.weight
+        if multiplicity is not None:
+            weight = weight * multiplicity.reindex(data.pair_names).to_numpy(float)[data.pair]
+        margin = self._linear_margin(data.X)
+        expected = (weight * np.exp(np.clip(margin + data.offset, -25, 25))).sum()
+        observed = (weight * data.y).sum()
+        self.level_ = float(np.log(max(observed, 1e-6) / expected)) if expected > 0 else 0.0
+        self.booster_ = None
+        if self.tree_data_ is not None:
+            used = weight > 0
+            self.booster_ = fit_trees(
+                data.X[used],
+                data.y[used],
+                base_margin=(margin + self.level_ + data.offset)[used],
+                weight=weight[used],
+                params=self.params,
+                seed=seed,
+            )
+
+    def _linear_margin(self, values: np.ndarray) -> np.ndarray:
+        return self.basis_.design(self.basis_.standardise(values)) @ self._coef()
 
     def margin(self, X: pd.DataFrame) -> np.ndarray:
         """Return log expected works per exposure, shape (n_rows,)."""
         values = np.asarray(X, dtype=float)
-        margin = self.basis_.design(self.basis_.standardise(values)) @ self._coef()
+        margin = self._linear_margin(values) + self.level_
         return margin if self.booster_ is None else margin + predict_margin(self.booster_, values)
 
     def predict(self, X: pd.DataFrame, *, exposure: np.ndarray | None = None) -> np.ndarray:
@@ -239,6 +261,7 @@ class LinearBoosting:
         """Return interventional Shapley values on the log scale, and the base value."""
         x, b = np.asarray(X, dtype=float), np.asarray(background, dtype=float)
         values, base = _basis_shapley(self.basis_, self._coef(), x, b)
+        base += self.level_
         if self.booster_ is not None:
             more, level = tree_shapley(self.booster_, x, b)
             values, base = values + more, base + level
@@ -514,7 +537,8 @@ LINEAR: Params = {
     "products": True,
     "smooth_cut": 4.0,
     "product_cut": 12.0,
-    "most_rows": 12_000,
+    "most_rows": 8_000,
+    "tree_rows": 40_000,
 }
 
 LEARNERS: dict[str, Learner] = {
@@ -523,14 +547,20 @@ LEARNERS: dict[str, Learner] = {
         "log-linear with pair effects, and shallow boosting of its residual",
         LinearBoosting,
         lambda trial: LINEAR | _tree_space(trial, deepest=2),
-        LINEAR | TREES | {"trees": 0},
+        LINEAR | TREES,
+        lambda params, n_pairs: (
+            params
+            if n_pairs >= FEWEST_PAIRS_TO_BOOST
+            else {k: v for k, v in params.items() if k in LINEAR}
+        ),
     ),
     "poisson_boosting": Learner(
         "poisson_boosting",
         "boosted trees, Poisson objective",
         PoissonBoosting,
-        lambda trial: {"most_rows": 40_000} | _tree_space(trial, deepest=5),
-        TREES | {"depth": 3, "most_rows": 40_000},
+        # depth 2: interactions of two factors, and Shapley values that are exact and fast
+        lambda trial: {"most_rows": 40_000} | _tree_space(trial, deepest=2),
+        TREES | {"trees": 600, "learning_rate": 0.2, "most_rows": 40_000},
     ),
     "ppml": Learner(
         "ppml",
