@@ -52,6 +52,9 @@ class Study:
         Provenance of every source.
     can_forecast : bool
         Whether the history is long enough.
+    panel : DataFrame or None
+        The whole panel with the years before the first count, and `factors` the catalogue's
+        entries: what `matrix` was built from. None and empty for a ready panel.
     """
 
     history: pd.DataFrame
@@ -62,6 +65,8 @@ class Study:
     coverage: dict[str, Any]
     inputs: list[dict[str, Any]] = field(default_factory=list)
     can_forecast: bool = True
+    panel: pd.DataFrame | None = None
+    factors: tuple[Factor, ...] = ()
 
 
 def gather_request(plan: Plan, today: date) -> GatherRequest:
@@ -217,6 +222,8 @@ def _study(
         coverage=coverage,
         inputs=inputs,
         can_forecast=last - first + 1 >= FEWEST_FORECAST_YEARS,
+        panel=panel.table,
+        factors=tuple(factors),
     )
 
 

@@ -188,6 +188,7 @@ class Config(Section):
     target: Target = Target()
     simulated: Simulated | None = None
     factors: Factors = Factors()
+    audit: Switch = Switch()
     learner: LearnerChoice = LearnerChoice()
     tuning: Tuning = Tuning()
     evaluation: Evaluation = Evaluation()

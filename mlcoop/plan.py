@@ -112,6 +112,7 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
     if slips:
         raise ConfigError("\n".join(dict.fromkeys(slips)))
     switches = {
+        "audit": config.audit.enabled,
         "tune": config.tuning.enabled,
         "backtest": config.evaluation.enabled,
         "score": config.evaluation.enabled,

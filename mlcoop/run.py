@@ -26,9 +26,10 @@ from mlcoop.artefacts import (
 from mlcoop.assemble import Study, assemble
 from mlcoop.card import model_card
 from mlcoop.config import Config, dump_config
-from mlcoop.errors import MlcoopError
+from mlcoop.errors import DataError, MlcoopError
 from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
 from mlcoop.explain.ranking import rank_factors
+from mlcoop.features.audit import audit
 from mlcoop.forecast import fit_forecaster, run_backtest
 from mlcoop.model.backtest import plan_origins
 from mlcoop.model.forecast_search import tuning_problem
@@ -181,6 +182,8 @@ class _Run:
         self.listener.end("panel", panel_seconds, False)
         for line in _describe(study):
             self._note(line)
+        if self.config.audit.enabled:
+            self._audit(study, data_key)
         forecasting = study.can_forecast and self.config.evaluation.enabled
         if not study.can_forecast:
             self._warn("The history is too short or no counts: no backtest and no forecast.")
@@ -216,6 +219,33 @@ class _Run:
         for text in result.get("warnings", []):
             self._warn(text)
         return result
+
+    def _audit(self, study: Study, data_key: str) -> None:
+        """Stop before anything is learnt from a feature that knows its target."""
+        ready = study.panel is None
+
+        def work() -> tuple[dict[str, Any], dict[str, Any]]:
+            found = (
+                audit(study.matrix, seed=self.config.seed)
+                if ready
+                else audit(
+                    study.matrix,
+                    panel=study.panel,
+                    factors=study.factors,
+                    seed=self.config.seed,
+                )
+            )
+            lines = [f"leak alarm, {f.column}: {f.message} ({f.kind})" for f in found]
+            if lines and not ready:
+                raise DataError(
+                    "\n".join(lines)
+                    + "\nleave these factors out with factors.exclude, or set audit.enabled=false "
+                    "to go on all the same"
+                )
+            # What a column of the user's own means is not ours to know: warn, in every output.
+            return {}, {"warnings": lines}
+
+        self._stage("audit", "does any feature know its target?", fingerprint(data_key), work)
 
     def _tune(self, study: Study, data_key: str, forecasting: bool) -> dict[str, dict[str, Any]]:
         learner = LEARNERS[self.plan.learner]

@@ -90,6 +90,19 @@ def test_another_config_does_not_overwrite_it(panel_run) -> None:
     assert "differs in seed" in refused.stderr and "--force" in refused.stderr
 
 
+def test_a_column_that_knows_its_target_raises_the_alarm(panel_run, tmp_path: Path) -> None:
+    place, done = panel_run
+    assert "leak alarm" not in done.stderr
+    table = pd.read_csv(place / "world.csv")
+    table.assign(rank_of_works=table["y"].rank()).to_csv(tmp_path / "world.csv", index=False)
+    text = (place / "world.yaml").read_text().replace("factors: [", "factors: [rank_of_works, ")
+    (tmp_path / "world.yaml").write_text(text)
+    alarmed = mlcoop("run", "world.yaml", "--set", "evaluation.enabled=false", cwd=tmp_path)
+    assert alarmed.returncode == 0 and "leak alarm, rank_of_works" in alarmed.stderr
+    coverage = json.loads((tmp_path / "experiments/world/coverage.json").read_text())
+    assert any("rank_of_works" in text for text in coverage["warnings"])
+
+
 def test_a_cut_off_run_goes_on_where_it_stopped(panel_run, tmp_path: Path) -> None:
     place, done = panel_run
     for name in ("world.csv", "world.yaml"):
