@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -26,6 +27,7 @@ class Allowances:
         # A kind tells allowances apart that are not one: with a key and without, here and there.
         self._cache, self._kinds, self._now = cache, kinds, now
         self.budgets: dict[str, Budget] = {}
+        self._guard = threading.Lock()
 
     def note(self, source: str, headers: Mapping[str, str]) -> None:
         """Take note of what an answer's headers say."""
@@ -42,11 +44,17 @@ class Allowances:
         )
         if limit is None and left is None:
             return
-        self.budgets[source] = Budget(
+        told = Budget(
             limit=None if limit is None else int(limit),
             remaining=None if left is None else int(left),
             reset_at=None if reset is None else self._now() + timedelta(seconds=reset),
         )
+        with self._guard:
+            before = self.budgets.get(source)
+            # Answers of one day overtake each other on their way: the smallest number counts.
+            if before and _same_day(before, told) and _less(before, told):
+                return
+            self.budgets[source] = told
 
     def left(self, source: str) -> int | None:
         """Return how many requests the service allows until its next reset, as it last said.
@@ -80,3 +88,17 @@ class Allowances:
 
     def _name(self, source: str) -> str:
         return f"allowance-{source}-{self._kinds[source]}"
+
+
+def _same_day(one: Budget, other: Budget) -> bool:
+    if one.reset_at is None or other.reset_at is None:
+        return one.reset_at is other.reset_at
+    return abs(other.reset_at - one.reset_at) < timedelta(hours=1)
+
+
+def _less(one: Budget, other: Budget) -> bool:
+    return (
+        one.remaining is not None
+        and other.remaining is not None
+        and one.remaining < other.remaining
+    )
