@@ -34,6 +34,7 @@ from mlcoop.forecast import fit_forecaster, run_backtest
 from mlcoop.model.backtest import plan_origins
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.learners import LEARNERS
+from mlcoop.model.stored import to_json
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.plan import Plan
 from mlcoop.report.figures import draw_figures
@@ -483,7 +484,7 @@ class _Run:
             "learner": learner.name,
             "params": plain(params),
             "features": [f.name for f in known.features],
-            "model": estimator.to_json() if hasattr(estimator, "to_json") else None,
+            "model": to_json(estimator),
         }
 
     def _note(self, text: str) -> None:
