@@ -24,12 +24,12 @@ RECENCY = 0.9
 
 DEFAULTS: dict[str, Any] = {
     "n_estimators": 250,
-    "max_depth": 4,
+    "max_depth": 5,
     "learning_rate": 0.06,
     "subsample": 0.7,
     "colsample_bytree": 0.6,
-    "min_child_weight": 20.0,
-    "reg_lambda": 1.0,
+    "min_child_weight": 100.0,
+    "reg_lambda": 20.0,
 }
 
 
@@ -41,8 +41,8 @@ def space(trial: Any) -> dict[str, Any]:
         "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.15, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
-        "min_child_weight": trial.suggest_float("min_child_weight", 2.0, 100.0, log=True),
-        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
+        "min_child_weight": trial.suggest_float("min_child_weight", 5.0, 300.0, log=True),
+        "reg_lambda": trial.suggest_float("reg_lambda", 0.5, 50.0, log=True),
     }
 
 
