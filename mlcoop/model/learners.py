@@ -155,6 +155,11 @@ class LinearBoosting:
     Lasting pair effects absorb what factors cannot explain of a pair, so that a pair that stands
     out for reasons of its own does not lend its weight to whichever factors it happens to have.
     They are for fitting only: margins and Shapley values are of the factors alone.
+
+    With many pairs (`FEWEST_PAIRS_TO_BOOST`) the log-linear part is PPML without lasting effects,
+    and trees take the place of bent and product terms. Measured on China and 66 Belt and Road
+    countries, trained on all pairs of 126: deviance explained on unseen focus pairs 0.88, boosted
+    trees alone 0.85, PPML 0.83; with negative binomial weights and pair effects only 0.79.
     """
 
     def __init__(self, params: Params, seed: int) -> None:
@@ -177,13 +182,14 @@ class LinearBoosting:
         many = len(data.pair_names) >= FEWEST_PAIRS_TO_BOOST
         boost = bool(many and self.params["trees"])
         basis = learn_basis(data.X, weight=data.weight, smooth=self.params["smooth"] and not boost)
-        rows = _rows(basis, data)
-        fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
+        rows = _rows(basis, data, nuisance=not boost)
+        fit = fit_mixed(rows, z_cut=_cuts(basis, self.params), poisson=boost)
         if self.params["products"] and len(basis.mean) > 1 and not boost:
             basis = _with_products(basis, data, fit)
             rows = _rows(basis, data)
             fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
-        basis, rows, fit = _without_dropped(basis, data, fit)
+        if not boost:  # with trees no term has been dropped
+            basis, rows, fit = _without_dropped(basis, data, fit)
         self.data_, self.rows_, self.basis_, self.fit_ = data, rows, basis, fit
         self.tree_data_ = _arrange(*given, self.params["tree_rows"], self.seed) if boost else None
         self._boost(None, self.seed)
@@ -401,9 +407,11 @@ def _expected(margin: np.ndarray, exposure: np.ndarray | None) -> np.ndarray:
     return mean if exposure is None else mean * np.asarray(exposure, dtype=float)
 
 
-def _rows(basis: Basis, data: _Training) -> Rows:
+def _rows(basis: Basis, data: _Training, *, nuisance: bool = True) -> Rows:
     blocks = basis.blocks()
-    extra, extra_blocks = _nuisance(data, int(blocks.max()) + 1)
+    extra, extra_blocks = np.empty((len(data.y), 0)), np.empty(0, dtype=int)
+    if nuisance:
+        extra, extra_blocks = _nuisance(data, int(blocks.max()) + 1)
     return Rows(
         np.hstack([basis.design(basis.standardise(data.X)), extra]),
         np.r_[blocks, extra_blocks],
@@ -547,7 +555,7 @@ LEARNERS: dict[str, Learner] = {
         "log-linear with pair effects, and shallow boosting of its residual",
         LinearBoosting,
         lambda trial: LINEAR | _tree_space(trial, deepest=2),
-        LINEAR | TREES,
+        LINEAR | TREES | {"trees": 600},
         lambda params, n_pairs: (
             params
             if n_pairs >= FEWEST_PAIRS_TO_BOOST

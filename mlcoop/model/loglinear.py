@@ -15,6 +15,7 @@ import numpy as np
 
 LARGEST_PENALTY = 1e7
 MARGIN_RANGE = 30.0
+NO_VARIANCE = 1e-6
 MOST_ROBUST = 1000  # pairs up to which weak blocks are also judged by their robust spread
 
 
@@ -68,6 +69,7 @@ def fit_mixed(
     keep: np.ndarray | None = None,
     z_cut: dict[int, float] | None = None,
     start: MixedFit | None = None,
+    poisson: bool = False,
 ) -> MixedFit:
     """Estimate coefficients and variance components.
 
@@ -85,6 +87,8 @@ def fit_mixed(
         deviations, at which the block stays; checked once after convergence, then fitted again.
     start : MixedFit, optional
         Where to start.
+    poisson : bool
+        Poisson weights and no pair effects (PPML), where the mean of works is what counts.
 
     Returns
     -------
@@ -108,10 +112,12 @@ def fit_mixed(
         if start is None
         else replace(start, penalty=penalty)
     )
+    if poisson:
+        state = replace(state, pair_variance=NO_VARIANCE, dispersion=0.0)
     previous = rows.design @ state.coef
     for step in range(steps):
         state = _solve(rows, state)
-        state = _update_variances(rows, state, free)
+        state = _update_variances(rows, state, free, poisson)
         margin = rows.design @ state.coef
         change = np.sqrt(np.mean((margin - previous) ** 2))
         previous = margin
@@ -213,7 +219,7 @@ def _solve(rows: Rows, state: MixedFit) -> MixedFit:
     return replace(state, coef=coef, covariance=covariance, pair_effect=effect)
 
 
-def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray) -> MixedFit:
+def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray, poisson: bool) -> MixedFit:
     penalty = state.penalty.copy()
     variance = np.diag(state.covariance)
     for block in np.unique(rows.blocks[~free]):
@@ -234,6 +240,11 @@ def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray) -> MixedFit
     lever = np.add.reduceat(heavy, rows.starts, axis=0) * shrink[:, None]
     spread = shrink + ((lever @ covariance) * lever).sum(axis=1)
     pair_variance = float(np.mean(state.pair_effect**2 + spread))
+    if poisson:
+        known = len(used) - float(penalty[used] @ np.diag(covariance))
+        pearson = float((rows.weight * (rows.y - mean) ** 2 / mean).sum())
+        scale = max(1.0, pearson / max(rows.weight.sum() - known, 1.0))
+        return replace(state, penalty=penalty, scale=scale)
     # EM is slow near zero: take a longer step in the same direction
     pair_variance = max(state.pair_variance * (pair_variance / state.pair_variance) ** 1.5, 1e-6)
     known = len(used) - float(penalty[used] @ np.diag(covariance))  # degrees of freedom spent
