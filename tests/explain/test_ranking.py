@@ -1,0 +1,146 @@
+"""The whole ranking on planted worlds, and its invariants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlcoop.errors import ConfigError, DataError
+from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, split_pairs
+from mlcoop.explain.ranking import rank_factors
+from mlcoop.explain.replicates import choose_unit
+from mlcoop.features.build import Feature, FeatureMatrix
+from mlcoop.schema import FACTORS_CSV, GROUPS_CSV
+from mlcoop.simulate import simulate_world
+
+QUICK = {"resamples": 40}
+
+
+def matrix_of(world):
+    panel = world.panel
+    ends = np.sort(panel[["i", "j"]].to_numpy(str), axis=1)
+    rows = pd.DataFrame({"focal": panel["i"], "partner": panel["j"]})
+    rows["country_a"], rows["country_b"] = ends[:, 0], ends[:, 1]
+    rows["year"], rows["works"], rows["exposure"] = panel["year"], panel["y"], panel["exposure"]
+    rows["weight"], rows["in_focus"] = 1.0, True
+    features = tuple(Feature(f, f, f, f.split("_")[0], "pair") for f in world.factors)
+    return FeatureMatrix(rows, panel[list(world.factors)].astype(float), features)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return simulate_world("linear", seed=11, factors=8, drivers=4, pairs=60, years=8)
+
+
+@pytest.fixture(scope="module")
+def ranking(world):
+    return rank_factors(matrix_of(world), "linear_boosting", seed=1, **QUICK)
+
+
+def test_tables_have_the_columns_of_the_contract(ranking):
+    assert list(ranking.factors.columns[: len(FACTORS_CSV)]) == FACTORS_CSV
+    assert list(ranking.groups.columns[: len(GROUPS_CSV)]) == GROUPS_CSV
+    assert sorted(ranking.factors["rank"]) == list(range(1, len(ranking.factors) + 1))
+    assert ranking.factors["share"].sum() == pytest.approx(1)
+
+
+def test_planted_drivers_come_first_with_their_sign(world, ranking):
+    """Planted truth: four drivers of 0.6 to 0.08; signs from the slope of the true effect."""
+    truth = world.truth.set_index("factor")
+    table = ranking.factors.set_index("factor")
+    assert table.index[0] == truth.index[0]
+    top = truth.index[:2]
+    assert table.loc[top, "above_null"].all()
+    for factor in top:
+        slope = np.polyfit(world.panel[factor], world.effects[factor], 1)[0]
+        assert table.loc[factor, "direction"] == ("+" if slope > 0 else "-")
+        low, high = np.quantile(world.panel[factor], [0.1, 0.9])
+        if low == high:  # a rare tie goes from its least to its largest
+            low, high = world.panel[factor].min(), world.panel[factor].max()
+        true = 100 * np.expm1(slope * (high - low))
+        row = table.loc[factor]
+        width = row["effect_high"] - row["effect_low"]
+        assert row["effect_low"] - width / 2 < true < row["effect_high"] + width / 2
+
+
+def test_no_wrong_claim_in_a_few_worlds():
+    """Stated rate, 95 % of worlds without a wrong order: of 6, at most 1 may have one."""
+    wrong = 0
+    for seed in range(6):
+        world = simulate_world("noisy", seed=seed, factors=8, drivers=4, years=6)
+        found = rank_factors(matrix_of(world), "linear_boosting", seed=seed, **QUICK)
+        truth = world.truth.set_index("factor")["importance"]
+        claims = found.claims.loc[truth.index, truth.index].to_numpy()
+        wrong += bool((claims & (truth.to_numpy()[:, None] <= truth.to_numpy()[None])).any())
+    assert wrong <= 1
+
+
+def test_nothing_is_claimed_where_nothing_matters():
+    """Planted truth: no driver; of 5 worlds at most 1 may hold a claim (rate 5 %)."""
+    claims = 0
+    for seed in range(5):
+        world = simulate_world("null", seed=seed, factors=8, years=6)
+        found = rank_factors(matrix_of(world), "linear_boosting", seed=seed, **QUICK)
+        claims += bool(found.claims.to_numpy().any())
+    assert claims <= 1
+
+
+def test_seed_repeats_and_workers_change_nothing(world, ranking):
+    again = rank_factors(matrix_of(world), "linear_boosting", seed=1, workers=2, **QUICK)
+    pd.testing.assert_frame_equal(ranking.factors, again.factors)
+    pd.testing.assert_frame_equal(ranking.replicates, again.replicates)
+
+
+def test_groups_add_their_members_row_by_row(ranking):
+    """Triangle inequality: a group's importance is at most the sum of its members'."""
+    members = ranking.factors.groupby("group")["importance"].sum()
+    groups = ranking.groups.set_index("group")["importance"]
+    assert (groups <= members[groups.index] + 1e-9).all()
+
+
+@pytest.mark.parametrize("learner", ["ppml", "poisson_boosting"])
+def test_every_learner_can_be_ranked(world, learner):
+    params = {"trees": 30, "depth": 2} if learner == "poisson_boosting" else {}
+    found = rank_factors(matrix_of(world), learner, params, resamples=20)
+    assert found.factors["factor"].iloc[0] in set(world.truth["factor"].iloc[:3])
+
+
+def test_pairs_stay_whole_across_folds():
+    pairs = np.repeat([f"A|B{k}" for k in range(11)], 3)
+    fold = split_pairs(pairs, 5, 0)
+    assert (pd.Series(fold).groupby(pairs).nunique() == 1).all()
+    with pytest.raises(DataError, match="cannot make"):
+        split_pairs(pairs[:6], 5, 0)
+
+
+def test_deviance_on_unseen_pairs_is_high_where_factors_rule(world):
+    """Planted truth: exposure and drivers explain most; with permuted factors they cannot."""
+    matrix = matrix_of(world)
+    good = cross_validated_deviance(matrix, "linear_boosting")
+    shuffled = matrix.X.sample(frac=1, random_state=0).set_axis(matrix.X.index)
+    bad = cross_validated_deviance(
+        FeatureMatrix(matrix.rows, shuffled, matrix.features), "linear_boosting"
+    )
+    assert good > 0.4 > bad
+
+
+def test_fold_scores_are_one_loss_a_fold_and_repeat(world):
+    scores = fold_scores(matrix_of(world), "linear_boosting", 3, 0)
+    first = list(scores({}))
+    assert len(first) == 3 and min(first) > 0
+    assert list(scores({"trees": 50})) == first  # few pairs: trees make no difference
+
+
+def test_unit_is_country_only_where_both_ends_vary():
+    star = pd.DataFrame({"country_a": "A", "country_b": [f"B{k}" for k in range(20)]})
+    names = [f"C{k:02d}" for k in range(12)]
+    ends = [(a, b) for a in names for b in names if a < b]
+    assert choose_unit(star, "auto") == "pair"
+    assert choose_unit(pd.DataFrame(ends, columns=["country_a", "country_b"]), "auto") == "country"
+
+
+def test_settings_out_of_range_are_refused(world):
+    for bad in ({"level": 1.5}, {"resamples": 3}, {"unit": "year"}):
+        with pytest.raises(ConfigError):
+            rank_factors(matrix_of(world), "ppml", **bad)
