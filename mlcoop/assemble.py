@@ -210,6 +210,8 @@ def _study(
         "warnings": [*warnings, *panel.warnings],
         **(extra or {}),
     }
+    if plan.partners:
+        coverage["notes"] = [_kept(plan, panel)]
     reference = _reference(plan, table, panel.focus)
     if reference:
         coverage["reference"] = reference
@@ -225,6 +227,16 @@ def _study(
         panel=panel.table,
         factors=tuple(factors),
     )
+
+
+def _kept(plan: Plan, panel: Panel) -> str:
+    """Say in a sentence which of the partners asked for are kept, and why others are not."""
+    left = set(panel.focus["country_a"]) | set(panel.focus["country_b"])
+    kept = sum(partner in left for partner in plan.partners)
+    reasons = {str(d["what"]): d["reason"] for d in panel.dropped if d["kind"] == "country"}
+    lost = [f"{p} ({reasons.get(p, 'not in this panel')})" for p in plan.partners if p not in left]
+    text = f"Of {len(plan.partners)} partners asked for, {kept} are kept"
+    return f"{text}; left out: {some(lost, most=80)}." if lost else f"{text}."
 
 
 def _without_constant(matrix: FeatureMatrix) -> tuple[FeatureMatrix, list[str]]:

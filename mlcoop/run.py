@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import yaml
-from joblib import parallel_config
+from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from mlcoop import __version__
@@ -258,43 +258,40 @@ class _Run:
             data_key, settings.model_dump(), learner.name, fixed, self.config.seed,
             forecasting, self.config.evaluation.origins,
         )  # fmt: skip
-        searches = 2 if forecasting else 1
+        searches = ["factor", "forecast"] if forecasting else ["factor"]
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            done = 0
-
-            def progress(step: int, total: int) -> None:
-                self.listener.step(done * settings.trials + step, searches * settings.trials)
-
             before = self._first_origin(study)
             past = study.matrix.take(study.matrix.rows["year"] <= before)
-            common: dict[str, Any] = {
-                "trials": settings.trials,
-                "seed": self.config.seed,
-                "progress": progress,
-            }
-            results: dict[str, Tuned] = {}
-            results["factor"] = tune(
-                lambda trial: {**learner.space(trial), **fixed},
-                _on_fewer_rows(fold_scores(past, learner, settings.folds, self.config.seed)),
-                storage_path=self._journal("factor", key),
-                study_name="factor",
-                defaults=learner.defaults,
-                **common,
-            )
-            done = 1
-            if forecasting:
+            done: dict[str, int] = {}
+
+            def search(name: str) -> Tuned:
+                def progress(step: int, total: int) -> None:
+                    done[name] = step
+                    self.listener.step(sum(done.values()), len(searches) * total)
+
+                common: dict[str, Any] = {
+                    "trials": settings.trials,
+                    "seed": self.config.seed,
+                    "storage_path": self._journal(name, key),
+                    "study_name": name,
+                    "progress": progress,
+                }
+                if name == "factor":
+                    return tune(
+                        lambda trial: {**learner.space(trial), **fixed},
+                        _on_fewer_rows(
+                            fold_scores(past, learner, settings.folds, self.config.seed)
+                        ),
+                        defaults=learner.defaults,
+                        **common,
+                    )
                 problem = tuning_problem(
                     study.history, study.focus, before=before, seed=self.config.seed
                 )
-                results["forecast"] = tune(
-                    problem.space,
-                    problem.fold_scores,
-                    storage_path=self._journal("forecast", key),
-                    study_name="forecast",
-                    defaults=problem.defaults,
-                    **common,
-                )
+                return tune(problem.space, problem.fold_scores, defaults=problem.defaults, **common)
+
+            results = dict(zip(searches, self._at_once(search, searches), strict=True))
             trials = pd.concat(
                 [t.trials.assign(model=name) for name, t in results.items()], ignore_index=True
             )
@@ -307,6 +304,10 @@ class _Run:
             "factor": found["factor"]["params"],
             "forecast": found.get("forecast", {}).get("params", {}),
         }
+
+    def _at_once(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Any]:
+        """Do jobs on as many threads as there are workers; the fits release the interpreter."""
+        return Parallel(n_jobs=self.workers, backend="threading")(delayed(work)(j) for j in jobs)
 
     def _journal(self, name: str, key: str) -> Path:
         """A journal of other inputs must not be resumed: its trials would count."""
@@ -339,20 +340,27 @@ class _Run:
             if not focus.all():
                 masks["world_unseen"] = np.ones(len(focus), dtype=bool)
             models = {"deviance_explained": (name, params), "ppml_deviance_explained": ("ppml", {})}
-            result: dict[str, Any] = {metric: {} for metric in models}
-            total, done = len(models) * len(masks), 0
-            for metric, (learner, chosen) in models.items():
-                for part, mask in masks.items():
-                    result[metric][part] = cross_validated_deviance(
+            jobs = [(metric, part) for metric in models for part in masks]
+            done: list[float] = []
+
+            def score(job: tuple[str, str]) -> float:
+                learner, chosen = models[job[0]]
+                done.append(
+                    cross_validated_deviance(
                         study.matrix,
                         learner,
                         chosen,
                         folds=settings.folds,
                         seed=self.config.seed,
-                        mask=mask,
+                        mask=masks[job[1]],
                     )
-                    done += 1
-                    self.listener.step(done, total)
+                )
+                self.listener.step(len(done), len(jobs))
+                return done[-1]
+
+            result: dict[str, Any] = {metric: {} for metric in models}
+            for (metric, part), value in zip(jobs, self._at_once(score, jobs), strict=True):
+                result[metric][part] = value
             return {}, result
 
         return self._stage("score", "the factor model on unseen pairs", key, work)
