@@ -23,15 +23,12 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from mlcoop.model.backtest import (
-    PRIORS,
     assemble,
-    blend_works,
-    follow_all,
     forecast_experts,
     plan_origins,
-    with_following,
 )
 from mlcoop.model.baselines import forecast_baselines
+from mlcoop.model.combine import PRIORS, blend_works, follow_all, with_following
 from mlcoop.model.forecasters import EXPERTS, FITTED, to_works
 from mlcoop.model.growth import Growth, expect_common, measure_growth, weighted_median
 from mlcoop.model.history import FloatArray, build_history

@@ -17,11 +17,10 @@ from mlcoop.errors import DataError
 from mlcoop.model.backtest import (
     Backtest,
     Progress,
-    blend_works,
     index_factors,
     run_backtest,
-    with_following,
 )
+from mlcoop.model.combine import blend_works, with_following
 from mlcoop.model.follow import Shift
 from mlcoop.model.forecasters import (
     EXPERTS,

@@ -1,0 +1,107 @@
+"""From experts to one forecast: their first weights, the chosen ones, and what errors teach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlcoop.model.blend import Scored, choose_weights
+from mlcoop.model.follow import Shift, follow_countries
+from mlcoop.model.forecasters import FITTED, FOLLOWING, to_works
+from mlcoop.model.growth import Growth, expect_common
+from mlcoop.model.history import FloatArray
+
+PRIORS = {
+    "rest": (0.18, 0.18, 0.2, 0.2, 0.14, 0.04, 0.06, 0.0),
+    "focus": (0.07, 0.07, 0.07, 0.07, 0.3, 0.15, 0.22, 0.05),
+    "few": (0.04, 0.04, 0.04, 0.04, 0.14, 0.1, 0.1, 0.5),
+}
+"""Weights of the experts, in their order, before any outcome. A small set of pairs moves together,
+so those that follow its last growth start higher there (22 sets, see docs/forecasting.md); where
+few rows train them, the fitted experts start low."""
+
+FEW_ROWS = 1500.0
+"""Training rows at which a prior is half that of few rows."""
+
+
+def follow_all(growth: Growth, experts: Mapping[int, FloatArray], horizon: int) -> dict[int, Shift]:
+    """Return countries' shifts at every column of `experts` and the last, from earlier outcomes."""
+    last_column = growth.relative.shape[1] - 1
+    shifts: dict[int, Shift] = {}
+    for k in sorted({*experts, last_column}):
+        countries = np.zeros(len(growth.history.countries))
+        if k - horizon in experts:
+            mean = experts[k - horizon][:, FITTED].mean(axis=1)
+            countries = follow_countries(growth, mean, k - horizon, horizon)
+        shifts[k] = Shift(countries, 0.0)
+    return shifts
+
+
+def with_following(growth: Growth, experts: FloatArray, shift: Shift) -> FloatArray:
+    """Return the experts with the column of the following one filled in."""
+    full = experts.copy()
+    full[:, FOLLOWING] = experts[:, FITTED].mean(axis=1) + shift.of_pairs(growth)
+    return full
+
+
+def start_weights(of: str, rows: int) -> FloatArray:
+    """Return the weights before any outcome, given how many counts are known.
+
+    >>> start_weights("rest", 10**9).round(2)
+    array([0.18, 0.18, 0.2 , 0.2 , 0.14, 0.04, 0.06, 0.  ])
+    """
+    trust = (rows / (rows + FEW_ROWS)) ** 2
+    weights = trust * np.array(PRIORS[of]) + (1 - trust) * np.array(PRIORS["few"])
+    return np.maximum(weights, 1e-3) / np.maximum(weights, 1e-3).sum()
+
+
+def weigh_experts(
+    growth: Growth, experts: Mapping[int, FloatArray], k: int, horizon: int
+) -> dict[str, FloatArray]:
+    """Return the experts' weights at column `k` for the pairs of the focus and for the rest.
+
+    Learnt from origins whose outcome is known at `k`.
+    """
+    rows = int(np.isfinite(growth.history.counts[:, : k + 1]).sum())
+    priors = {of: start_weights(of, rows) for of in ("rest", "focus")}
+    in_focus = growth.history.in_focus
+    past = [s for s in sorted(experts) if s + horizon <= k]
+    everything = choose_weights(
+        [_scored(growth, experts, s, horizon, None) for s in past], priors["rest"]
+    )
+    if in_focus.all():
+        return {"focus": everything, "rest": everything}
+    focus = choose_weights(
+        [_scored(growth, experts, s, horizon, in_focus) for s in past], priors["focus"]
+    )
+    return {"focus": focus, "rest": everything}
+
+
+def _scored(
+    growth: Growth,
+    experts: Mapping[int, FloatArray],
+    s: int,
+    horizon: int,
+    chosen: NDArray[np.bool_] | None,
+) -> Scored:
+    observed, last = growth.history.counts[:, s + horizon], growth.counts[:, s]
+    use = np.isfinite(observed) & np.isfinite(last)
+    if chosen is not None:
+        use &= chosen
+    return Scored(experts[s][use] + expect_common(growth, s, horizon), last[use], observed[use])
+
+
+def blend_works(
+    growth: Growth,
+    experts: FloatArray,
+    weights: Mapping[str, FloatArray],
+    k: int,
+    horizon: int,
+    focus_shift: float = 0.0,
+) -> FloatArray:
+    """Return the blended forecast of works at column `k`; NaN for a pair never seen by then."""
+    focus, rest = experts @ weights["focus"] + focus_shift, experts @ weights["rest"]
+    mixed = np.where(growth.history.in_focus, focus, rest)
+    return to_works(mixed + expect_common(growth, k, horizon), growth.counts[:, k])
