@@ -16,8 +16,8 @@ class Ranked:
     """One row of a ranking: a factor, or a group (whose `group` is itself).
 
     `share` is the part of the total importance (0 to 1). `effect` is the relative change of
-    collaboration from a low to a high value of the factor (0.05 is 5 % more). `above_null` is
-    None where no null line was drawn.
+    collaboration from a low to a high value of the factor (0.05 is 5 % more), with its interval
+    where there is one. `above_null` is None where no null line was drawn.
     """
 
     key: str
@@ -33,6 +33,8 @@ class Ranked:
     share_high: float
     direction: str = ""
     effect: float | None = None
+    effect_low: float | None = None
+    effect_high: float | None = None
     above_null: bool | None = None
 
 
@@ -158,11 +160,23 @@ class Reference:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How far the hyperparameters were searched."""
+    """How far the hyperparameters of one model were searched, and what that gained."""
 
+    model: str
     trials: int
     best: float | None
     first: float | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A provider of figures, with licence and how it is to be cited."""
+
+    name: str
+    licence: str
+    version: str
+    citation: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -193,7 +207,8 @@ class Summary:
     planted: tuple[Planted, ...]
     planted_tau: float | None
     reference: Reference | None
-    tuning: Tuning | None
+    tuning: tuple[Tuning, ...]
+    sources: tuple[Source, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: Mapping[str, Any]

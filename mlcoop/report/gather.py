@@ -16,6 +16,7 @@ from mlcoop.report.content import (
     Planted,
     Ranked,
     Reference,
+    Source,
     Tuning,
 )
 from mlcoop.report.names import base_group, group_name, optional, plain
@@ -58,7 +59,10 @@ def as_share(effect: Any, unit: Any) -> float | None:
 
 
 def ranked(
-    table: pd.DataFrame | None, key: str, labels: Mapping[str, str] | None = None
+    table: pd.DataFrame | None,
+    key: str,
+    labels: Mapping[str, str] | None = None,
+    focal: str | None = None,
 ) -> tuple[Ranked, ...]:
     """Return the rows of `factors.csv` or `groups.csv` in rank order."""
     if table is None or not len(table):
@@ -69,7 +73,7 @@ def ranked(
         name = str(row[key])
         above = row.get("above_null")
         role = "" if pd.isna(row.get("role")) else str(row["role"])
-        own = group_name(name, role) if key == "group" else plain(name)
+        own = group_name(name, role, focal) if key == "group" else plain(name)
         rows.append(
             Ranked(
                 key=name,
@@ -85,6 +89,8 @@ def ranked(
                 share_high=float(row["share_high"]),
                 direction=direction(row.get("direction")),
                 effect=as_share(row.get("effect_low_to_high"), row.get("effect_unit")),
+                effect_low=as_share(row.get("effect_low"), row.get("effect_unit")),
+                effect_high=as_share(row.get("effect_high"), row.get("effect_unit")),
                 above_null=None if above is None or pd.isna(above) else bool(above),
             )
         )
@@ -226,12 +232,39 @@ def reference(coverage: Mapping[str, Any]) -> Reference | None:
     )
 
 
-def tuning(trials: pd.DataFrame | None) -> Tuning | None:
-    """Return how many trials were made and what they gained, from Optuna's table."""
+def tuning(trials: pd.DataFrame | None) -> tuple[Tuning, ...]:
+    """Return for every tuned model how many trials were made and what they gained.
+
+    Losses of different models are on different scales: they are never mixed.
+    """
     if trials is None or not len(trials):
-        return None
-    value = next((c for c in ("value", "loss") if c in trials), None)
-    losses = trials[value].dropna() if value else pd.Series(dtype=float)
-    best = optional(losses.min()) if len(losses) else None
-    first = optional(losses.iloc[0]) if len(losses) else None
-    return Tuning(len(trials), best, first)
+        return ()
+    value = next((c for c in ("loss", "value") if c in trials), None)
+    model = trials["model"] if "model" in trials else pd.Series("", index=trials.index)
+    rows = []
+    for name, part in trials.groupby(model, sort=False):
+        losses = part[value].dropna() if value else pd.Series(dtype=float)
+        rows.append(
+            Tuning(
+                model=str(name),
+                trials=len(part),
+                best=optional(losses.min()) if len(losses) else None,
+                first=optional(losses.iloc[0]) if len(losses) else None,
+            )
+        )
+    return tuple(rows)
+
+
+def sources(provenance: Mapping[str, Any]) -> tuple[Source, ...]:
+    """Return the providers of figures that the provenance names, each once."""
+    rows = {}
+    for row in provenance.get("inputs") or []:
+        if isinstance(row, Mapping) and row.get("source"):
+            rows[str(row["source"])] = Source(
+                name=str(row["source"]),
+                licence=str(row.get("licence") or ""),
+                version=str(row.get("version") or ""),
+                citation=str(row.get("citation") or ""),
+                note=str(row.get("overridden") or ""),
+            )
+    return tuple(rows.values())

@@ -45,13 +45,15 @@ def base_group(key: str) -> str:
     return GROUPS.get(base) or GROUPS.get(key) or plain(key)
 
 
-def group_name(key: str, role: str = "") -> str:
-    """Return the words for a group of factors, with its role where it has one of several.
+def group_name(key: str, role: str = "", focal: str | None = None) -> str:
+    """Return the words for a group of factors, with whose it is where both ends have one.
 
-    >>> group_name("economy_market", "partner")
-    'Economy and market (partner)'
+    >>> group_name("economy_market", "partner"), group_name("economy_market", "focal", "CHN")
+    ('Economy and market (partner)', 'Economy and market (China)')
     """
     words = base_group(key)
+    if role == "focal" and focal:
+        return f"{words} ({country_name(focal)})"
     return f"{words} ({role})" if role in ("partner", "focal") else words
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from mlcoop.compare import Comparison
 from mlcoop.report import charts, charts_time, mapview, sentences, tables
 from mlcoop.report.comparison import comparison_content
-from mlcoop.report.content import SetErrors, Summary
+from mlcoop.report.content import SetErrors, Summary, Tuning
 from mlcoop.report.names import country_name, listing, number, percent, plain, span
 from mlcoop.report.summary import summarise
 from mlcoop.report.svg import both
@@ -22,6 +22,7 @@ from mlcoop.schema import Experiment
 
 FANS = 12
 CURVES = 12
+EFFECTS = 15
 
 
 def render_report(experiment: Experiment) -> str:
@@ -91,7 +92,9 @@ def _content(s: Summary) -> dict[str, Any]:
         "colours": colours,
         "has_null": any(f.above_null is False for f in s.factors),
         "roles": _roles(s),
-        "tuning_words": _tuning_words(s),
+        "tuning_words": [_tuning_words(t) for t in s.tuning],
+        "effects_drawing": None,
+        "effects_cut": EFFECTS,
         "country_list": ", ".join(sorted(country_name(c) for c in s.countries)),
         "left_out_table": tables.left_out(s),
         "data_table_rows": tables.factor_data(s),
@@ -110,6 +113,9 @@ def _content(s: Summary) -> dict[str, Any]:
                 s.factors, colours, w, title="Ranking of factors", name="ranking"
             )
         )
+        told = [f for f in s.factors if f.effect is not None][:EFFECTS]
+        if told:
+            values["effects_drawing"] = both(lambda w: charts.effect_dots(told, colours, w))
         values["factor_table"] = tables.ranking(s.factors, "factor", s.rank_level)
     if s.groups:
         values["group_drawing"] = both(
@@ -119,9 +125,7 @@ def _content(s: Summary) -> dict[str, Any]:
         )
         values["group_table"] = tables.ranking(s.groups, "group", s.rank_level)
     if s.curves:
-        values["effects_drawing"] = both(
-            lambda w: charts.effect_grid(s.curves[:CURVES], colours, w)
-        )
+        values["curves_drawing"] = both(lambda w: charts.effect_grid(s.curves[:CURVES], colours, w))
     values |= _forecast_content(s)
     values["error_parts"] = [_error_part(part, s) for part in s.errors]
     if s.calibration:
@@ -188,7 +192,6 @@ def _error_part(part: SetErrors, s: Summary) -> dict[str, Any]:
 
 def _toc(s: Summary) -> list[tuple[str, str]]:
     rows = [
-        ("warnings", "Warnings", bool(s.warnings)),
         ("planted-order", "Planted order", bool(s.planted)),
         ("factors-ranking", "Factors", True),
         ("effects", "Effects", True),
@@ -196,6 +199,7 @@ def _toc(s: Summary) -> list[tuple[str, str]]:
         ("backtest", "Backtest", True),
         ("intervals", "Intervals", True),
         ("published", "Published study", s.reference is not None),
+        ("warnings", f"Warnings ({len(s.warnings)})", bool(s.warnings)),
         ("data", "Data", True),
         ("provenance", "Provenance", True),
     ]
@@ -240,8 +244,10 @@ def _roles(s: Summary) -> str:
     return listing([f"{names.get(r, r or 'unnamed')} {percent(v)}" for r, v in ordered])
 
 
-def _tuning_words(s: Summary) -> str:
-    t = s.tuning
-    if t is None or t.best is None or t.first is None:
-        return ""
-    return f"loss in cross-validation {span(t.first, t.best, lambda v: number(v, 4))}"
+def _tuning_words(t: Tuning) -> str:
+    model = f"the {t.model} model, " if t.model else ""
+    text = f"{model}{t.trials} Optuna trials"
+    if t.best is None or t.first is None:
+        return text
+    losses = f"{number(t.first, 4)} at first, {number(t.best, 4)} at best"
+    return f"{text} (loss in cross-validation {losses})"

@@ -75,11 +75,7 @@ def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -
     first = factors[0]
     order = _order(first, factors, "factor")
     told = [f.above_null for f in factors if f.above_null is not None]
-    null = (
-        f" {sum(told)} of the {len(factors)} factors stand above what chance alone would give."
-        if told
-        else ""
-    )
+    null = f" {_told(sum(told), len(factors))} above what chance alone would give." if told else ""
     where = "In this simulated world, " if simulated else ""
     opening = f"{where}{first.label}" if where else first.label
     return (
@@ -87,6 +83,12 @@ def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -
         f"total importance of {len(factors)} factors ({_interval(first, level)}; "
         f"rank {span(first.rank_low, first.rank_high)}): {order}.{null}"
     )
+
+
+def _told(told: int, of: int) -> str:
+    if not told:
+        return f"None of the {of} factors stands"
+    return f"{told} of the {of} factors {'stands' if told == 1 else 'stand'}"
 
 
 def _interval(row: Ranked, level: float) -> str:

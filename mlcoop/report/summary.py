@@ -48,7 +48,7 @@ def summarise(experiment: Experiment) -> Summary:
     focal = (config.get("focus") or {}).get("focal")
     labels = gather.factor_labels(experiment)
     factors = gather.ranked(experiment.factors, "factor", labels)
-    groups = gather.ranked(experiment.groups, "group")
+    groups = gather.ranked(experiment.groups, "group", focal=focal)
     rank_level = optional((config.get("explain") or {}).get("level")) or 0.95
     errors = gather_forecast.set_errors(experiment)
     calibration = gather_forecast.calibration(experiment)
@@ -110,6 +110,7 @@ def summarise(experiment: Experiment) -> Summary:
         planted_tau=tau,
         reference=gather.reference(coverage),
         tuning=gather.tuning(experiment.trials),
+        sources=gather.sources(experiment.provenance),
         warnings=tuple(str(w) for w in coverage.get("warnings") or []),
         notes=tuple(str(n) for n in coverage.get("notes") or []),
         provenance=experiment.provenance,
@@ -125,7 +126,8 @@ def citation(experiment: Experiment) -> str:
     provenance = experiment.provenance
     version = provenance.get("mlcoop")
     when = str(provenance.get("finished") or "")[:10]
-    commit = str(provenance.get("commit") or "")[:12]
+    commit, _, changes = str(provenance.get("commit") or "").partition(" ")
+    commit = f"{commit[:12]} {changes}".strip()
     title = str(experiment.config.get("title") or experiment.name)
     made = [
         f"study “{experiment.name}”",

@@ -125,7 +125,7 @@ def cut(text: str, room: float, size: float = 13) -> str:
     >>> cut("a short one", 200), cut("a much longer label than that", 60)
     ('a short one', 'a much…')
     """
-    most = int(room / (size * 0.54))
+    most = int(room / (size * 0.52))
     return text if len(text) <= most else text[: max(most - 1, 1)].rstrip() + "…"
 
 

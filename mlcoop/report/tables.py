@@ -81,6 +81,7 @@ def ranking(rows: Sequence[Ranked], kind: str, level: float) -> Table:
         columns += [
             Column("direction", "Goes with", numeric=False),
             Column("effect_low_to_high", "Low to high value"),
+            *_hidden("effect_low", "effect_high"),
             Column("above_null", "Told from chance", numeric=False),
         ]
     body = []
@@ -102,11 +103,18 @@ def ranking(rows: Sequence[Ranked], kind: str, level: float) -> Table:
             told = {None: "", True: "yes", False: "no"}[row.above_null]
             cells += [
                 _words(row.direction),
-                Cell(percent(row.effect, signed=True), row.effect),
+                Cell(percent(row.effect, signed=True), _times_100(row.effect)),
+                Cell("", _times_100(row.effect_low)),
+                Cell("", _times_100(row.effect_high)),
                 _words(told),
             ]
         body.append(tuple(cells))
     return Table(f"{kind}s", f"Ranking of {kind}s", tuple(columns), tuple(body))
+
+
+def _times_100(share: float | None) -> float | None:
+    """Return per cent, as the folder's tables give effects."""
+    return None if share is None else 100 * share
 
 
 def errors(part: SetErrors) -> Table:

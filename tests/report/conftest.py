@@ -80,6 +80,8 @@ def make_experiment(
     factors["direction"] = rng.choice(["+", "-", "mixed"], len(factors), p=[0.6, 0.25, 0.15])
     sign = factors["direction"].map({"+": 1, "-": -1, "mixed": 0.3})
     factors["effect_low_to_high"] = sign * factors["share"] * 300
+    factors["effect_low"] = factors["effect_low_to_high"] - 8
+    factors["effect_high"] = factors["effect_low_to_high"] + 9
     factors["effect_unit"] = "percent more works, 10th to 90th percentile"
     factors["above_null"] = factors["share"] > 0.004
     factors = factors.sort_values("rank", ignore_index=True)
@@ -111,7 +113,7 @@ def make_experiment(
         metrics=_metrics(rng, backtest),
         backtest=backtest,
         forecast=forecast,
-        trials=pd.DataFrame({"number": range(30), "value": 1 / np.arange(3, 33)}),
+        trials=pd.DataFrame({"model": ["factor", "forecast"] * 15, "loss": 1 / np.arange(3.0, 33)}),
         coverage=_coverage(catalogue, factors, size, simulated),
         effects=effects,
     )
@@ -241,11 +243,10 @@ def _provenance() -> dict:
         "commit": "f2e6bb3a9c1d5e7f",
         "finished": "2026-11-24T23:40:11Z",
         "timings": {"panel": 4.2, "tuning": 88.0, "explain": 140.5},
-        "sources": [
-            {"name": "OpenAlex", "licence": "CC0", "address": "https://api.openalex.org/works"},
-            {"name": "CEPII GeoDist", "licence": "Etalab", "address": "https://www.cepii.fr"},
+        "inputs": [
+            {"source": "OpenAlex", "licence": "CC0-1.0", "version": "live", "citation": "Priem"},
+            {"source": "OpenAlex", "sha256": "9f86d081884c7d659a2feaa0c55ad015"},
         ],
-        "inputs": [{"name": "openalex", "sha256": "9f86d081884c7d659a2feaa0c55ad015"}],
     }
 
 

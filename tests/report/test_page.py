@@ -54,7 +54,7 @@ def test_effects_and_shares_are_shown_rounded(page: Page, study: Experiment) -> 
     for row, value in zip(shown.rows, study.factors["share"], strict=True):
         digits = 0 if value >= 0.0995 else 1
         assert row[share][1] == f"{100 * value:.{digits}f} %"
-    effect = numbers(shown.column("effect_low_to_high")) * 100
+    effect = numbers(shown.column("effect_low_to_high"))
     np.testing.assert_allclose(effect, study.factors["effect_low_to_high"])
 
 
@@ -218,7 +218,6 @@ def test_a_missing_part_is_said_in_place(study: Experiment, part: str, empty: bo
     said = {
         "factors": "ranking was not made",
         "groups": "No ranking of groups",
-        "effects": "No effect curves",
         "forecast": "No forecast stands in this folder",
         "backtest": "backtest.csv is not in this folder",
     }

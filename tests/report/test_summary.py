@@ -159,3 +159,10 @@ def test_how_many_may_stand_before_the_first(study: Experiment) -> None:
         factors = study.factors.assign(rank_high=study.factors["rank_high"].clip(lower=high))
         factors.loc[0, "rank_high"] = high
         assert words in summarise(dataclasses.replace(study, factors=factors)).answer[0]
+
+
+def test_losses_of_two_models_are_not_mixed(study: Experiment) -> None:
+    """Truth: trials.csv, by hand: factor 1/3 to 1/31, forecast 1/4 to 1/32."""
+    factor, forecast = summarise(study).tuning
+    assert (factor.model, factor.trials, factor.first, factor.best) == ("factor", 15, 1 / 3, 1 / 31)
+    assert (forecast.first, forecast.best) == (1 / 4, 1 / 32)
