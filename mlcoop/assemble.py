@@ -92,6 +92,7 @@ def gather_request(plan: Plan, today: date) -> GatherRequest:
         max_shortfall=config.years.max_shortfall,
         own_counts=plan.path if config.target.source == "csv" else None,
         absent=config.target.absent,
+        counting=config.target.counting,
         ties=True,
     )
 
@@ -223,7 +224,9 @@ def _study(
         table=table,
         coverage=coverage,
         inputs=inputs,
-        can_forecast=last - first + 1 >= FEWEST_FORECAST_YEARS,
+        # Intervals are made for whole counts.
+        can_forecast=last - first + 1 >= FEWEST_FORECAST_YEARS
+        and plan.config.target.counting == "full",
         panel=panel.table,
         factors=tuple(factors),
     )

@@ -308,11 +308,13 @@ def data_fetch(
 def data_status(as_json: Json = False) -> None:
     """Show what the cache holds, by source, indicator and year."""
     from mlcoop import terminal
-    from mlcoop.sources.status import cache_status
+    from mlcoop.sources.status import cache_status, coverage
 
-    table = cache_status(_client().cache)
+    cache = _client().cache
+    table = cache_status(cache)
     if as_json:
-        _print_json(_records(table))
+        years = coverage(cache)
+        _print_json({"answers": _records(table), "countries_by_year": _records(years)})
     else:
         terminal.print_table(table)
 
@@ -330,6 +332,28 @@ def data_verify() -> None:
             f"{len(problems)} cached answers are damaged; the next fetch asks for them again"
         )
     print("the cache matches its checksums")
+
+
+@data_app.command("aggregate", epilog="Example: mlcoop data aggregate data/works --out counts")
+def data_aggregate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a snapshot's folder data/works")],
+    out: Annotated[Path, typer.Option(help="folder for the counts")] = Path("counts"),
+    workers: Workers = None,
+) -> None:
+    """Count the pairs of a whole OpenAlex works snapshot, full and fractional; resumable."""
+    from mlcoop.sources.snapshot import aggregate
+
+    with _terminal() as terminal:
+        terminal.start("aggregate", "files of the snapshot")
+        done = aggregate(
+            folder,
+            out,
+            workers=workers or _cores(),
+            progress=lambda ready, total, what: terminal.step(ready, total),
+        )
+        for warning in done.warnings:
+            terminal.note(warning)
+    print(out)
 
 
 def _plan(config: Path, overrides: list[str]) -> Plan:

@@ -66,8 +66,13 @@ class Target(Section):
     """What is counted."""
 
     source: Literal["openalex", "csv", "simulated"] = "openalex"
-    path: str | None = Field(None, description="csv: columns year, country_a, country_b, works")
-    counting: Literal["full"] = "full"
+    path: str | None = Field(
+        None,
+        description="csv: columns year, country_a, country_b, works; or an aggregated snapshot",
+    )
+    counting: Literal["full", "fractional"] = Field(
+        "full", description="fractional: of an aggregated snapshot only"
+    )
     field: Literal["all", "physical", "life", "social", "health"] = "all"
     types: Literal["all", "article"] = "all"
     highly_cited: bool = False
@@ -79,6 +84,11 @@ class Target(Section):
     def _path_goes_with_csv(self) -> Target:
         if self.source == "csv" and not self.path:
             raise ValueError("source csv needs path: the file with your counts")
+        if self.counting == "fractional" and self.source != "csv":
+            raise ValueError(
+                "OpenAlex answers with full counts; fractional counts come from a snapshot: "
+                "mlcoop data aggregate, then source: csv with its folder as path"
+            )
         if self.source != "csv" and self.path:
             raise ValueError(f"path goes with source: csv, not with source: {self.source}")
         return self

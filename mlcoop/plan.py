@@ -108,7 +108,9 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
                 "or pairs: all"
             )
         if config.target.path is not None:
-            path = _file(config.target.path, base, f"{where}, target.path", slips)
+            path = _file(
+                config.target.path, base, f"{where}, target.path", slips, folder_allowed=True
+            )
     if slips:
         raise ConfigError("\n".join(dict.fromkeys(slips)))
     switches = {
@@ -176,9 +178,11 @@ def _is_group(name: str) -> bool:
     return name.strip().lower().replace("_", "-").replace(" ", "-") in group_names()
 
 
-def _file(given: str, base: Path, where: str, slips: list[str]) -> Path:
+def _file(
+    given: str, base: Path, where: str, slips: list[str], *, folder_allowed: bool = False
+) -> Path:
     path = Path(given).expanduser()
     path = path if path.is_absolute() else base / path
-    if not path.is_file():
+    if not (path.is_file() or (folder_allowed and path.is_dir())):
         slips.append(f"{where}: no such file {path}; paths are relative to the config's folder")
     return path
