@@ -184,6 +184,7 @@ def test_different_factors_compare_the_common_ones_and_say_so() -> None:
     ranks = c.ranks[(c.ranks["kind"] == "factor") & (c.ranks["experiment"] == "more")]
     assert ranks.set_index("name")["rank"].to_dict()["b"] == 1
     assert set(ranks["name"]) == set("bcdefgh")
+    assert any("groups do not hold the same factors" in n for n in c.notes)
     said = [n for n in c.notes if n.startswith("more:")]
     assert said and "a, z" in said[0] and "7 common" in said[0]
 
@@ -222,8 +223,11 @@ def test_one_factor_in_common_has_no_agreement() -> None:
 def test_config_and_data_differences() -> None:
     """Truth: by hand; name and title are no difference."""
     a = study("one", IMPORTANCE, years=[2001, 2019])
+    a.provenance["inputs"] = [{"sha256": "ab", "date": "2026-01-01"}]
     b = study("two", IMPORTANCE, years=[2001, 2021], countries=["CHN", "KAZ", "RUS"])
+    b.provenance["inputs"] = [{"sha256": "ab", "date": "2026-02-02"}]
     table = compare([a, b]).differences.set_index("key")
+    assert "input checksums" not in table.index
     assert "name" not in table.index
     assert table.loc["years", "two"] == "2001, 2021"
     assert table.loc["countries", "two"] == "3, also KAZ"

@@ -29,10 +29,16 @@ def differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
         for c in countries
     ]
     _differ(rows, "data", "countries", extra, experiments)
-    inputs = [_text(e.provenance.get("inputs") or "–") for e in experiments]
+    inputs = [_checksums(e) for e in experiments]
     marks = {text: f"set {i + 1}" for i, text in enumerate(dict.fromkeys(inputs))}
     _differ(rows, "data", "input checksums", [marks[text] for text in inputs], experiments)
     return pd.DataFrame(rows, columns=["part", "key", *(e.name for e in experiments)])
+
+
+def _checksums(experiment: Experiment) -> str:
+    """Return the checksums of the inputs; addresses and dates of the same figures may differ."""
+    inputs = experiment.provenance.get("inputs") or []
+    return ", ".join(sorted(str(i["sha256"]) for i in inputs if "sha256" in i)) or "–"
 
 
 def _differ(

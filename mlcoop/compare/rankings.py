@@ -114,6 +114,11 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
             continue
         given = [t for t in tables if t is not None]
         common = _common(given, names, kind, notes)
+        if kind == "group" and len({frozenset(e.factors["factor"]) for e in experiments}) > 1:  # type: ignore[index]
+            notes.append(
+                "The groups do not hold the same factors everywhere: a change of a group's rank "
+                "may come from its members alone."
+            )
         if not common:
             continue
         share = np.array([t.loc[common, "share"].to_numpy(float) for t in given])
