@@ -11,6 +11,7 @@ import pandas as pd
 
 from mlcoop.errors import ConfigError
 from mlcoop.explain.crossfit import find_learner
+from mlcoop.explain.effects import effect_curves
 from mlcoop.explain.inference import false_discovery, null_p_values, order_claims, rank_sets
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.model.learners import Learner
@@ -41,7 +42,10 @@ class Ranking:
     claims : DataFrame of shape (n_factors, n_factors), bool
         Row above column.
     notes : dict
-        `level, resamples, unit, learner, pairs_explained, rows_explained, halves_tau`.
+        `level, resamples, unit, learner, rows_explained, halves_tau`: mean Kendall tau between
+        the importances of two independent replicates.
+    effects : DataFrame
+        Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     """
 
     factors: pd.DataFrame
@@ -49,6 +53,7 @@ class Ranking:
     replicates: pd.DataFrame
     claims: pd.DataFrame
     notes: dict[str, Any]
+    effects: pd.DataFrame
 
 
 def rank_factors(
@@ -168,6 +173,14 @@ def rank_factors(
         replicates,
         pd.DataFrame(claims, index=names, columns=names),
         notes,
+        effect_curves(
+            x,
+            explained.values,
+            explained.replicates,
+            explained.draws,
+            columns,
+            quantile=_quantile(level, explained.freedom),
+        ),
     )
 
 

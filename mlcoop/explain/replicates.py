@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 MOST_BACKGROUND = 400
+SPREAD = {"pair": 1.0, "country": 2.0}  # deviations per unit of the weights' own spread
 MOST_EXPLAINED = 3000
 FEWEST_DRAWS = 40
 MOST_SCENARIO = 40  # rows over which a contrast from low to high is averaged
@@ -142,21 +143,21 @@ def explain_replicates(
     # a fit without a fold spreads a little more than the estimate, which uses all folds
     shrink = np.sqrt(np.mean([np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(5)]))
 
-    def moved(estimator: Estimator, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def moved(estimator: Estimator, k: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
         found, _ = estimator.shap_values(target, background)
         contrast = _contrast(estimator, scenarios, len(background))
         return (
-            ((found.to_numpy() - by_fold[k]) * shrink).astype(np.float32),
-            (contrast - fits[k][2]) * shrink,
+            ((found.to_numpy() - by_fold[k]) * scale).astype(np.float32),
+            (contrast - fits[k][2]) * scale,
         )
 
     def again(b: int) -> tuple[np.ndarray, np.ndarray]:
         times = _multiplicity(left, right, unit, np.random.default_rng([seed, 7, b]))
         estimator = fits[b % FOLDS][0].refit(pd.Series(times, index=names), seed + b + 1)
-        return moved(estimator, b % FOLDS)
+        return moved(estimator, b % FOLDS, shrink * SPREAD[unit])
 
     def draw(b: int) -> tuple[np.ndarray, np.ndarray]:
-        return moved(fits[b % FOLDS][0].draw(seed + b + 1), b % FOLDS)
+        return moved(fits[b % FOLDS][0].draw(seed + b + 1), b % FOLDS, shrink)
 
     results = []
     for begin in range(0, resamples, 10 * workers):
@@ -164,7 +165,7 @@ def explain_replicates(
         results += Parallel(n_jobs=workers)(delayed(again)(b) for b in todo)
         if progress is not None:
             progress(len(results), resamples)
-    has_posterior = all(hasattr(f[0], "draw") for f in fits)
+    has_posterior = all(getattr(f[0], "has_posterior", False) for f in fits)
     drawn = [draw(b) for b in range(max(resamples // 2, FEWEST_DRAWS))] if has_posterior else []
     moves = np.stack([r[1] for r in results])
     if drawn:
@@ -188,11 +189,16 @@ def explain_replicates(
 def _multiplicity(
     left: np.ndarray, right: np.ndarray, unit: str, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw exponential weights of mean one for whole pairs, or a product for both countries."""
+    """Draw weights of mean one for whole pairs, or a product for both countries.
+
+    A pair's weight has standard deviation one. A country's has a half and its deviations are
+    doubled (`SPREAD`): products of exponential weights would leave most of the fit to a few pairs,
+    and the replicates would tell of that rather than of the estimate.
+    """
     if unit == "pair":
         return rng.exponential(size=len(left))
     countries = np.unique(np.r_[left, right])
-    times = rng.exponential(size=len(countries))
+    times = rng.gamma(4.0, 0.25, size=len(countries))
     product = times[np.searchsorted(countries, left)] * times[np.searchsorted(countries, right)]
     return product / product.mean()
 
