@@ -119,3 +119,26 @@ def _learn_smooth(z: np.ndarray, column: int) -> Smooth | None:
     # wiggly directions are small in the hinges; keep half of that as a preference for smoothness
     rotation = right[:kept].T / np.sqrt(size[:kept] * size[0]) * np.sqrt(len(x))
     return Smooth(column, float(low), float(high), knots, linear, rotation)
+
+
+def basis_shapley(
+    basis: Basis, coef: np.ndarray, X: np.ndarray, background: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Interventional Shapley values of a sum of one-feature terms and products of two."""
+    z, zb = basis.standardise(X), basis.standardise(background)
+    n_features = len(basis.mean)
+    values = np.zeros(X.shape)
+    first = 1 + n_features
+    values += (z - zb.mean(axis=0)) * coef[1:first]
+    for s in basis.smooths:
+        last = first + s.rotation.shape[1]
+        level = (s.values(zb[:, s.column]) @ coef[first:last]).mean()
+        values[:, s.column] += s.values(z[:, s.column]) @ coef[first:last] - level
+        first = last
+    for k, (a, b) in enumerate(basis.products):
+        mean_a, mean_b, joint = zb[:, a].mean(), zb[:, b].mean(), (zb[:, a] * zb[:, b]).mean()
+        both = z[:, a] * z[:, b]
+        values[:, a] += coef[first + k] * 0.5 * (z[:, a] * mean_b - joint + both - mean_a * z[:, b])
+        values[:, b] += coef[first + k] * 0.5 * (mean_a * z[:, b] - joint + both - z[:, a] * mean_b)
+    base = float((basis.design(zb) @ coef).mean())
+    return values, base

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import DataError
-from mlcoop.model import learners
+from mlcoop.model import learners, linear_boosting
 from mlcoop.model.learners import LEARNERS
 from mlcoop.model.trees import fit_trees, predict_margin, tree_shapley
 
@@ -95,7 +95,7 @@ def test_search_space_covers_the_defaults(name):
 
 def test_boosting_on_top_of_the_linear_part_adds_up(sample, monkeypatch):
     """With many pairs trees join in; additivity holds for the sum of both parts."""
-    monkeypatch.setattr(learners, "FEWEST_PAIRS_TO_BOOST", 10)
+    monkeypatch.setattr(linear_boosting, "FEWEST_PAIRS_TO_BOOST", 10)
     X = sample[0]
     model = fitted("linear_boosting", sample)
     assert model.booster_ is not None

@@ -1,0 +1,249 @@
+"""The default learner: log-linear with pair effects, and shallow boosting where pairs are many."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.model.basis import Basis, basis_shapley, learn_basis
+from mlcoop.model.loglinear import MixedFit, Rows, draw_coef, fit_mixed, pair_influences
+from mlcoop.model.training import Training, arrange, expected_works
+from mlcoop.model.trees import fit_trees, predict_margin, tree_shapley
+
+Params = dict[str, Any]
+MOST_PRODUCT_FEATURES = 15
+# Trees tell one pair from another by its standing factors. With few pairs they learn the pairs'
+# own noise and give it to the factors; the terms of the log-linear part are then all there is.
+FEWEST_PAIRS_TO_BOOST = 500
+
+
+class LinearBoosting:
+    """Log-linear part with lasting pair effects, and shallow boosting of what it leaves.
+
+    Parameters
+    ----------
+    params : dict
+        `smooth`, `products` (bool): bent and product terms in the log-linear part; each stays
+        only if it stands out of chance. `trees` and the settings of the trees: 0 trees for none.
+        `most_rows`: rows drawn for fitting when there are more.
+    seed : int
+
+    Notes
+    -----
+    Lasting pair effects absorb what factors cannot explain of a pair, so that a pair that stands
+    out for reasons of its own does not lend its weight to whichever factors it happens to have.
+    They are for fitting only: margins and Shapley values are of the factors alone.
+
+    With many pairs (`FEWEST_PAIRS_TO_BOOST`) the log-linear part is PPML without lasting effects,
+    and trees take the place of bent and product terms. Measured on China and 66 Belt and Road
+    countries, trained on all pairs of 126: deviance explained on unseen focus pairs 0.87, boosted
+    trees alone 0.85, PPML 0.83; with negative binomial weights and pair effects only 0.79.
+    """
+
+    def __init__(self, params: Params, seed: int) -> None:
+        self.params, self.seed = params, seed
+        self._pulls: np.ndarray | None = None
+
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: np.ndarray,
+        *,
+        exposure: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
+        pairs: np.ndarray | None = None,
+        years: np.ndarray | None = None,
+    ) -> LinearBoosting:
+        """Fit on rows of factors and counts."""
+        given = (X, y, exposure, weight, pairs, years)
+        data = arrange(*given, self.params["most_rows"], self.seed)
+        many = len(data.pair_names) >= FEWEST_PAIRS_TO_BOOST
+        boost = bool(many and self.params["trees"])
+        basis = learn_basis(data.X, weight=data.weight, smooth=self.params["smooth"] and not boost)
+        rows = _rows(basis, data, nuisance=not boost)
+        fit = fit_mixed(rows, z_cut=_cuts(basis, self.params), poisson=boost)
+        if self.params["products"] and len(basis.mean) > 1 and not boost:
+            basis = _with_products(basis, data, fit)
+            rows = _rows(basis, data)
+            fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
+        if not boost:  # with trees no term has been dropped
+            basis, rows, fit = _without_dropped(basis, data, fit)
+        self.data_, self.rows_, self.basis_, self.fit_ = data, rows, basis, fit
+        self.tree_data_ = arrange(*given, self.params["tree_rows"], self.seed) if boost else None
+        self._boost(None, self.seed)
+        return self
+
+    def refit(self, multiplicity: pd.Series, seed: int) -> LinearBoosting:
+        """Return a copy with training pairs reweighted; terms and variances are kept."""
+        copy = LinearBoosting(self.params, seed)
+        times = multiplicity.reindex(self.data_.pair_names).to_numpy(float)
+        copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
+        move = (times - 1) @ self._influences()
+        copy.fit_ = replace(self.fit_, coef=self.fit_.coef + move)
+        copy.tree_data_ = self.tree_data_
+        copy._boost(multiplicity, seed)
+        return copy
+
+    @property
+    def has_posterior(self) -> bool:
+        """Whether `draw` tells the whole doubt of the fit: not where trees are part of it."""
+        return self.booster_ is None
+
+    def draw(self, seed: int) -> LinearBoosting:
+        """Return a copy with coefficients drawn from their posterior."""
+        copy = LinearBoosting(self.params, seed)
+        copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
+        coef = draw_coef(self.fit_, np.random.default_rng(seed))
+        copy.fit_, copy.booster_ = replace(self.fit_, coef=coef), self.booster_
+        copy.level_ = self.level_
+        return copy
+
+    def _coef(self) -> np.ndarray:
+        """Coefficients of the factors' columns, without countries, years and pairs."""
+        return self.fit_.coef[: len(self.basis_.blocks())]
+
+    def _influences(self) -> np.ndarray:
+        if self._pulls is None:
+            self._pulls = pair_influences(self.rows_, self.fit_)
+        return self._pulls
+
+    def _boost(self, multiplicity: pd.Series | None, seed: int) -> None:
+        """Set the level so that expected works add up to the observed, then boost from there.
+
+        The mean of works lies above the exponential of the mean log, which lasting effects of
+        pairs move; forecasts and deviance are about the mean of works.
+        """
+        data = self.data_ if self.tree_data_ is None else self.tree_data_
+        weight = data.weight
+        if multiplicity is not None:
+            weight = weight * multiplicity.reindex(data.pair_names).to_numpy(float)[data.pair]
+        margin = self._linear_margin(data.X)
+        expected = (weight * np.exp(np.clip(margin + data.offset, -25, 25))).sum()
+        observed = (weight * data.y).sum()
+        self.level_ = float(np.log(max(observed, 1e-6) / expected)) if expected > 0 else 0.0
+        self.booster_ = None
+        if self.tree_data_ is not None:
+            used = weight > 0
+            self.booster_ = fit_trees(
+                data.X[used],
+                data.y[used],
+                base_margin=(margin + self.level_ + data.offset)[used],
+                weight=weight[used],
+                params=self.params,
+                seed=seed,
+            )
+
+    def _linear_margin(self, values: np.ndarray) -> np.ndarray:
+        return self.basis_.design(self.basis_.standardise(values)) @ self._coef()
+
+    def margin(self, X: pd.DataFrame) -> np.ndarray:
+        """Return log expected works per exposure, shape (n_rows,)."""
+        values = np.asarray(X, dtype=float)
+        margin = self._linear_margin(values) + self.level_
+        return margin if self.booster_ is None else margin + predict_margin(self.booster_, values)
+
+    def predict(self, X: pd.DataFrame, *, exposure: np.ndarray | None = None) -> np.ndarray:
+        """Return expected works, shape (n_rows,)."""
+        return expected_works(self.margin(X), exposure)
+
+    def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+        """Return interventional Shapley values on the log scale, and the base value."""
+        x, b = np.asarray(X, dtype=float), np.asarray(background, dtype=float)
+        values, base = basis_shapley(self.basis_, self._coef(), x, b)
+        base += self.level_
+        if self.booster_ is not None:
+            more, level = tree_shapley(self.booster_, x, b)
+            values, base = values + more, base + level
+        return pd.DataFrame(values, index=X.index, columns=X.columns), base
+
+
+def _rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
+    blocks = basis.blocks()
+    extra, extra_blocks = np.empty((len(data.y), 0)), np.empty(0, dtype=int)
+    if nuisance:
+        extra, extra_blocks = _nuisance(data, int(blocks.max()) + 1)
+    return Rows(
+        np.hstack([basis.design(basis.standardise(data.X)), extra]),
+        np.r_[blocks, extra_blocks],
+        data.y,
+        data.offset,
+        data.weight,
+        data.starts,
+        data.pair,
+    )
+
+
+def _nuisance(data: Training, first_block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns for lasting effects of countries and of years, each a block of its own.
+
+    They absorb shocks that a country's pairs, or a year's, share. A country with one pair has no
+    effect apart from its pair's, so countries enter only where pairs are many times as many.
+    """
+    parts, blocks = [], []
+    ends = [str(n).split("|") for n in data.pair_names]
+    if all(len(e) == 2 for e in ends):
+        countries, code = np.unique(np.array(ends), return_inverse=True)
+        code = code.reshape(-1, 2)
+        if len(ends) >= 2.5 * len(countries):
+            of_pair = np.zeros((len(ends), len(countries)))
+            np.add.at(of_pair, (np.arange(len(ends)), code[:, 0]), 1.0)
+            np.add.at(of_pair, (np.arange(len(ends)), code[:, 1]), 1.0)
+            parts.append(of_pair[data.pair])
+            blocks += [first_block] * len(countries)
+    if data.years is not None:
+        names, code = np.unique(data.years, return_inverse=True)
+        if len(names) > 2:
+            parts.append(np.eye(len(names))[code])
+            blocks += [first_block + 1] * len(names)
+    if not parts:
+        return np.empty((len(data.y), 0)), np.empty(0, dtype=int)
+    return np.hstack(parts), np.array(blocks)
+
+
+def _cuts(basis: Basis, params: Params) -> dict[int, float]:
+    smooths = {k + 1: params["smooth_cut"] for k in range(len(basis.smooths))}
+    first = 1 + len(basis.smooths)
+    products = {first + k: params["product_cut"] for k in range(len(basis.products))}
+    return smooths | products
+
+
+def _with_products(basis: Basis, data: Training, fit: MixedFit) -> Basis:
+    """Add products of the features that matter most, by the size of their linear term."""
+    size = np.abs(fit.coef[1 : 1 + len(basis.mean)])
+    top = np.sort(np.argsort(-size, kind="stable")[:MOST_PRODUCT_FEATURES])
+    products = tuple((int(a), int(b)) for k, a in enumerate(top) for b in top[k + 1 :])
+    return Basis(basis.mean, basis.scale, basis.smooths, products)
+
+
+def _without_dropped(basis: Basis, data: Training, fit: MixedFit) -> tuple[Basis, Rows, MixedFit]:
+    """Leave dropped terms out of the design, so that refits are fast."""
+    alive = np.isfinite(fit.penalty)
+    first = 1 + len(basis.mean)
+    kept, smooths = [np.arange(first)], []
+    for s in basis.smooths:
+        last = first + s.rotation.shape[1]
+        if alive[first]:
+            kept.append(np.arange(first, last))
+            smooths.append(s)
+        first = last
+    last = first + len(basis.products)
+    products = tuple(p for p, on in zip(basis.products, alive[first:last], strict=True) if on)
+    small = Basis(basis.mean, basis.scale, tuple(smooths), products)
+    kept += [first + np.flatnonzero(alive[first:last]), np.arange(last, len(fit.coef))]
+    left = np.concatenate(kept)
+    return (
+        small,
+        _rows(small, data),
+        MixedFit(
+            fit.coef[left],
+            fit.covariance[np.ix_(left, left)],
+            fit.penalty[left],
+            fit.pair_variance,
+            fit.dispersion,
+            fit.scale,
+            fit.pair_effect,
+        ),
+    )
