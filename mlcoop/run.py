@@ -386,6 +386,7 @@ class _Run:
                 "factors.csv": ranking.factors,
                 "groups.csv": ranking.groups,
                 "resamples.parquet": ranking.replicates,
+                "effects.csv": ranking.effects,
             }
             return files, {"notes": plain(ranking.notes)}
 

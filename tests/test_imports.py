@@ -10,8 +10,8 @@ import pytest
 import mlcoop
 
 MAP = """
-errors schema tables countries sources panel reference planted simulate features model explain compare forecast
-report config artefacts plan assemble card run terminal cli
+errors schema tables countries sources panel reference planted simulate features model explain
+compare forecast report config artefacts plan assemble card run terminal cli
 """
 ORDER = MAP.split()
 PACKAGE = Path(mlcoop.__file__).parent
