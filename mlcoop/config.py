@@ -118,10 +118,7 @@ class Factors(Section):
 class LearnerChoice(Section):
     """The factor model."""
 
-    name: str = Field(
-        "auto",
-        description="linear_boosting for few pairs, poisson_boosting for a wide training set",
-    )
+    name: str = "linear_boosting"
     exposure: bool = Field(False, description="model intensity: works per product of totals")
     params: dict[str, Any] = Field(default_factory=dict, description="fixed, instead of tuned")
 

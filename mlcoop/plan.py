@@ -31,8 +31,6 @@ class Plan:
         Empty for a ready panel, which brings its own.
     stages : tuple of str
         In the order in which they run.
-    learner : str
-        Entry of `LEARNERS`.
     path : Path or None
         The user's own file, relative to the config's folder unless absolute.
     """
@@ -43,7 +41,6 @@ class Plan:
     countries: tuple[str, ...] | None
     factors: tuple[Factor, ...]
     stages: tuple[str, ...]
-    learner: str
     path: Path | None
 
     @property
@@ -80,7 +77,7 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
     countries = _countries(config.training.countries, f"{where}, training.countries", slips)
     if focal in partners:
         partners = tuple(c for c in partners if c != focal)
-    learner = _learner(config)
+    learner = config.learner.name
     if learner not in LEARNERS:
         near = difflib.get_close_matches(learner, LEARNERS, n=1, cutoff=0.4)
         hint = f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(LEARNERS)}."
@@ -130,19 +127,8 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
         countries=countries or None,
         factors=factors,
         stages=stages,
-        learner=learner,
         path=path,
     )
-
-
-def _learner(config: Config) -> str:
-    """Resolve `auto`: the log-linear learner knows lasting pair effects, which few pairs need and
-    many pairs make slow; on a wide training set shallow boosting predicts unseen pairs better.
-    """
-    if config.learner.name != "auto":
-        return config.learner.name
-    few = config.panel is not None or config.training.pairs == "focus"
-    return "linear_boosting" if few else "poisson_boosting"
 
 
 def _country(name: str | None, where: str, slips: list[str]) -> str | None:

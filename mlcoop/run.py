@@ -249,7 +249,7 @@ class _Run:
         self._stage("audit", "does any feature know its target?", fingerprint(data_key), work)
 
     def _tune(self, study: Study, data_key: str, forecasting: bool) -> dict[str, dict[str, Any]]:
-        learner = LEARNERS[self.plan.learner]
+        learner = LEARNERS[self.config.learner.name]
         fixed = dict(self.config.learner.params)
         if not self.config.tuning.enabled:
             return {"factor": {**learner.defaults, **fixed}, "forecast": {}}
@@ -331,7 +331,7 @@ class _Run:
 
     def _score(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         settings = self.config.evaluation
-        name = self.plan.learner
+        name = self.config.learner.name
         key = fingerprint(data_key, name, params, settings.folds, self.config.seed)
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -367,7 +367,7 @@ class _Run:
 
     def _explain(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         settings = self.config.explain
-        name = self.plan.learner
+        name = self.config.learner.name
         key = fingerprint(data_key, name, params, settings.model_dump(), self.config.seed)
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -441,7 +441,7 @@ class _Run:
     ) -> None:
         self.listener.start("report", "figures and page")
         begun = time.monotonic()
-        name = self.plan.learner
+        name = self.config.learner.name
         coverage = {
             **study.coverage,
             "warnings": list(dict.fromkeys([*study.coverage["warnings"], *self.warnings])),
@@ -479,7 +479,7 @@ class _Run:
 
     def _final_factor_model(self, study: Study, params: dict[str, Any]) -> dict[str, Any]:
         """Fit the factor model on all rows with counts, and return it as JSON."""
-        learner = LEARNERS[self.plan.learner]
+        learner = LEARNERS[self.config.learner.name]
         known = study.matrix.take(study.matrix.rows["works"].notna())
         rows = known.rows
         estimator = learner.make({**learner.defaults, **params}, self.config.seed).fit(
