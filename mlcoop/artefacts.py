@@ -49,7 +49,9 @@ def to_bytes(content: Content, name: str) -> bytes:
             return buffer.getvalue()
         return content.to_csv(index=False, lineterminator="\n").encode()
     if isinstance(content, dict):
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=False)
+        # Models are for machines: a line a number would make them ten times as long.
+        indent = None if name.startswith("models/") else 1
+        text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
         return (text + "\n").encode()
     return content.encode() if isinstance(content, str) else content
 

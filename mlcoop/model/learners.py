@@ -239,7 +239,7 @@ LINEAR: Params = {
 LEARNERS: dict[str, Learner] = {
     "linear_boosting": Learner(
         "linear_boosting",
-        "log-linear with pair effects, and shallow boosting of its residual",
+        "log-linear model, and shallow boosting of its residual where pairs are many",
         LinearBoosting,
         lambda trial: LINEAR | _tree_space(trial, deepest=2),
         LINEAR | TREES | {"trees": 400, "learning_rate": 0.15, "colsample": 0.4},
