@@ -167,6 +167,8 @@ class _Run:
         with self.folder.locked():
             if force:
                 self.folder.clear()
+                for journal in (self.folder.root / "tuning").glob("*.journal"):
+                    journal.unlink()
             self.folder.begin(key)
             self._run_stages(study, key, time.monotonic() - begun)
             self.folder.finish()
