@@ -35,7 +35,7 @@ class Ranking:
         works when the factor goes from its 10th to its 90th percentile over the focus rows.
     groups : DataFrame
         `group, role, rank, rank_low, rank_high, tier, share, share_low, share_high, importance,
-        importance_se`.
+        importance_se, null_p, null_q, above_null`.
     replicates : DataFrame
         Long: `replicate, kind` (factor or group), `name, importance`. Signed: below zero where
         the replicate's effect runs against the estimate's.
@@ -167,9 +167,7 @@ def rank_factors(
     order = np.argsort(factors["rank"].to_numpy())
     return Ranking(
         factors.iloc[order].reset_index(drop=True),
-        groups.sort_values("rank")
-        .drop(columns=["null_p", "null_q", "above_null"])
-        .reset_index(drop=True),
+        groups.sort_values("rank").reset_index(drop=True),
         replicates,
         pd.DataFrame(claims, index=names, columns=names),
         notes,

@@ -90,7 +90,7 @@ def _content(s: Summary) -> dict[str, Any]:
         "level": percent(s.rank_level),
         "tau": number(s.planted_tau, 2),
         "colours": colours,
-        "has_null": any(f.above_null is False for f in s.factors),
+        "has_null": any(row.above_null is False for row in (*s.factors, *s.groups)),
         "roles": _roles(s),
         "tuning_words": [_tuning_words(t) for t in s.tuning],
         "effects_drawing": None,
