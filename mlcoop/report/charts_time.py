@@ -15,7 +15,7 @@ from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
 def errors_by_year(errors: SetErrors, width: int) -> Markup:
     """Draw the error of the model and of every simple rule, year by year."""
     years = sorted(errors.by_year)
-    methods = sorted({m for y in years for m in errors.by_year[y]}, key=lambda m: m == "model")
+    methods = errors.methods
     narrow = width < 500
     left, right, top, height = 46, 14 if narrow else 190, 14, 250 if narrow else 280
     high = max(v for y in years for v in errors.by_year[y].values())

@@ -71,6 +71,12 @@ class SetErrors:
     skill_high: float | None
     verdict: str
 
+    @property
+    def methods(self) -> list[str]:
+        """Methods that have an error in some year, the model last so that it is drawn on top."""
+        named = {method for errors in self.by_year.values() for method in errors}
+        return sorted(named, key=lambda method: (method == "model", method))
+
 
 @dataclass(frozen=True)
 class Calibration:

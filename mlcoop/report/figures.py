@@ -134,8 +134,7 @@ def _backtest(s: Summary) -> Figure:
 
 
 def _errors(axes: Any, part: SetErrors) -> None:
-    methods = sorted({m for y in part.by_year.values() for m in y}, key=lambda m: m == "model")
-    for method in methods:
+    for method in part.methods:
         years = [y for y in part.by_year if method in part.by_year[y]]
         values = [part.by_year[y][method] for y in years]
         look = {"model": ("#1f4e79", 2.4, 3), part.best: ("#b4532a", 1.8, 2)}
