@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import filelock
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -54,6 +55,19 @@ def to_bytes(content: Content, name: str) -> bytes:
         text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
         return (text + "\n").encode()
     return content.encode() if isinstance(content, str) else content
+
+
+def plain(value: Any) -> Any:
+    """Turn numpy scalars into Python's, and what is not a finite number into None."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
 
 
 def write_whole(path: Path, data: bytes) -> None:

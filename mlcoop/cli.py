@@ -286,6 +286,7 @@ def data_fetch(
     as_json: Json = False,
 ) -> None:
     """Bring a study's figures into the cache; what is there is not asked for again."""
+    from mlcoop.artefacts import plain
     from mlcoop.assemble import gather_request
     from mlcoop.sources.gather import gather
     from mlcoop.sources.gather import plan as count_requests
@@ -301,7 +302,7 @@ def data_fetch(
             figures = gather(request, client, lambda done, total, what: terminal.step(done, total))
             for warning in figures.warnings:
                 terminal.note(warning)
-    _show(_plain(count_requests(request, client)), as_json)
+    _show(plain(count_requests(request, client)), as_json)
 
 
 @data_app.command("status", epilog="Example: mlcoop data status")
@@ -380,12 +381,13 @@ def _cores() -> int:
 
 
 def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dict[str, Any]:
+    from mlcoop.artefacts import plain
     from mlcoop.assemble import gather_request
     from mlcoop.sources.gather import plan as count_requests
 
     config = plan.config
     asks = config.panel is None and config.target.source != "simulated"
-    return _plain(
+    return plain(
         {
             "name": config.name,
             "focus": f"{plan.focal or 'all pairs'}"
@@ -463,13 +465,9 @@ def _headline(experiment: Experiment) -> dict[str, Any]:
 def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
     if table is None:
         return []
-    return _plain(table.to_dict(orient="records"))
+    from mlcoop.artefacts import plain
 
-
-def _plain(value: Any) -> Any:
-    from mlcoop.run import plain
-
-    return plain(value)
+    return plain(table.to_dict(orient="records"))
 
 
 def main() -> None:

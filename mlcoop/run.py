@@ -18,6 +18,7 @@ from mlcoop import __version__
 from mlcoop.artefacts import (
     RunFolder,
     fingerprint,
+    plain,
     provenance,
     read_experiment,
     read_manifest,
@@ -528,16 +529,3 @@ def _on_fewer_rows(scores: FoldScores) -> FoldScores:
         return scores(params if most is None else {**params, "most_rows": min(most, TUNING_ROWS)})
 
     return sampled
-
-
-def plain(value: Any) -> Any:
-    """Turn numpy scalars into Python's, and what is not a finite number into None."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
