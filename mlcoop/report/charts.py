@@ -10,6 +10,7 @@ from markupsafe import Markup
 from mlcoop.report.content import Curve, FactorData, Planted, Ranked
 from mlcoop.report.names import number, percent, small_percent, span
 from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
+from mlcoop.report.units import in_words, natural, short
 
 SHOWN = 20  # rows of the ranking before "show all"
 COLOURS = 10  # group colours in the style sheet
@@ -194,7 +195,7 @@ def _effect(
     def height_of(value: float) -> float:
         return y(math.log1p(max(value, -0.999)))
 
-    canvas.text(x0, y0 + 16, cut(curve.label, width), "label strong")
+    canvas.text(x0, y0 + 16, cut(curve.label, width, 15), "label strong")
     for step in _ratio_ticks(reach):
         cls = "zero" if step == 0 else "grid"
         canvas.line(left, height_of(step), right, height_of(step), cls)
@@ -210,10 +211,15 @@ def _effect(
     canvas.path(zip(xs, (height_of(v) for v in curve.effect), strict=True), f"curve {tone}")
     for j, (value, effect) in enumerate(zip(curve.value, curve.effect, strict=True)):
         band = span(curve.low[j], curve.high[j], lambda v: percent(v, 1, signed=True))
-        tip = f"{curve.label} at {number(value, 2)}: {percent(effect, 1, signed=True)} ({band})"
+        at = in_words(value, curve.unit)
+        tip = f"{curve.label} at {at}: {percent(effect, 1, signed=True)} ({band})"
         canvas.dot(xs[j], height_of(effect), 6, "ghost", tip)
-    for value, anchor in ((curve.value[0], "start"), (curve.value[-1], "end")):
-        canvas.text(x(value), bottom + 29, _short(value), "tick", anchor)
+    ends = [short(natural(v, curve.unit)[0]) for v in (curve.value[0], curve.value[-1])]
+    words = natural(curve.value[0], curve.unit)[1].replace("0 or 1", "no or yes")
+    canvas.text(left, bottom + 29, ends[0], "tick")
+    canvas.text(right, bottom + 29, ends[1], "tick", "end")
+    room = right - left - 7.5 * (len(ends[0]) + len(ends[1]))
+    canvas.text((left + right) / 2, bottom + 29, cut(words, room, 12), "tick", "middle")
 
 
 def _ratio_ticks(reach: float) -> list[float]:
@@ -223,15 +229,6 @@ def _ratio_ticks(reach: float) -> list[float]:
     down = [-s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.67, 0.8, 0.9, 0.99)]
     below = [s for s in down if 0.45 * reach < -math.log1p(s) <= reach * 1.05]
     return [*below[-1:], 0, *up[-1:]]
-
-
-def _short(value: float) -> str:
-    size = abs(value)
-    for factor, unit in ((1e12, " tn"), (1e9, " bn"), (1e6, " m")):
-        if size >= factor:
-            return f"{number(value / factor, 1)}{unit}"
-    text = number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def planted_slope(rows: Sequence[Planted], width: int) -> Markup:

@@ -11,6 +11,8 @@ from mlcoop.report.content import Calibration, Expected, Held, SetErrors
 from mlcoop.report.names import method_name, number, percent, span
 from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
 
+FAN_WIDTH, FAN_HEIGHT = 190, 124
+
 
 def errors_by_year(errors: SetErrors, width: int) -> Markup:
     """Draw the error of the model and of every simple rule, year by year."""
@@ -102,22 +104,17 @@ def spark(held: Sequence[Held], ahead: Sequence[Expected]) -> Markup:
     return canvas.markup("spark")
 
 
-def fan_grid(pairs: Sequence[tuple[Sequence[Held], Sequence[Expected]]], width: int) -> Markup:
-    """Draw pairs beside each other: what was counted, and the forecast with its interval."""
-    columns = 2 if width < 500 else 4
-    gap, cell_h = 22, 140 if width < 500 else 130
-    cell_w = (width - gap * (columns - 1)) / columns
-    names = "; ".join(
-        f"{f[0].label} {number(f[0].predicted)} ({span(f[0].lower, f[0].upper)}) in {f[0].year}"
-        for _, f in pairs
+def fan(held: Sequence[Held], ahead: Sequence[Expected]) -> Markup:
+    """Draw one pair: what was counted, and the forecast with its interval."""
+    first = ahead[0]
+    words = "; ".join(
+        f"{number(f.predicted)} ({span(f.lower, f.upper)}) in {f.year}" for f in ahead
     )
-    height = math.ceil(len(pairs) / columns) * cell_h
-    canvas = Canvas(width, height, f"Counts and forecasts: {names}", "forecast")
-    for i, (held, ahead) in enumerate(pairs):
-        x0, y0 = (i % columns) * (cell_w + gap), (i // columns) * cell_h
-        canvas.text(x0, y0 + 14, cut(ahead[0].label, cell_w), "label strong")
-        _fan(canvas, held, ahead, (x0 + 36, y0 + 28, x0 + cell_w - 6, y0 + cell_h - 36))
-    return canvas.markup("fans")
+    label = f"{first.label}: counts, and the forecast {words}"
+    canvas = Canvas(FAN_WIDTH, FAN_HEIGHT, label, f"forecast-{first.a}-{first.b}")
+    canvas.text(0, 14, cut(first.label, FAN_WIDTH), "label strong")
+    _fan(canvas, held, ahead, (36, 28, FAN_WIDTH - 6, FAN_HEIGHT - 26))
+    return canvas.markup("fan")
 
 
 def _fan(

@@ -40,7 +40,10 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Curve:
-    """What a factor does: relative change of collaboration over the values of a factor."""
+    """What a factor does: relative change of collaboration over the values of a factor.
+
+    `density` is how thick the rows lie about each value, 1 at the thickest; `unit` that of `value`.
+    """
 
     key: str
     label: str
@@ -50,6 +53,7 @@ class Curve:
     low: tuple[float, ...]
     high: tuple[float, ...]
     density: tuple[float, ...]
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mlcoop.errors import DataError, some
@@ -20,6 +21,7 @@ from mlcoop.report.content import (
     Tuning,
 )
 from mlcoop.report.names import base_group, group_name, optional, plain
+from mlcoop.report.units import factor_unit
 from mlcoop.schema import Experiment
 
 RANK_COLUMNS = ["rank", "rank_low", "rank_high", "tier", "share", "share_low", "share_high"]
@@ -151,10 +153,23 @@ def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[st
                 effect=column("effect"),
                 low=column("low"),
                 high=column("high"),
-                density=tuple(float(v) for v in density),
+                density=_thickness(part["value"].to_numpy(float), density.to_numpy(float)),
+                unit=factor_unit(str(key)),
             )
         )
     return tuple(result)
+
+
+def _thickness(value: np.ndarray, share: np.ndarray) -> tuple[float, ...]:
+    """Return rows per unit of the factor, 1 at the thickest, from the share of rows by bin.
+
+    Bins hold about as many rows each, so their shares alone would draw a plain: what tells where
+    the rows lie is how near the bins' values are to each other.
+    """
+    steps = np.diff(value)
+    width = np.concatenate([steps[:1], (steps[:-1] + steps[1:]) / 2, steps[-1:]])
+    thick = np.divide(share, width, out=np.zeros_like(share), where=width > 0)
+    return tuple(float(v) for v in thick / (thick.max() or 1.0))
 
 
 def factor_data(coverage: Mapping[str, Any]) -> tuple[FactorData, ...]:

@@ -20,7 +20,7 @@ from mlcoop.report.svg import both
 from mlcoop.report.worldmap import SOURCE, world
 from mlcoop.schema import Experiment
 
-FANS = 12
+FANS = 120  # drawn; beyond the first dozen the page shows those of the country asked for
 CURVES = 12
 EFFECTS = 15
 
@@ -150,9 +150,14 @@ def _forecast_content(s: Summary) -> dict[str, Any]:
     ahead: dict[tuple[str, str], list] = {}
     for f in s.forecasts:
         ahead.setdefault((f.a, f.b), []).append(f)
-    pairs = [(s.past.get(p, ()), fs) for p, fs in list(ahead.items())[:FANS]]
+    codes = {code for pair in ahead for code in pair} - {s.focal}
     content: dict[str, Any] = {
-        "fans": both(lambda w: charts_time.fan_grid(pairs, w)),
+        "fans": [
+            (a, b, charts_time.fan(s.past.get((a, b), ()), fs))
+            for (a, b), fs in list(ahead.items())[:FANS]
+        ],
+        "pairs_ahead": len(ahead),
+        "choices": sorted((country_name(code), code) for code in codes),
         "forecast_table": tables.forecasts(s),
         "forecast_level": percent(s.forecasts[0].level),
         "map_drawing": None,
@@ -170,8 +175,8 @@ def _map_caption(s: Summary) -> str:
     year = s.forecasts[0].year
     what = "simulated works" if s.simulated else "works"
     return (
-        f"Expected {what} in {year} by country of the focus set. Click a country to find it in the "
-        f"table. {SOURCE}"
+        f"Expected {what} in {year} by country of the focus set. Click a country to see it alone "
+        f"below. {SOURCE}"
     )
 
 

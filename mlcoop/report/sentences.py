@@ -75,19 +75,19 @@ def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -
     first = factors[0]
     order = _order(first, factors, "factor")
     told = [f.above_null for f in factors if f.above_null is not None]
-    null = f" {_told(sum(told), len(factors))} above what chance alone would give." if told else ""
+    null = f"; {_told(sum(told), len(factors))} above what chance alone would give" if told else ""
     where = "In this simulated world, " if simulated else ""
     opening = f"{where}{first.label}" if where else first.label
     return (
         f"{opening} goes furthest with collaboration, with {small_percent(first.share)} of the "
         f"total importance of {len(factors)} factors ({_interval(first, level)}; "
-        f"rank {span(first.rank_low, first.rank_high)}): {order}.{null}"
+        f"rank {span(first.rank_low, first.rank_high)}): {order}{null}."
     )
 
 
 def _told(told: int, of: int) -> str:
     if not told:
-        return f"None of the {of} factors stands"
+        return f"none of the {of} factors stands"
     return f"{told} of the {of} factors {'stands' if told == 1 else 'stand'}"
 
 

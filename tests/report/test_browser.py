@@ -98,6 +98,43 @@ def test_tables_sort_search_and_follow_the_map(study: Experiment, tmp_path: Path
     assert seen["requests"] == []
 
 
+def test_one_country_at_a_time(study: Experiment, tmp_path: Path) -> None:
+    """Truth: forecast.csv; the largest dozen pairs at first, then those of the country chosen."""
+    script = """
+    const fans = () => Array.from(document.querySelectorAll(".fans .cell"))
+      .filter((c) => c.getClientRects().length).map((c) => c.dataset.pair);
+    const list = document.getElementById("country");
+    const pick = (code) => { list.value = code; list.dispatchEvent(new Event("change")); };
+    seen.first = fans();
+    document.querySelector(".fans").parentElement.querySelector("button").click();
+    seen.all = fans().length;
+    pick("KAZ");
+    seen.fans = fans();
+    seen.rows = values("forecast", "country_b");
+    seen.aside = document.querySelectorAll("svg.map .aside").length;
+    const shown = [];
+    const Old = Blob;
+    URL.createObjectURL = () => "#saved";
+    HTMLAnchorElement.prototype.click = function () { seen.saved = this.download; };
+    window.Blob = function (parts, type) { shown.push(parts[0]); return new Old(parts, type); };
+    document.querySelector(".fans").parentElement.querySelector("button[data-svg]").click();
+    const sheet = new DOMParser().parseFromString(shown[0], "image/svg+xml").documentElement;
+    seen.sheet = [sheet.nodeName, sheet.querySelectorAll("svg").length];
+    pick("");
+    seen.back = values("forecast", "country_b").length;
+    seen.options = Array.from(list.options).map((o) => o.value).slice(1);
+    """
+    seen = act(render_report(study), script, tmp_path)
+    pairs = study.forecast.sort_values("predicted", ascending=False)
+    ordered = [f"{a} {b}" for a, b in zip(pairs["country_a"], pairs["country_b"], strict=True)]
+    assert seen["first"] == ordered[:12] and seen["all"] == len(ordered)
+    assert seen["fans"] == ["CHN KAZ"] and seen["rows"] == ["KAZ"]
+    assert seen["aside"] > 40
+    assert seen["saved"] == "china-bri-forecast.svg" and seen["sheet"] == ["svg", 1]
+    assert seen["back"] == len(ordered)
+    assert sorted(seen["options"]) == sorted({*pairs["country_a"], *pairs["country_b"]} - {"CHN"})
+
+
 def test_csv_and_svg_are_made_in_the_page(study: Experiment, tmp_path: Path) -> None:
     """Truth: factors.csv; the drawing is XML of its own with colours inside."""
     script = """

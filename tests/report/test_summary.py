@@ -166,3 +166,13 @@ def test_losses_of_two_models_are_not_mixed(study: Experiment) -> None:
     factor, forecast = summarise(study).tuning
     assert (factor.model, factor.trials, factor.first, factor.best) == ("factor", 15, 1 / 3, 1 / 31)
     assert (forecast.first, forecast.best) == (1 / 4, 1 / 32)
+
+
+def test_the_hill_shows_where_rows_lie(study: Experiment) -> None:
+    """Truth: by hand. Bins of a tenth of the rows each: twice as near is twice as thick."""
+    effects = pd.DataFrame(
+        {"factor": "gdp_partner", "value": [0.0, 1, 2, 4, 6], "effect": 0.1, "density": 0.1}
+    )
+    curve = summarise(dataclasses.replace(study, effects=effects)).curves[0]
+    assert curve.density == pytest.approx((1, 1, 2 / 3, 1 / 2, 1 / 2))
+    assert curve.unit == "log USD of 2015"

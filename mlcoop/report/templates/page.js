@@ -115,11 +115,29 @@
       mark.setAttribute("style", "fill:#8a1c4a;font:600 13px sans-serif;text-anchor:end");
       copy.append(mark);
     }
-    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
     copy.setAttribute("width", box.width);
     copy.setAttribute("height", box.height);
     copy.style.background = getComputedStyle(root).getPropertyValue("--paper");
-    return new XMLSerializer().serializeToString(copy);
+    return copy;
+  }
+  const text = (svg) => new XMLSerializer().serializeToString(svg);
+  // Small drawings are saved as one, four beside each other.
+  function sheet(shown) {
+    const outer = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const { width, height } = shown[0].viewBox.baseVal;
+    const columns = Math.min(4, shown.length);
+    shown.forEach((svg, i) => {
+      const copy = drawing(svg);
+      copy.setAttribute("x", (i % columns) * (width + 20));
+      copy.setAttribute("y", Math.floor(i / columns) * (height + 10));
+      outer.append(copy);
+    });
+    const size = [columns * (width + 20), Math.ceil(shown.length / columns) * (height + 10)];
+    outer.setAttribute("width", size[0]);
+    outer.setAttribute("height", size[1]);
+    outer.setAttribute("viewBox", "0 0 " + size.join(" "));
+    outer.style.background = getComputedStyle(root).getPropertyValue("--paper");
+    return text(outer);
   }
   all("button[data-csv]").forEach((button) => {
     button.hidden = false;
@@ -131,9 +149,15 @@
   all("button[data-svg]").forEach((button) => {
     button.hidden = false;
     button.addEventListener("click", () => {
-      all("svg.chart", button.closest("figure")).filter((s) => s.getClientRects().length)
-        .forEach((svg) => save(safe(study + "-" + svg.dataset.name) + ".svg", "image/svg+xml",
-          drawing(svg)));
+      const figure = button.closest("figure");
+      const shown = all("svg.chart", figure).filter((s) => s.getClientRects().length);
+      const grid = figure.querySelector(".fans");
+      if (grid) {
+        save(safe(study + "-" + grid.dataset.name) + ".svg", "image/svg+xml", sheet(shown));
+      } else {
+        shown.forEach((svg) => save(safe(study + "-" + svg.dataset.name) + ".svg",
+          "image/svg+xml", text(drawing(svg))));
+      }
     });
   });
 
@@ -165,28 +189,93 @@
     });
   });
 
-  // Search; a click on the map searches for that country.
-  all("input[data-table]").forEach((input) => {
-    input.hidden = false;
-    const table = document.getElementById(input.dataset.table);
-    const count = document.getElementById(input.dataset.table + "-count");
+  // Rows and drawings are shown where they hold the words searched for and the country chosen.
+  const country = document.getElementById("country");
+  const chosenCode = () => (country ? country.value : "");
+  const filters = [];
+  all("table.sortable").forEach((table) => {
+    const input = document.querySelector('input[data-table="' + table.id + '"]');
+    const keys = all("thead th", table).map((h) => h.dataset.key);
+    const ends = ["country_a", "country_b"].map((key) => keys.indexOf(key));
+    const ofPairs = ends.every((place) => place >= 0);
+    if (!input && !ofPairs) { return; }
+    const count = document.getElementById(table.id + "-count");
     const rows = all("tbody tr", table);
     const show = () => {
-      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const words = input ? input.value.toLowerCase().split(/\s+/).filter(Boolean) : [];
+      const code = ofPairs ? chosenCode() : "";
       let kept = 0;
       rows.forEach((row) => {
         const first = row.cells[0].dataset.v || "";
         const text = (row.textContent + " " + first).toLowerCase();
-        row.hidden = !words.every((w) => text.includes(w));
+        row.hidden = !words.every((w) => text.includes(w))
+          || (code !== "" && !ends.some((place) => row.cells[place].dataset.v === code));
         kept += row.hidden ? 0 : 1;
       });
-      count.textContent = kept === rows.length ? "" : kept + " of " + rows.length;
+      if (count) { count.textContent = kept === rows.length ? "" : kept + " of " + rows.length; }
     };
-    input.addEventListener("input", show);
-    all("svg.map [data-code]").forEach((land) => land.addEventListener("click", () => {
-      input.value = input.value === land.dataset.code ? "" : land.dataset.code;
-      show();
-      if (input.value) { input.scrollIntoView({ block: "start" }); }
-    }));
+    if (input) { input.hidden = false; input.addEventListener("input", show); }
+    filters.push(show);
   });
+
+  // Small drawings of pairs: a dozen at first, or all of the country chosen.
+  const FEW = 12;
+  all(".fans").forEach((grid) => {
+    const cells = all(".cell", grid);
+    const tools = grid.parentElement.querySelector(".tools");
+    const button = document.createElement("button");
+    button.type = "button";
+    let open = false;
+    const show = () => {
+      const code = chosenCode();
+      cells.forEach((cell, i) => {
+        cell.hidden = code !== "" ? !cell.dataset.pair.split(" ").includes(code) : !open && i >= FEW;
+      });
+      button.hidden = code !== "" || cells.length <= FEW;
+      button.textContent = open ? "Show the first " + FEW : "Show all " + cells.length;
+      button.setAttribute("aria-expanded", String(open));
+    };
+    button.addEventListener("click", () => { open = !open; show(); });
+    tools.prepend(button);
+    filters.push(show);
+    show();
+  });
+
+  // One country at a time, by the list or by a click on the map.
+  if (country) {
+    country.hidden = false;
+    document.querySelector('label[for="country"]').hidden = false;
+    const lands = all("svg.map [data-code]");
+    const apply = () => {
+      filters.forEach((show) => show());
+      lands.forEach((land) => {
+        land.classList.toggle("aside", country.value !== "" && land.dataset.code !== country.value);
+      });
+      document.getElementById("country-note").textContent =
+        country.value === "" ? "" : "Map, drawings and tables of pairs show this country only.";
+    };
+    country.addEventListener("change", apply);
+    lands.forEach((land) => land.addEventListener("click", () => {
+      country.value = country.value === land.dataset.code ? "" : land.dataset.code;
+      apply();
+      if (country.value) { country.scrollIntoView({ block: "start" }); }
+    }));
+    // A browser that restores forms on reload must show what the list says.
+    if (country.value) { apply(); }
+  }
+
+  // The contents follow the reader.
+  const links = all("nav.toc a");
+  if (links.length && "IntersectionObserver" in window) {
+    const parts = links.map((a) => document.getElementById(a.hash.slice(1)));
+    const seen = new Set();
+    const watch = new IntersectionObserver((entries) => {
+      entries.forEach((e) => (e.isIntersecting ? seen.add(e.target) : seen.delete(e.target)));
+      const at = parts.findIndex((part) => seen.has(part));
+      links.forEach((a, i) => {
+        if (i === at) { a.setAttribute("aria-current", "true"); } else { a.removeAttribute("aria-current"); }
+      });
+    }, { rootMargin: "-80px 0px -55% 0px" });
+    parts.forEach((part) => part && watch.observe(part));
+  }
 })();
