@@ -260,6 +260,8 @@ def read_experiment(root: Path) -> Experiment:
                 ("backtest", ".csv"),
                 ("forecast", ".csv"),
                 ("effects", ".csv"),
+                ("collinearity", ".csv"),
+                ("correlations", ".csv"),
             )
         }
         trials = root / "tuning" / "trials.csv"

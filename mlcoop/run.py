@@ -28,6 +28,7 @@ from mlcoop.assemble import Study, assemble
 from mlcoop.card import model_card
 from mlcoop.config import Config, dump_config
 from mlcoop.errors import DataError, MlcoopError
+from mlcoop.explain.collinearity import collinearity
 from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
@@ -197,6 +198,7 @@ class _Run:
             metrics["factor_model"] = self._score(study, data_key, tuned["factor"])
         if self.config.explain.enabled:
             metrics["ranking"] = self._explain(study, data_key, tuned["factor"])
+            self._relate(study)
         if forecasting:
             metrics["forecast"] = self._forecast(study, data_key, tuned["forecast"])
         self._finish(study, key, data_key, metrics, tuned)
@@ -397,6 +399,18 @@ class _Run:
             "explain", f"{settings.resamples} refits on resampled pairs", key, work
         )
         return dict(result["notes"])
+
+    def _relate(self, study: Study) -> None:
+        """Show which factors move together, and whose ranks the data cannot tell apart."""
+        ranking = self.folder.read("factors.csv")
+
+        def work() -> tuple[dict[str, Any], dict[str, Any]]:
+            found = collinearity(study.matrix, ranking)
+            files = {"collinearity.csv": found.factors, "correlations.csv": found.correlations}
+            return files, {"warnings": found.warnings}
+
+        key = fingerprint(study.matrix.rows, study.matrix.X, ranking)
+        self._stage("collinearity", "factors that move together", key, work)
 
     def _forecast(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         origins, level = self.config.evaluation.origins, self.config.forecast.level

@@ -210,3 +210,5 @@ class Experiment:
     trials: pd.DataFrame | None = None
     coverage: dict[str, Any] = field(default_factory=dict)
     effects: pd.DataFrame | None = None
+    collinearity: pd.DataFrame | None = None
+    correlations: pd.DataFrame | None = None

@@ -136,6 +136,44 @@ class FactorData:
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """A factor's place in the tree of rank correlations, and its closest neighbour.
+
+    `cluster` numbers the group that the tree suggests; `told` is None where there is no ranking.
+    """
+
+    key: str
+    label: str
+    group: str
+    cluster: int
+    neighbour: str
+    spearman: float | None
+    close: bool
+    told: bool | None
+
+
+@dataclass(frozen=True)
+class Collinear:
+    """Which factors move together: rows in the order of the tree, correlations by two keys."""
+
+    rows: tuple[Neighbours, ...]
+    correlations: Mapping[tuple[str, str], float]
+
+    @property
+    def drawn(self) -> tuple[Neighbours, ...]:
+        """The factors that move at all over the focus rows."""
+        return tuple(row for row in self.rows if row.spearman is not None)
+
+    @property
+    def clusters(self) -> dict[int, tuple[Neighbours, ...]]:
+        """Suggested groups of more than one factor, in the order of the tree."""
+        found: dict[int, list[Neighbours]] = {}
+        for row in self.rows:
+            found.setdefault(row.cluster, []).append(row)
+        return {number: tuple(rows) for number, rows in found.items() if len(rows) > 1}
+
+
+@dataclass(frozen=True)
 class Left:
     """Something left out of the study, and why."""
 
@@ -212,6 +250,7 @@ class Summary:
     factor_model: Mapping[str, Mapping[str, float]]
     countries: tuple[str, ...]
     factor_data: tuple[FactorData, ...]
+    collinear: Collinear | None
     left_out: tuple[Left, ...]
     facts: tuple[tuple[str, str], ...]
     planted: tuple[Planted, ...]

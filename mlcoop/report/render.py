@@ -11,7 +11,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from mlcoop.compare import Comparison
-from mlcoop.report import charts, charts_time, mapview, sentences, tables
+from mlcoop.report import (
+    charts,
+    charts_factors,
+    charts_time,
+    mapview,
+    sentences,
+    sentences_factors,
+    tables,
+)
 from mlcoop.report.comparison import comparison_content
 from mlcoop.report.content import SetErrors, Summary, Tuning
 from mlcoop.report.names import country_name, listing, number, percent, plain, span
@@ -124,6 +132,13 @@ def _content(s: Summary) -> dict[str, Any]:
             )
         )
         values["group_table"] = tables.ranking(s.groups, "group", s.rank_level)
+    if s.collinear:
+        found = s.collinear
+        values["collinear_words"] = sentences_factors.collinear_sentences(found)
+        values["collinear_drawing"] = both(
+            lambda w: charts_factors.correlation_map(found, colours, w)
+        )
+        values["collinear_table"] = tables.neighbours(found)
     if s.curves:
         values["curves_drawing"] = both(lambda w: charts.effect_grid(s.curves[:CURVES], colours, w))
     values |= _forecast_content(s)
@@ -200,6 +215,7 @@ def _toc(s: Summary) -> list[tuple[str, str]]:
         ("planted-order", "Planted order", bool(s.planted)),
         ("factors-ranking", "Factors", True),
         ("effects", "Effects", True),
+        ("collinearity", "Alike", s.collinear is not None),
         ("forecasts", "Forecasts", True),
         ("backtest", "Backtest", True),
         ("intervals", "Intervals", True),

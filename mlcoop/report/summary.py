@@ -103,6 +103,7 @@ def summarise(experiment: Experiment) -> Summary:
         rank_level=rank_level,
         resamples=resamples,
         factor_model=factor_model,
+        collinear=gather.collinear(experiment, labels),
         countries=tuple(str(c) for c in coverage.get("countries") or []),
         left_out=gather.left_out(coverage),
         facts=_facts(coverage),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mlcoop.report.charts_time import spark
-from mlcoop.report.content import Planted, Ranked, SetErrors, Summary
+from mlcoop.report.content import Collinear, Planted, Ranked, SetErrors, Summary
 from mlcoop.report.names import (
     country_name,
     method_name,
@@ -227,6 +227,31 @@ def factor_data(summary: Summary) -> Table:
         for r in summary.factor_data
     )
     return Table("factor-data", "Where the figures come from", tuple(columns), body)
+
+
+def neighbours(found: Collinear) -> Table:
+    """Return every factor's closest neighbour and suggested group, in the order of the tree."""
+    columns = (
+        Column("cluster", "Suggested group"),
+        Column("factor", "Factor", numeric=False),
+        Column("group", "Group of the catalogue", numeric=False),
+        Column("neighbour", "Closest neighbour", numeric=False),
+        Column("spearman", "Rank correlation"),
+        Column("told", "Ranks told apart", numeric=False),
+    )
+    told = {None: "", True: "yes", False: "no"}
+    body = tuple(
+        (
+            Cell(str(r.cluster), r.cluster),
+            Cell(r.label, r.key),
+            _words(r.group),
+            _words(r.neighbour),
+            Cell(number(r.spearman, 2), r.spearman, "strong" if r.close else ""),
+            _words(told[r.told]),
+        )
+        for r in found.rows
+    )
+    return Table("collinearity", "Factors that move together", columns, body)
 
 
 def left_out(summary: Summary) -> Table:

@@ -1,0 +1,70 @@
+"""Drawings about the factors' own figures: which of them move together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from markupsafe import Markup
+
+from mlcoop.report.content import Collinear
+from mlcoop.report.names import number
+from mlcoop.report.svg import Canvas, cut
+
+SHADES = (0.3, 0.5, 0.65, 0.8, 0.95)  # absolute rank correlations at which a cell darkens
+
+
+def correlation_map(found: Collinear, colours: Mapping[str, int], width: int) -> Markup:
+    """Draw rank correlations of all factors in the tree's order, suggested groups framed.
+
+    Only the lower half: the upper one holds the same. Labels stand at the diagonal, so they name
+    row and column; weak correlations are left blank.
+    """
+    narrow = width < 500
+    rows = found.drawn
+    n = len(rows)
+    row_height = 14 if narrow else 16
+    room = 150 if narrow else 250
+    left, top = 18, 8
+    cell = (width - room - left) / n
+    height = top + row_height * n + 6
+    label = (
+        f"Rank correlations of {n} factors, ordered so that factors that move together are "
+        "neighbours; the table below names each factor's closest neighbour"
+    )
+    canvas = Canvas(width, height, label, "collinearity")
+    for i, row in enumerate(rows):
+        y = top + row_height * i
+        canvas.dot(8, y + row_height / 2, 3.5, f"dot g{colours.get(row.group, 0)}", row.group)
+        for j in range(i):
+            other = rows[j]
+            rho = found.correlations.get((row.key, other.key))
+            rho = found.correlations.get((other.key, row.key)) if rho is None else rho
+            if rho is None or abs(rho) < SHADES[0]:
+                continue
+            shade = sum(abs(rho) >= step for step in SHADES) - 1
+            tone = f"{'n' if rho < 0 else 'h'}{shade}"
+            tip = f"{row.label} and {other.label}: {number(rho, 2)}"
+            canvas.rect(
+                left + cell * j, y + 0.5, max(cell - 0.6, 1), row_height - 1, f"cell {tone}", tip
+            )
+        words = cut(row.label, width - left - cell * i - 14, 12)
+        canvas.text(left + cell * i + 6, y + row_height - 4, words, "tick")
+    start = 0
+    for i in range(1, n + 1):
+        if i == n or rows[i].cluster != rows[start].cluster:
+            if i - start > 1:
+                _frame(canvas, start, i, (left, top, cell, row_height))
+            start = i
+    return canvas.markup("collinearity")
+
+
+def _frame(canvas: Canvas, start: int, end: int, frame: tuple[float, float, float, float]) -> None:
+    """Draw the staircase around a suggested group's cells."""
+    left, top, cell, row_height = frame
+    x, y = left + cell * start, top + row_height * (start + 1)
+    bottom = top + row_height * end
+    points = [(x, y), (x, bottom), (left + cell * (end - 1), bottom)]
+    for i in range(end - 1, start, -1):
+        points += [(left + cell * i, top + row_height * i)]
+        points += [(left + cell * (i - 1), top + row_height * i)]
+    canvas.path([*points, (x, y)], "frame")

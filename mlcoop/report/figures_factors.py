@@ -1,0 +1,40 @@
+"""Figures about the factors' own figures, as drawn by `figures.draw_figures`."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mlcoop.report.content import Summary
+
+
+def correlation_map(s: Summary) -> Figure:
+    """Draw the rank correlations of all factors in the tree's order, suggested groups framed."""
+    found = s.collinear
+    assert found is not None
+    rows = found.drawn
+    n = len(rows)
+    table = np.full((n, n), np.nan)
+    place = {row.key: i for i, row in enumerate(rows)}
+    for (a, b), rho in found.correlations.items():
+        table[place[a], place[b]] = table[place[b], place[a]] = rho
+    size = max(4.5, 2.6 + 0.11 * n)
+    figure = Figure(figsize=(size + 2.4, size - 0.6))
+    axes = figure.add_subplot()
+    image = axes.imshow(table, cmap="RdBu", vmin=-1, vmax=1)
+    axes.set_yticks(range(n), [row.label for row in rows], fontsize=6 if n > 30 else 8)
+    axes.set_xticks([])
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    start = 0
+    for i in range(1, n + 1):
+        if i == n or rows[i].cluster != rows[start].cluster:
+            if i - start > 1:
+                x = [start - 0.5, i - 0.5, i - 0.5, start - 0.5, start - 0.5]
+                y = [start - 0.5, start - 0.5, i - 0.5, i - 0.5, start - 0.5]
+                axes.plot(x, y, color="#1c2430", lw=1)
+            start = i
+    bar = figure.colorbar(image, ax=axes, shrink=0.5)
+    bar.set_label("rank correlation (white: none, or not known)")
+    axes.set_title(f"Factors that move together{' (simulated)' if s.simulated else ''}")
+    return figure
