@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -231,8 +231,28 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
-def read_experiment(root: Path) -> Experiment:
+TABLES = {
+    "factors": ".csv",
+    "groups": ".csv",
+    "resamples": ".parquet",
+    "backtest": ".csv",
+    "forecast": ".csv",
+    "effects": ".csv",
+    "collinearity": ".csv",
+    "correlations": ".csv",
+}
+RANKINGS = ("factors", "groups", "resamples")
+
+
+def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experiment:
     """Read a study back from its folder alone.
+
+    Parameters
+    ----------
+    root : Path
+    tables : iterable of str
+        Which tables to read, all unless said otherwise: `RANKINGS` are read a hundred times as
+        fast, since counts by pair and year are left alone.
 
     Raises
     ------
@@ -249,21 +269,8 @@ def read_experiment(root: Path) -> Experiment:
     if not (root / "config.yaml").is_file():
         raise DataError(f"{root}: holds no config.yaml, so it is no experiment of mlcoop")
     try:
-        tables = {
-            name: read_table(root / f"{name}{suffix}")
-            if (root / f"{name}{suffix}").is_file()
-            else None
-            for name, suffix in (
-                ("factors", ".csv"),
-                ("groups", ".csv"),
-                ("resamples", ".parquet"),
-                ("backtest", ".csv"),
-                ("forecast", ".csv"),
-                ("effects", ".csv"),
-                ("collinearity", ".csv"),
-                ("correlations", ".csv"),
-            )
-        }
+        found = {name: root / f"{name}{TABLES[name]}" for name in tables}
+        read = {name: read_table(path) for name, path in found.items() if path.is_file()}
         trials = root / "tuning" / "trials.csv"
         return Experiment(
             name=root.name,
@@ -273,7 +280,7 @@ def read_experiment(root: Path) -> Experiment:
             metrics=_read_json(root / "metrics.json"),
             coverage=_read_json(root / "coverage.json"),
             trials=read_table(trials) if trials.is_file() else None,
-            **tables,
+            **read,
         )
     except (OSError, ValueError, yaml.YAMLError) as error:
         detail = str(error).splitlines()[0]

@@ -21,6 +21,7 @@ from mlcoop.errors import ConfigError, DataError, MlcoopError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlcoop.family import Family
     from mlcoop.plan import Plan
     from mlcoop.schema import Experiment
     from mlcoop.sources.http import Client
@@ -96,10 +97,28 @@ class Terminal:
         how = "kept from before" if reused else f"{seconds:.1f} s"
         self.console.print(f"{stage}: done ({how})", markup=False, highlight=False, soft_wrap=True)
 
+    def member(self, number: int, total: int, name: str, seconds_left: float | None) -> None:
+        """Say which study of a family begins, and how long the rest may take."""
+        self._close()
+        left = "" if seconds_left is None else f" (about {_duration(seconds_left)} left)"
+        text = f"[{number}/{total}] {name}{left}"
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+def _duration(seconds: float) -> str:
+    """Return a rough time in words.
+
+    >>> _duration(40), _duration(300), _duration(9000)
+    ('40 s', '5 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager
@@ -138,11 +157,20 @@ def run(
     experiments: Experiments = EXPERIMENTS,
     models: Models = MODELS,
 ) -> None:
-    """Run a whole study into experiments/NAME and models/NAME; go on where it was cut off."""
-    from mlcoop import run as runner
+    """Run a study, or a family of them, into experiments/ and models/; go on where it was cut off.
 
-    plan = _plan(config, overrides)
+    A config with a `vary:` section is a family: its members run one after the other and end in
+    their comparison.
+    """
+    from mlcoop import run as runner
+    from mlcoop.family import load_family
+
     client = _client()
+    family = load_family(config, overrides)
+    if family is not None:
+        _run_family(family, config, client, dry_run, force, as_json, workers, experiments, models)
+        return
+    plan = _plan(config, overrides)
     if dry_run:
         _show(_dry_run(plan, client, experiments, models), as_json)
         return
@@ -163,23 +191,86 @@ def run(
     _print_experiment(experiment, as_json)
 
 
-@app.command(epilog="Example: mlcoop compare china-bri china-bri-physical --html compare.html")
+def _run_family(
+    family: Family,
+    config: Path,
+    client: Client,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    workers: int | None,
+    experiments: Path,
+    models: Path,
+) -> None:
+    from mlcoop import run_family as runner
+    from mlcoop import terminal as tables
+    from mlcoop.artefacts import plain
+
+    plans = runner.plan_family(family, str(config), config.parent)
+    if dry_run:
+        members = {
+            plan.config.name: {"sets": member.sets, **_dry_run(plan, client, experiments, models)}
+            for member, plan in zip(family.members, plans, strict=True)
+        }
+        document = {"name": family.name, "members": members}
+        document["files"] = str(experiments / family.name)
+        if as_json:
+            _print_json(plain(document))
+        else:
+            print(f"family {family.name}: {len(members)} members, compared in {document['files']}")
+            tables.print_table(_members_table(plain(members)))
+        return
+    with _terminal() as terminal:
+        comparison = runner.run_family(
+            family,
+            plans,
+            client,
+            experiments=experiments,
+            models=models,
+            listener=terminal,
+            force=force,
+            workers=workers or _cores(),
+        )
+        terminal.note(f"compared: {experiments / family.name}/compare.html")
+    if as_json:
+        _print_json(comparison.to_dict())
+    else:
+        tables.print_comparison(comparison)
+
+
+def _members_table(members: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = []
+    for name, member in members.items():
+        sets = ", ".join(f"{key}: {value}" for key, value in member["sets"].items())
+        asked = member["requests"]
+        left = asked["left"] if isinstance(asked, dict) else asked
+        rows.append([name, sets, member["years"], member["learner"], member["refits"], left])
+    heads = ["member", "sets", "years", "learner", "refits", "requests left"]
+    return pd.DataFrame(rows, columns=heads)
+
+
+@app.command(epilog="Example: mlcoop compare china-bri china-bri-fields-physical --html cmp.html")
 def compare(
-    names: Annotated[list[str], typer.Argument(metavar="EXP EXP...", help="two or more")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="EXP EXP...", help="two or more, or a family of studies")
+    ],
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option(help="write the comparison as a page")] = None,
     experiments: Experiments = EXPERIMENTS,
 ) -> None:
     """Set factor rankings side by side, with the uncertainty of every difference."""
     from mlcoop import terminal
-    from mlcoop.artefacts import find_experiment, read_experiment, write_whole
+    from mlcoop.artefacts import write_whole
     from mlcoop.compare import compare as compare_experiments
+    from mlcoop.family_folder import read_rankings
     from mlcoop.report.render import render_comparison
 
-    studies = [read_experiment(find_experiment(name, experiments)) for name in names]
+    studies, shown = read_rankings(names, experiments)
     comparison = compare_experiments(studies)
     if html is not None:
-        write_whole(html, render_comparison(comparison).encode())
+        write_whole(html, render_comparison(comparison, **shown).encode())
         print(f"written: {html}", file=sys.stderr)
     if as_json:
         _print_json(comparison.to_dict())
@@ -211,10 +302,19 @@ def forecast(
 
 @app.command(epilog="Example: mlcoop report china-bri")
 def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
-    """Write a study's HTML page again, from its folder alone."""
+    """Write the HTML page of a study, or of a family's comparison, again from its folder alone."""
     from mlcoop.artefacts import find_experiment, read_experiment, write_whole
+    from mlcoop.family_folder import find_family, read_family, write_comparison
     from mlcoop.report.render import render_report
 
+    family = find_family(name, experiments)
+    if family is not None:
+        record, studies = read_family(family)
+        write_comparison(
+            family, title=record["title"], studies=studies, over_time=record["over_time"]
+        )
+        print(family / "compare.html")
+        return
     experiment = read_experiment(find_experiment(name, experiments))
     path = Path(experiment.folder) / "report.html"
     write_whole(path, render_report(experiment).encode())
@@ -291,18 +391,21 @@ def data_fetch(
     from mlcoop.sources.gather import gather
     from mlcoop.sources.gather import plan as count_requests
 
-    plan = _plan(config, overrides)
-    if plan.config.panel is not None or plan.config.target.source == "simulated":
+    plans = _plans(config, overrides)
+    if all(p.config.panel or p.config.target.source == "simulated" for p in plans):
         raise ConfigError(f"{config}: this study asks no service; there is nothing to fetch")
     client = _client()
-    request = gather_request(plan, _today())
-    if not dry_run:
-        with _terminal() as terminal:
-            terminal.start("data", "figures into the cache")
-            figures = gather(request, client, lambda done, total, what: terminal.step(done, total))
-            for warning in figures.warnings:
-                terminal.note(warning)
-    _show(plain(count_requests(request, client)), as_json)
+    asked = {}
+    for plan in plans:
+        request = gather_request(plan, _today())
+        if not dry_run:
+            with _terminal() as terminal:
+                terminal.start("data", f"figures of {plan.config.name} into the cache")
+                figures = gather(request, client, lambda done, of, what: terminal.step(done, of))
+                for warning in figures.warnings:
+                    terminal.note(warning)
+        asked[plan.config.name] = plain(count_requests(request, client))
+    _show(asked if len(asked) > 1 else next(iter(asked.values())), as_json)
 
 
 @data_app.command("status", epilog="Example: mlcoop data status")
@@ -362,6 +465,17 @@ def _plan(config: Path, overrides: list[str]) -> Plan:
     from mlcoop.plan import make_plan
 
     return make_plan(load_config(config, overrides), str(config), config.parent)
+
+
+def _plans(config: Path, overrides: list[str]) -> list[Plan]:
+    """Return the plan of a study, or those of a family's members."""
+    from mlcoop.family import load_family
+    from mlcoop.run_family import plan_family
+
+    family = load_family(config, overrides)
+    if family is None:
+        return [_plan(config, overrides)]
+    return plan_family(family, str(config), config.parent)
 
 
 def _client() -> Client:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -143,7 +143,7 @@ class Explain(Section):
     """Factor ranking with uncertainty."""
 
     enabled: bool = True
-    resamples: int = Field(60, ge=10, le=10_000)
+    resamples: int = Field(60, ge=20, le=10_000)
     level: Share = 0.95
     unit: Literal["auto", "pair", "country"] = "auto"
 
@@ -260,6 +260,17 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     ConfigError
         One line for each bad key, with the file, the key, and the nearest known key.
     """
+    raw = read_raw(path, overrides)
+    if "vary" in raw:
+        raise ConfigError(
+            f"{path}, vary: makes a family of studies where one is asked for; "
+            "mlcoop run runs it, and its members stand beside it"
+        )
+    return check_config(raw, str(path))
+
+
+def read_raw(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """Read an experiment file and apply overrides, checking nothing but the YAML."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -271,7 +282,7 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     raw = _parse(text, str(path))
     for override in overrides:
         raw = _override(raw, override)
-    return check_config(raw, str(path))
+    return raw
 
 
 def check_config(raw: dict[str, Any], where: str) -> Config:
@@ -345,9 +356,14 @@ def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
         parsed = yaml.load(value, Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         raise ConfigError(f'--set "{override}": the value is not YAML') from error
-    changed = copy.deepcopy(raw)
+    return set_key(raw, key.strip(), parsed, f'--set "{override}"')
+
+
+def set_key(raw: Mapping[str, Any], key: str, value: Any, where: str) -> dict[str, Any]:
+    """Return a parsed experiment file with one dotted key set; `where` names it in errors."""
+    changed = copy.deepcopy(dict(raw))
     node = changed
-    *parents, last = key.strip().split(".")
+    *parents, last = key.split(".")
     for parent in parents:
         below = node.get(parent)
         if isinstance(below, str):
@@ -358,10 +374,10 @@ def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
         elif below is None:
             below = {}
         if not isinstance(below, dict):
-            raise ConfigError(f'--set "{override}": {parent} is not a section')
+            raise ConfigError(f"{where}: {parent} is not a section")
         node[parent] = below
         node = below
-    node[last] = parsed
+    node[last] = value
     return changed
 
 

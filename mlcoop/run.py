@@ -45,6 +45,7 @@ from mlcoop.schema import Experiment
 from mlcoop.sources.http import Client
 
 FoldScores = Callable[[dict[str, Any]], Iterator[float]]
+Assemble = Callable[..., Study]
 TUNING_ROWS = 15_000
 
 
@@ -79,6 +80,7 @@ def run_study(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     force: bool = False,
     workers: int = 1,
+    assemble: Assemble = assemble,
 ) -> Experiment:
     """Run a study into its folders and return it; a finished one is returned as it stands.
 
@@ -93,6 +95,8 @@ def run_study(
         Run every stage again, over whatever the folder holds.
     workers : int
         Processes. The number changes no result.
+    assemble : callable
+        Gives the plan's data; a family shares what its members have in common.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def run_study(
         refuse_to_overwrite(root, key, differing_keys(root, config))
         if is_finished(root, key):
             return read_experiment(root)
-    study = _Run(plan, client, experiments, models, listener, now, workers)
+    study = _Run(plan, client, experiments, models, listener, now, workers, assemble)
     # One thread per fit and processes outside: faster for small fits, and sums in one order, so
     # that the number of workers changes no digit.
     with threadpool_limits(1), parallel_config(backend="loky", inner_max_num_threads=1):
@@ -151,10 +155,12 @@ class _Run:
         listener: Listener,
         now: Callable[[], datetime],
         workers: int,
+        assemble: Assemble,
     ) -> None:
         self.plan, self.config, self.client = plan, plan.config, client
         self.experiments, self.models = experiments, models
         self.listener, self.now, self.workers = listener, now, workers
+        self.assemble = assemble
         self.warnings: list[str] = []
         self.log: list[str] = []
 
@@ -162,7 +168,7 @@ class _Run:
         self.listener.start("panel", "figures, panel and features")
         begun = time.monotonic()
         # Before the folder is touched: a study whose data cannot be had leaves nothing behind.
-        study = assemble(
+        study = self.assemble(
             self.plan, self.client, today=self.now().date(), progress=self.listener.step
         )
         self.folder = RunFolder.open(self.experiments, self.models, self.config.name)

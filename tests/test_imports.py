@@ -11,7 +11,8 @@ import mlcoop
 
 MAP = """
 errors schema tables countries sources panel reference planted simulate features model explain
-compare forecast report config artefacts plan assemble card run terminal cli
+compare forecast report config artefacts family family_folder plan assemble card run run_family
+terminal cli
 """
 ORDER = MAP.split()
 PACKAGE = Path(mlcoop.__file__).parent

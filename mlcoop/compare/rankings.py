@@ -38,7 +38,7 @@ class Comparison:
         Level of every interval; those of rank changes hold for all names of a kind together.
     ranks : DataFrame
         kind, name, label, group, experiment, rank (among the common names), rank_stated,
-        rank_low, rank_high, share.
+        rank_low, rank_high, share, share_low, share_high.
     changes : DataFrame
         kind, name, label, group, reference, experiment, change (of rank; below zero is a rise),
         low, high, told (True: the data tell it from none; None: no replicates), paired.
@@ -269,6 +269,8 @@ def _ranks(
             "rank_low": stated("rank_low"),
             "rank_high": stated("rank_high"),
             "share": share.ravel(),
+            "share_low": stated("share_low"),
+            "share_high": stated("share_high"),
         }
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from mlcoop.report.content import Curve, FactorData, Planted, Ranked
-from mlcoop.report.names import number, percent, small_percent, span
+from mlcoop.report.names import percent, small_percent, span
 from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
 from mlcoop.report.units import in_words, natural, short
 

@@ -11,6 +11,8 @@ from markupsafe import Markup
 from mlcoop.report.names import base_group, number
 from mlcoop.report.svg import Canvas, cut, scale
 
+WHOLE = 20  # experiments up to which a heat map shows both halves
+
 
 def lines_shown(experiments: int) -> int:
     """Return how many lines of a bump chart the eye can follow over that many experiments."""
@@ -104,11 +106,13 @@ def heat(agreement: pd.DataFrame, names: Sequence[str], measure: str, width: int
     side = min((width - left - 8) / n, 64)
     label = f"Heat map of {measure} between {n} experiments; the table below holds the same"
     canvas = Canvas(width, top + side * n + 8, label, f"agreement-{measure}")
+    whole = n <= WHOLE
     for i, name in enumerate(names):
         if side >= 11:
             canvas.text(left - 8, top + side * (i + 0.5) + 4, cut(name, left - 12), "tick", "end")
             canvas.turned(left + side * (i + 0.5) + 4, top - 8, cut(name, 84), "tick")
-        for j, other in enumerate(names):
+        # Both halves are the same; of many experiments the lower one is drawn alone.
+        for j, other in enumerate(names if whole else names[: i + 1]):
             value, low, high = known.get((name, other)) or known.get((other, name)) or (1, 1, 1)
             bounds = "" if low != low or i == j else f" ({number(low, 2)} to {number(high, 2)})"
             tip = f"{name} and {other}: {number(value, 2)}{bounds}" if i != j else ""

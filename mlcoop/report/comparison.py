@@ -10,8 +10,9 @@ from markupsafe import Markup
 from mlcoop.compare import Comparison
 from mlcoop.report import charts_compare
 from mlcoop.report.charts import COLOURS
-from mlcoop.report.names import base_group, listing, number, percent, span
-from mlcoop.report.svg import both
+from mlcoop.report.charts_windows import stream
+from mlcoop.report.names import base_group, listing, number, percent, small_percent, span
+from mlcoop.report.svg import WIDE, both
 from mlcoop.report.tables import Cell, Column, Table
 
 TITLES = {"factor": "Factors", "group": "Groups of factors"}
@@ -22,16 +23,25 @@ MEASURES = {
 }
 
 
-def comparison_content(c: Comparison) -> dict[str, Any]:
-    """Return everything that the page of a comparison shows."""
+def comparison_content(c: Comparison, title: str = "", over_time: bool = False) -> dict[str, Any]:
+    """Return everything that the page of a comparison shows.
+
+    `title` is that of a family of studies; with `over_time` its members are windows of years.
+    """
     named = [n for n, s in zip(c.names, c.simulated, strict=True) if s]
     factor_agreement = c.agreement[c.agreement["kind"] == "factor"]
 
     def drawn(measure: str) -> Markup:
-        return both(lambda w: charts_compare.heat(factor_agreement, c.names, measure, w))
+        def draw(width: int) -> Markup:
+            return charts_compare.heat(factor_agreement, c.names, measure, width)
+
+        # A map of many squares shows no words, so one drawing serves every width.
+        return both(draw) if len(c.names) <= charts_compare.WHOLE else draw(WIDE)
 
     heats = [(t, drawn(m)) for m, t in MEASURES.items()] if len(factor_agreement) else []
     return {
+        "title": title,
+        "stream": _stream(c) if over_time else None,
         "names": c.names,
         "listed": listing(list(c.names), 5),
         "simulated": bool(named),
@@ -126,6 +136,42 @@ def _part(c: Comparison, kind: str) -> dict[str, Any]:
     }
 
 
+def _stream(c: Comparison) -> dict[str, Any] | None:
+    """Return the shares of groups over windows, as a drawing and as a table with intervals."""
+    ranks = c.ranks[c.ranks["kind"] == "group"]
+    if not len(ranks):
+        return None
+    part = _part(c, "group")
+    columns = [
+        Column("group", "group", False, False),
+        Column("label", "Group", False),
+        Column("window", "Years", False),
+        Column("rank", "Rank"),
+        Column("share", "Share"),
+        Column("", f"Share ({percent(c.level)})"),
+        *[Column(k, k, shown=False) for k in ("share_low", "share_high")],
+    ]
+    body = tuple(
+        (
+            Cell("", r.name),
+            Cell(r.label, r.label),
+            Cell(r.experiment, r.experiment),
+            Cell(number(r.rank), r.rank),
+            Cell(small_percent(r.share), r.share),
+            Cell(span(r.share_low, r.share_high, small_percent, joint="–"), r.share_low),
+            Cell("", r.share_low),
+            Cell("", r.share_high),
+        )
+        for r in ranks.sort_values(["name"], kind="stable").itertuples(index=False)
+    )
+    caption = "Share of each group by window of years"
+    return {
+        "colours": part["colours"],
+        "drawing": both(lambda w: stream(ranks, c.names, part["colours"], w)),
+        "table": Table("shares-over-time", caption, tuple(columns), body),
+    }
+
+
 def _change_table(c: Comparison, kind: str) -> Table:
     changes = c.changes[c.changes["kind"] == kind]
     ranks = c.ranks[c.ranks["kind"] == kind].set_index(["experiment", "name"])["rank"]
@@ -172,11 +218,12 @@ def _agreement_table(c: Comparison) -> Table:
     for measure, title in MEASURES.items():
         columns += [Column(measure, title), Column("", percent(c.level))]
         columns += [Column(f"{measure}_{end}", end, shown=False) for end in ("low", "high")]
+    pairs: dict[tuple[str, str, str], dict[str, tuple[float, float, float]]] = {}
+    for kind, a, b, measure, *numbers in c.agreement.itertuples(index=False, name=None):
+        pairs.setdefault((kind, a, b), {})[measure] = tuple(numbers)
     body = []
-    for names, part in c.agreement.groupby(keys, sort=False):
-        assert isinstance(names, tuple)
-        cells = [Cell(str(name), str(name)) for name in names]
-        found = dict(zip(part["measure"], part[["value", "low", "high"]].to_numpy(), strict=True))
+    for names, found in pairs.items():
+        cells = [Cell(name, name) for name in names]
         for measure in MEASURES:
             value, low, high = (None if pd.isna(v) else float(v) for v in found[measure])
             bounds = "–" if low is None else span(low, high, lambda v: number(v, 2))

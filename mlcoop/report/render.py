@@ -49,9 +49,19 @@ def render_report(experiment: Experiment) -> str:
     return page("report.html", study=experiment.name, **_content(summarise(experiment)))
 
 
-def render_comparison(comparison: Comparison) -> str:
-    """Return the page of a comparison as one self-contained HTML file."""
-    return page("comparison.html", study="comparison", **comparison_content(comparison))
+def render_comparison(comparison: Comparison, *, title: str = "", over_time: bool = False) -> str:
+    """Return the page of a comparison as one self-contained HTML file.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    title : str
+        Of a family of studies, "" for experiments that were merely named together.
+    over_time : bool
+        Whether the experiments are windows of years in order: a stream of shares is drawn then.
+    """
+    content = comparison_content(comparison, title, over_time)
+    return page("comparison.html", study="comparison", **content)
 
 
 def page(template: str, **content: Any) -> str:
@@ -72,13 +82,30 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_hold_together,
     )
-    environment.filters["raw"] = _raw
+    environment.filters["body"] = _body
     return environment
 
 
-def _raw(value: Any) -> Markup:
-    """Return the value behind a cell as it stands in the folder, escaped."""
-    return escape("" if value is None else str(value))
+def _body(table: tables.Table) -> Markup:
+    """Return a table's rows; by hand, since a page can hold a hundred thousand cells."""
+    looks = [
+        "n" * column.numeric
+        + " " * (column.numeric and not column.shown)
+        + "off" * (not column.shown)
+        for column in table.columns
+    ]
+    lines = []
+    for row in table.rows:
+        parts = ["<tr>"]
+        for cell, look in zip(row, looks, strict=True):
+            cls = f"{look} {cell.cls}".strip()
+            raw = "" if cell.value is None else escape(str(cell.value))
+            text = escape(_hold_together(cell.text))
+            styled = f' class="{cls}"' if cls else ""
+            parts.append(f'<td{styled} data-v="{raw}">{text}</td>')
+        parts.append("</tr>")
+        lines.append("".join(parts))
+    return Markup("\n".join([*lines, ""]))
 
 
 def _hold_together(value: Any) -> Any:
