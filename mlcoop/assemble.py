@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mlcoop.countries import name_of
 from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
 from mlcoop.features.catalogue import split_input, usable_factors
@@ -74,14 +75,18 @@ def gather_request(plan: Plan, today: date) -> GatherRequest:
     config = plan.config
     end = config.years.end
     listed = plan.countries is not None
+    institution = config.focus.institution
     only_focus = config.training.pairs == "focus" and plan.focal is not None
+    # Of an institution every partner wanted is named, or all of the most active are wanted.
+    named = bool(institution and plan.partners)
     return GatherRequest(
         first=config.years.start,
         last=None if end == "latest" else end,
         this_year=today.year,
-        most_active=0 if listed or only_focus else config.training.most_active,
+        most_active=0 if listed or only_focus or named else config.training.most_active,
         countries=plan.must_have,
         focal=[plan.focal] if only_focus and plan.focal else None,
+        institution=institution,
         filters=Filters(
             field=config.target.field,
             types=config.target.types,
@@ -121,8 +126,11 @@ def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | No
             progress(done, total)
 
     figures = gather(gather_request(plan, today), client, report)
-    training = _training_countries(plan, figures)
-    pairs, focus = _pairs(plan, training)
+    home = figures.institution
+    if home is None:
+        pairs, focus = _pairs(plan, _training_countries(plan, figures))
+    else:
+        pairs = focus = unordered([home.code] * len(figures.countries), figures.countries)
     panel = build_panel(
         figures.counts,
         figures.covered,
@@ -134,7 +142,15 @@ def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | No
         min_coverage=plan.config.factors.min_coverage,
         history_years=HISTORY_YEARS,
     )
-    return _study(plan, panel, figures.years, inputs=figures.records, warnings=figures.warnings)
+    return _study(
+        plan,
+        panel,
+        figures.years,
+        focal=plan.focal if home is None else home.code,
+        inputs=figures.records,
+        warnings=figures.warnings,
+        extra=None if home is None else {"institution": {"code": home.code, **asdict(home)}},
+    )
 
 
 def _training_countries(plan: Plan, figures: Gathered) -> list[str]:
@@ -161,6 +177,7 @@ def _study(
     panel: Panel,
     years: tuple[int, int],
     *,
+    focal: str | None,
     inputs: list[dict[str, Any]],
     warnings: list[str],
     extra: dict[str, Any] | None = None,
@@ -173,7 +190,7 @@ def _study(
         )
     settings: dict[str, Any] = {
         "factors": factors,
-        "focal": plan.focal,
+        "focal": focal,
         "focus_pairs": panel.focus,
         "exposure": plan.config.learner.exposure,
     }
@@ -213,6 +230,8 @@ def _study(
     }
     if plan.partners:
         coverage["notes"] = [_kept(plan, panel)]
+    if "institution" in coverage:
+        coverage.setdefault("notes", []).append(_own_side(coverage["institution"]))
     reference = _reference(plan, table, panel.focus)
     if reference:
         coverage["reference"] = reference
@@ -229,6 +248,16 @@ def _study(
         and plan.config.target.counting == "full",
         panel=panel.table,
         factors=tuple(factors),
+    )
+
+
+def _own_side(institution: dict[str, Any]) -> str:
+    """Say which figures of an institution's side are its own."""
+    return (
+        f"{institution['name']} stands in the place of a focal country. Its international works "
+        "and, in the place of scientific articles, all its works are its own, of OpenAlex; other "
+        f"figures of its side are those of its country, {name_of(institution['country'])}, which "
+        "is no partner. The models learn from its own pairs alone."
     )
 
 
@@ -334,6 +363,7 @@ def _from_planted_world(plan: Plan) -> Study:
         plan,
         Panel(table[blank.table.columns], blank.focus, [outside] if outside["count"] else []),
         years,
+        focal=plan.focal,
         inputs=[_simulated_record(config.seed)],
         warnings=["All counts and all national figures but population are simulated."],
         extra={"simulated": True},

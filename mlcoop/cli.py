@@ -504,7 +504,7 @@ def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dic
     return plain(
         {
             "name": config.name,
-            "focus": f"{plan.focal or 'all pairs'}"
+            "focus": f"{plan.focal or config.focus.institution or 'all pairs'}"
             + (f" and {len(plan.partners)} partners" if plan.partners else ""),
             "years": "those of the file"
             if config.panel is not None

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlcoop.errors import ConfigError
+from mlcoop.sources.institution import parse_id
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -26,6 +27,9 @@ class Focus(Section):
     """The pairs that the study is about."""
 
     focal: str | None = Field(None, description="one country: code or name")
+    institution: str | None = Field(
+        None, description="in place of focal: an institution's number of OpenAlex or ROR"
+    )
     partners: str | list[str] | None = Field(None, description="countries or groups of countries")
     pairs: Literal["all"] | None = Field(None, description="every pair of the training set")
 
@@ -33,6 +37,10 @@ class Focus(Section):
     def _one_way_to_say_it(self) -> Focus:
         if self.pairs == "all" and (self.focal or self.partners):
             raise ValueError("give either pairs: all, or focal and partners, not both")
+        if self.institution is not None:
+            if self.focal or self.pairs:
+                raise ValueError("institution takes the place of focal and of pairs: all")
+            parse_id(self.institution)
         if self.focal and not self.partners:
             raise ValueError("focal needs partners: a group such as belt-and-road, or a list")
         return self
@@ -218,6 +226,31 @@ class Config(Section):
     @classmethod
     def _name_of_learner(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _institution_learns_from_its_own_pairs(cls, raw: Any) -> Any:
+        focus = raw.get("focus") if isinstance(raw, dict) else None
+        if not isinstance(focus, dict) or not focus.get("institution"):
+            return raw
+        training = raw.get("training") or {}
+        if not isinstance(training, dict):
+            return raw
+        return {**raw, "training": {"pairs": "focus", **training}}
+
+    @model_validator(mode="after")
+    def _institution_is_counted_by_openalex(self) -> Config:
+        if self.focus.institution is None:
+            return self
+        if self.target.source != "openalex":
+            raise ValueError("focus.institution is counted by OpenAlex: drop target.source")
+        if self.training.pairs == "all" or self.training.countries is not None:
+            raise ValueError(
+                "focus.institution learns from the institution's own pairs: its country's pairs "
+                "hold the same works, so a pair that is scored would have been learnt from; drop "
+                "training.pairs and training.countries"
+            )
+        return self
 
     @model_validator(mode="after")
     def _simulated_goes_with_its_source(self) -> Config:

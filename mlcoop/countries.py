@@ -20,6 +20,8 @@ from babel import Locale
 from mlcoop.errors import DataError, some
 
 KOSOVO = ("XKX", "XK")
+# Between an institution's home country and its own number, in its code as an end of a pair.
+SEPARATOR = ":"
 
 # Shorter or more usual in English than CLDR's own.
 _SHORT_NAMES = {
@@ -224,6 +226,15 @@ def iso3_of(iso2: str) -> str | None:
     ('NAM', None)
     """
     return _codes()[1].get(iso2)
+
+
+def home_of(code: str) -> str:
+    """Return the country of an end of a pair: itself, or the home of an institution.
+
+    >>> home_of("CHN"), home_of("USA:I27837315")
+    ('CHN', 'USA')
+    """
+    return code.partition(SEPARATOR)[0]
 
 
 def is_iso3(code: object) -> bool:

@@ -46,7 +46,7 @@ class Plan:
     @property
     def all_pairs(self) -> bool:
         """Whether the focus is every pair of the training set."""
-        return not self.partners
+        return not self.partners and self.config.focus.institution is None
 
     @property
     def must_have(self) -> tuple[str, ...]:
@@ -98,11 +98,11 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
             factors = tuple(select_factors(config.factors.include, config.factors.exclude))
         except ConfigError as error:
             slips.extend(f"{where}, {line}" for line in str(error).splitlines())
-        asked = config.focus.partners or config.focus.pairs
+        asked = config.focus.partners or config.focus.pairs or config.focus.institution
         if not asked and config.target.source == "openalex":
             slips.append(
                 f"{where}, focus: missing; give focal and partners (one country and a group), "
-                "or pairs: all"
+                "institution, or pairs: all"
             )
         if config.target.path is not None:
             path = _file(

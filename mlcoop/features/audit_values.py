@@ -305,7 +305,7 @@ def _partial_share(
     coefficients = np.linalg.lstsq(base, np.column_stack(left), rcond=None)[0]
     r, s = (v - base @ c for v, c in zip(left, coefficients.T, strict=True))
     # A column that its own base explains wholly, as a time-constant one nearly is, tells nothing.
-    if (s**2).sum() < 1e-8 * (left[1] ** 2).sum() or (r**2).sum() == 0:
+    if (s**2).sum() <= 1e-8 * (left[1] ** 2).sum() or (r**2).sum() == 0:
         return 0.0
     return float((r @ s) ** 2 / ((r @ r) * (s @ s)))
 
@@ -361,5 +361,13 @@ def _totals(rows: pd.DataFrame) -> pd.Series:
 
 
 def _total(rows: pd.DataFrame, end: str) -> np.ndarray:
+    """Return the works of an end over all its pairs; NaN where it has no other pair than the row's.
+
+    Where all pairs share one country a partner's total is the pair's own count, and a count over
+    itself, or over the shared country's total, is a constant of the year that tells of no pair.
+    """
     keys = pd.MultiIndex.from_frame(rows[[end, "year"]])
-    return _totals(rows).reindex(keys).to_numpy(float)
+    pairs = rows[PAIR].drop_duplicates()
+    of = pd.concat([pairs[c] for c in PAIR]).value_counts()
+    alone = rows[end].map(of).to_numpy() < 2
+    return np.where(alone, np.nan, _totals(rows).reindex(keys).to_numpy(float))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mlcoop.countries import home_of
 from mlcoop.errors import DataError, some
 from mlcoop.features.catalogue import PAIR_INPUTS, input_columns, split_input
 from mlcoop.features.factor import Factor
 from mlcoop.schema import PAIR, PAIR_YEAR
+from mlcoop.sources.institution import OWN_VARIABLES
 
 # Counts of the year before are what an origin is defined by; see `_exposure`.
 EXPOSURE_LAG = 1
@@ -202,6 +204,8 @@ class _Grid:
             }
         )
         year = panel["year"].to_numpy(int)
+        # What a factor looks up by country is an institution's home country's.
+        self._homes = self.pairs.apply(lambda end: end.map(home_of))
         self.first = int(year.min())
         self.width = int(year.max()) - self.first + 1
         cell = code * self.width + (year - self.first)
@@ -219,11 +223,11 @@ class _Grid:
             self._values[name] = flat.reshape(len(self.pairs), self.width)
 
     def keys(self, observed: Sequence[int]) -> pd.DataFrame:
-        """Return the table of pairs and observed years, year changing fastest."""
+        """Return the countries of pairs and the observed years, year changing fastest."""
         key = tuple(observed)
         if key not in self._repeated:
             rows = self.pairs.index.repeat(len(observed))
-            table = self.pairs.loc[rows].reset_index(drop=True)
+            table = self._homes.loc[rows].reset_index(drop=True)
             self._repeated[key] = table.assign(year=np.tile(observed, len(self.pairs)))
         return self._repeated[key]
 
@@ -271,6 +275,10 @@ def _role_feature(factor: Factor, name: str, role: str, focal: str | None) -> Fe
     if focal is None:
         return Feature(name, factor.name, factor.label, factor.group, "both")
     owner = "partner" if role == "partner" else "focal country"
+    if role == "focal" and home_of(focal) != focal:
+        # Some variables are the institution's own, the others its country's.
+        own = {split_input(name)[0] for name in factor.inputs} & {"works", *OWN_VARIABLES}
+        owner = "institution" if own else "home country"
     group = f"{factor.group}_{role}" if factor.by_role else factor.group
     return Feature(name, name, f"{factor.label}, {owner}", group, role)
 

@@ -235,6 +235,7 @@ class Summary:
     title: str
     simulated: bool
     focal: str | None
+    home: str | None  # where it lies on the map: an institution's country
     asked: str
     answer: tuple[str, ...]
     trust: tuple[str, ...]

@@ -207,7 +207,7 @@ def _forecast_content(s: Summary) -> dict[str, Any]:
     map_values, words = mapview.map_values(s.forecasts, s.focal)
     if any(code in world()["points"] for code in map_values):
         drawing, legend = mapview.world_map(
-            map_values, words, s.focal, s.left_out, simulated=s.simulated
+            map_values, words, s.home, s.left_out, simulated=s.simulated
         )
         content |= {"map_drawing": drawing, "map_legend": legend, "map_source": _map_caption(s)}
     return content

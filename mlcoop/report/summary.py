@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.stats import kendalltau
 
-from mlcoop.report import gather, gather_forecast, sentences
+from mlcoop.report import gather, gather_forecast, institution, sentences
 from mlcoop.report.content import Planted, Summary
 from mlcoop.report.names import filled, number, optional, percent
 from mlcoop.schema import Experiment
@@ -43,12 +43,16 @@ def summarise(experiment: Experiment) -> Summary:
     Summary
         Shares and errors as fractions, effects as relative changes, counts as they stand.
     """
+    home = institution.home(experiment)
+    experiment = institution.named(experiment)
     config, coverage = experiment.config, experiment.coverage
     simulated = bool(coverage.get("simulated"))
     focal = (config.get("focus") or {}).get("focal")
     labels = gather.factor_labels(experiment)
     factors = gather.ranked(experiment.factors, "factor", labels)
-    groups = gather.ranked(experiment.groups, "group", focal=focal)
+    groups = gather.ranked(
+        experiment.groups, "group", focal="institution and its country" if home else focal
+    )
     rank_level = optional((config.get("explain") or {}).get("level")) or 0.95
     errors = gather_forecast.set_errors(experiment)
     calibration = gather_forecast.calibration(experiment)
@@ -97,6 +101,7 @@ def summarise(experiment: Experiment) -> Summary:
         title=str(config.get("title") or experiment.name),
         simulated=simulated,
         focal=focal,
+        home=home or focal,
         asked=sentences.asked(config, coverage, simulated),
         answer=tuple(answer),
         trust=tuple(t for t in trust if t),

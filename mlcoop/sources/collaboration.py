@@ -95,7 +95,7 @@ def country_totals(
     )
     records = [page.record for page in pages]
     rows: list[tuple[str, int, str, float]] = []
-    unknown = _Unknown()
+    unknown = Unknown()
     unlisted: dict[str, list[int]] = {}
     for year, page in zip(years, pages, strict=True):
         groups = openalex.read_groups(page.content)
@@ -157,7 +157,7 @@ def counts(
         lists[about["country"], int(about["year"])] = openalex.read_groups(answer.content)
 
     cut = _still_unknown(lists, countries, focal)
-    whole, more = _whole_lists(
+    whole, more = whole_lists(
         client,
         {(c, y): openalex.row_request(c, y, filters, "*") for c, y in cut},
         progress,
@@ -191,7 +191,7 @@ def tidy(
     at: list[int] = []
     works: list[int] = []
     totals: list[tuple[str, int, str, float]] = []
-    unknown = _Unknown()
+    unknown = Unknown()
     for (country, year), row in rows.items():
         known, odd = openalex.by_country(row)
         unknown.add(year, odd)
@@ -244,7 +244,7 @@ def _still_unknown(
     return needed
 
 
-def _whole_lists(
+def whole_lists(
     client: Asks, starts: Mapping[Key, Request], progress: Progress | None
 ) -> tuple[dict[Key, dict[str, int]], list[Record]]:
     """Follow the cursor of each list to its end, all lists a page at a time."""
@@ -270,7 +270,7 @@ def _at_cursor(request: Request, cursor: str) -> Request:
     return Request(request.source, request.path, params, request.check, request.about)
 
 
-class _Unknown:
+class Unknown:
     """Group keys that are no country, with their works and years."""
 
     def __init__(self) -> None:
@@ -278,11 +278,13 @@ class _Unknown:
         self.years: dict[str, set[int]] = {}
 
     def add(self, year: int, odd: Mapping[str, int]) -> None:
+        """Take up the keys of a year's answer."""
         for key, works in odd.items():
             self.works[key] = self.works.get(key, 0) + works
             self.years.setdefault(key, set()).add(year)
 
     def lines(self) -> list[str]:
+        """Return one line that names them, or none."""
         if not self.works:
             return []
         named = some(

@@ -11,10 +11,19 @@ import pandas as pd
 
 from mlcoop.errors import DataError, some
 from mlcoop.schema import INDICATORS, check
-from mlcoop.sources import cepii, collaboration, owncounts, snapshot, unvotes, worldbank
+from mlcoop.sources import (
+    cepii,
+    collaboration,
+    institution,
+    owncounts,
+    snapshot,
+    unvotes,
+    worldbank,
+)
 from mlcoop.sources.cache import Record
 from mlcoop.sources.collaboration import Counts
 from mlcoop.sources.http import BudgetSpent, Client, Progress
+from mlcoop.sources.institution import Institution
 from mlcoop.sources.openalex import Filters
 from mlcoop.sources.planning import plan
 from mlcoop.sources.registry import SOURCES
@@ -23,7 +32,9 @@ from mlcoop.sources.request import (
     TOTALS,
     GatherRequest,
     choose,
+    earliest,
     most_active_countries,
+    partners_of,
     span,
     study_years,
     world_bank_variables,
@@ -54,6 +65,8 @@ class Gathered:
     year_totals : dict of int to int
         The world's international works by year, which `years` was resolved with (empty for a
         user's own counts).
+    institution : Institution or None
+        The institution that was asked for; its code is an end of its pairs.
     records : list of dict
         One entry a source for provenance: source, address, date, sha256 (of one answer, or of the
         list of all checksums), licence, version, citation, answers.
@@ -68,6 +81,7 @@ class Gathered:
     countries: list[str]
     years: tuple[int, int]
     year_totals: dict[int, int] = field(default_factory=dict)
+    institution: Institution | None = None
     records: list[dict[str, object]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -97,6 +111,7 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
     own: list[dict[str, object]] = []
     pieces: list[pd.DataFrame] = []
     totals_by_year: dict[int, int] = {}
+    home: Institution | None = None
     if request.own_counts is not None:
         if Path(request.own_counts).is_dir():
             counts = snapshot.read_counts(
@@ -113,6 +128,10 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         mean = _own_activity(counts.table[within])
         countries = choose(mean, request)
     else:
+        if request.institution is not None:
+            home, seen, lines = institution.find(client, request.institution)
+            records += seen
+            warnings += lines
         totals_by_year, seen = collaboration.year_totals(client, *span(request), request.filters)
         records += seen
         first, last = study_years(request, totals_by_year)
@@ -122,17 +141,21 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         )
         records += seen
         warnings += lines
-        countries = most_active_countries(totals, request, range(first, last + 1))
-        counts = collaboration.counts(
-            client,
-            countries,
-            range(first, last + 1),
-            request.filters,
-            focal=request.focal,
-            progress=progress,
-        )
+        years = range(first, last + 1)
+        if home is None:
+            countries = most_active_countries(totals, request, years)
+            counts = collaboration.counts(
+                client, countries, years, request.filters, focal=request.focal, progress=progress
+            )
+            warnings += _disagreements(totals, counts.totals)
+        else:
+            countries = partners_of(home, totals, request, years)
+            output_years = (earliest(request), last)
+            counts = institution.counts(
+                client, home, years, output_years, request.filters, progress=progress
+            )
         records += counts.records
-        warnings += counts.warnings + _disagreements(totals, counts.totals)
+        warnings += counts.warnings
         if TOTALS in request.variables:
             pieces.append(totals)
 
@@ -156,6 +179,8 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         records.append(answer.record)
         warnings += lines
     indicators = pd.concat(pieces, ignore_index=True)
+    if home is not None:
+        indicators, ties = institution.as_home(home, indicators, ties, counts.totals)
     indicators = indicators.sort_values(["variable", "iso3", "year"], ignore_index=True)
     return Gathered(
         counts=counts.table,
@@ -165,6 +190,7 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         countries=countries,
         years=(first, last),
         year_totals=totals_by_year,
+        institution=home,
         records=own + summarise(records, client),
         warnings=warnings + client.warnings,
     )

@@ -51,9 +51,16 @@ class Filters:
         if self.types not in ("all", "article"):
             raise ConfigError(f'target.types: unknown type "{self.types}"; use all or article')
 
-    def clauses(self) -> list[str]:
-        """Return the filter's parts in OpenAlex's syntax."""
-        parts = ["countries_distinct_count:>1", "is_paratext:false", "is_retracted:false"]
+    def clauses(self, countries: str | None = ">1") -> list[str]:
+        """Return the filter's parts in OpenAlex's syntax.
+
+        Parameters
+        ----------
+        countries : {">1", "1", None}
+            Countries of a work's authors: international works, domestic ones, or any.
+        """
+        parts = [f"countries_distinct_count:{countries}"] if countries else []
+        parts += ["is_paratext:false", "is_retracted:false"]
         if self.field != "all":
             parts.append(f"primary_topic.domain.id:{DOMAINS[self.field]}")
         if self.types == "article":
@@ -131,18 +138,26 @@ def read_filter(address: str) -> str:
 
 def years_request(lo: int, hi: int, filters: Filters) -> Request:
     """Return the request for the world's international works by year, `lo` to `hi`."""
-    return _years_request([f"publication_year:{lo}-{hi}"], lo, hi, filters)
+    return by_year_request([f"publication_year:{lo}-{hi}"], lo, hi, filters)
 
 
 def country_request(iso3: str, lo: int, hi: int, filters: Filters) -> Request:
     """Return the request for a country's international works by year, `lo` to `hi`."""
     clauses = [f"authorships.countries:{iso2_of(iso3)}", f"publication_year:{lo}-{hi}"]
-    return _years_request(clauses, lo, hi, filters, country=iso3)
+    return by_year_request(clauses, lo, hi, filters, country=iso3)
 
 
-def _years_request(
-    clauses: Sequence[str], lo: int, hi: int, filters: Filters, **about: str
+def by_year_request(
+    clauses: Sequence[str],
+    lo: int,
+    hi: int,
+    filters: Filters,
+    *,
+    countries: str | None = ">1",
+    **about: str,
 ) -> Request:
+    """Return the request for the works that clauses hold, by year; see `Filters.clauses`."""
+
     def of_those_years(content: bytes) -> None:
         groups = read_groups(content)
         odd = [k for k in groups.counts if not (k.isdigit() and lo <= int(k) <= hi)]
@@ -150,14 +165,14 @@ def _years_request(
             raise ValueError(f"groups that are no years from {lo} to {hi}: {odd[:3]}")
 
     about = {"kind": "years", "years": f"{lo}-{hi}", **about}
-    request = _request(clauses, "publication_year", filters, **about)
+    request = group_request(clauses, "publication_year", filters, countries=countries, **about)
     return replace(request, check=of_those_years)
 
 
 def totals_request(year: int, filters: Filters) -> Request:
     """Return the request for every country's international works in a year."""
     clauses = [f"publication_year:{year}"]
-    return _request(clauses, "authorships.countries", filters, kind="totals", year=str(year))
+    return group_request(clauses, "authorships.countries", filters, kind="totals", year=str(year))
 
 
 def row_request(iso3: str, year: int, filters: Filters, cursor: str | None = None) -> Request:
@@ -171,7 +186,7 @@ def row_request(iso3: str, year: int, filters: Filters, cursor: str | None = Non
         if cursor is None and groups.works >= FEW_WORKS and iso2 not in groups.counts:
             raise ValueError(f"a row of {groups.works} works without its own country {iso2}")
 
-    request = _request(
+    request = group_request(
         clauses, "authorships.countries", filters, cursor, kind="row", year=str(year), country=iso3
     )
     return replace(request, check=its_own_row)
@@ -268,14 +283,18 @@ def by_country(counts: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int
     return known, unknown
 
 
-def _request(
+def group_request(
     clauses: Sequence[str],
     group_by: str,
     filters: Filters,
     cursor: str | None = None,
+    *,
+    countries: str | None = ">1",
     **about: str,
 ) -> Request:
-    params = [("filter", ",".join([*clauses, *filters.clauses()])), ("group_by", group_by)]
+    """Return the request for works in groups; `about` says what the answer will hold."""
+    clauses = [*clauses, *filters.clauses(countries)]
+    params = [("filter", ",".join(clauses)), ("group_by", group_by)]
     if cursor is not None:
         params.append(("cursor", cursor))
     return Request("openalex", "works", tuple(params), check=read_groups, about=about)

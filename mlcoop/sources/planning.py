@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlcoop.sources import cepii, collaboration, openalex, unvotes, worldbank
+from mlcoop.sources import cepii, collaboration, institution, openalex, unvotes, worldbank
 from mlcoop.sources.asking import WORKERS, Answer, Progress, Request
 from mlcoop.sources.http import Client
 from mlcoop.sources.request import (
@@ -84,20 +84,37 @@ def _days(left: int, allowance: int | None, usual: int | None) -> int:
 def _openalex(request: GatherRequest, client: Client) -> tuple[list[Request], int, bool]:
     """Return the requests known to be needed, how many more are guessed, and whether none is."""
     filters, reader = request.filters, _CacheReader(client)
+    home = None
+    # That one more question, and the two series of its output, are asked of an institution only.
+    output = 0 if request.institution is None else 2
+    try:
+        if request.institution is not None:
+            home, _, _ = institution.find(reader, request.institution)
+    except _NotCached:
+        # Its other requests are known only when its number is.
+        pass
     try:
         totals, _ = collaboration.year_totals(reader, *span(request), filters)
     except _NotCached:
         last = request.last or request.this_year
         years = range(earliest(request), last + 1)
         wanted = [*reader.asked, *(openalex.totals_request(y, filters) for y in years)]
-        return wanted, _rows_guessed(request, last - request.first + 1), False
+        return wanted, _rows_guessed(request, last - request.first + 1) + output, False
     first, last = study_years(request, totals)
     held = [y for y in totals if first - request.years_before <= y <= last]
     try:
         table, _, _ = collaboration.country_totals(reader, held, filters, must=request.countries)
     except _NotCached:
-        return reader.asked, _rows_guessed(request, last - first + 1), False
+        return reader.asked, _rows_guessed(request, last - first + 1) + output, False
     years = range(first, last + 1)
+    if request.institution is not None:
+        if home is None:
+            return reader.asked, len(years) + output, False
+        try:
+            institution.counts(reader, home, years, (earliest(request), last), filters)
+        except _NotCached:
+            return reader.asked, 0, False
+        return reader.asked, 0, True
     countries = most_active_countries(table, request, years)
     try:
         collaboration.counts(reader, countries, years, filters, focal=request.focal)
@@ -108,6 +125,8 @@ def _openalex(request: GatherRequest, client: Client) -> tuple[list[Request], in
 
 
 def _rows_guessed(request: GatherRequest, years: int) -> int:
+    if request.institution is not None:
+        return years
     if request.focal is not None:
         return len(set(request.focal)) * years
     return max(0, max(request.most_active, len(set(request.countries))) - 1) * years

@@ -11,6 +11,7 @@ import pandas as pd
 from mlcoop.errors import ConfigError
 from mlcoop.sources import complete_years
 from mlcoop.sources.collaboration import TOTALS
+from mlcoop.sources.institution import Institution
 from mlcoop.sources.openalex import Filters
 
 IDEAL_POINT = "un_ideal_point"
@@ -33,6 +34,9 @@ class GatherRequest:
         Countries that take part in any case.
     focal : sequence of str or None
         Only pairs with one of these are wanted; None wants all pairs.
+    institution : str or None
+        Number of an institution whose works with each country are wanted in place of `focal`;
+        `most_active` and `countries` are then its partners.
     variables : sequence of str
         Country variables, `schema.COUNTRY_VARIABLES`.
     years_before : int
@@ -52,6 +56,7 @@ class GatherRequest:
     most_active: int = 126
     countries: Sequence[str] = ()
     focal: Sequence[str] | None = None
+    institution: str | None = None
     filters: Filters = Filters()
     variables: Sequence[str] = ()
     years_before: int = 10
@@ -100,6 +105,15 @@ def most_active_countries(
     # Over all years of the study: a country that a year's list does not name counts as 0 there.
     mean = within.groupby("iso3")["value"].sum() / len(years)
     return choose(mean, request)
+
+
+def partners_of(
+    home: Institution, totals: pd.DataFrame, request: GatherRequest, years: Sequence[int] | range
+) -> list[str]:
+    """Return an institution's partner countries, most active first; its own is none of them."""
+    abroad = totals[totals["iso3"] != home.country]
+    countries = most_active_countries(abroad, request, years)
+    return [country for country in countries if country != home.country]
 
 
 def choose(activity: pd.Series, request: GatherRequest) -> list[str]:

@@ -179,6 +179,19 @@ def test_clean_studies_of_random_spans_and_sets_raise_no_alarm() -> None:
         assert audit(matrix, panel=panel, factors=factors, seed=seed) == []
 
 
+def test_pairs_that_all_share_one_country_raise_no_alarm() -> None:
+    """Truth: a partner's works are there the pair's own, so their ratios are figures of a year."""
+    panel = random_panel(seed=1, countries=("CHN", *"ABCDEFGHIJKLMNOP"), missing=0.0)
+    panel = panel[(panel["country_a"] == "CHN") | (panel["country_b"] == "CHN")]
+    factors = select_factors(["gdp", "population", "distance"])
+    for end in ("a", "b"):  # a figure that grows year by year, as most do
+        panel[f"population_{end}"] = 1e6 * 1.03 ** (panel["year"] - 2000)
+    growth = 1.1 ** (panel["year"] - 2000)
+    panel["works"] = np.random.default_rng(2).poisson(50 * growth).astype(float)
+    matrix = build_features(panel, factors=factors, years=range(2005, 2013), focal="CHN")
+    assert audit(matrix, panel=panel, factors=factors) == []
+
+
 def test_a_factor_that_standardises_over_all_years() -> None:
     def over_all(table: pd.DataFrame) -> pd.Series:
         return (table["gdp_usd2015"] - table["gdp_usd2015"].mean()) / table["gdp_usd2015"].std()
