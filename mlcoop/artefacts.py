@@ -238,6 +238,8 @@ TABLES = {
     "backtest": ".csv",
     "forecast": ".csv",
     "effects": ".csv",
+    "totals": ".csv",
+    "surprises": ".csv",
     "collinearity": ".csv",
     "correlations": ".csv",
 }

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mlcoop import __version__
 from mlcoop.errors import ConfigError, DataError, MlcoopError
+from mlcoop.forecast_cli import forecast_app
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,7 @@ data_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The sources' figures and their cache."
 )
 app.add_typer(data_app, name="data")
+app.add_typer(forecast_app, name="forecast")
 
 ConfigPath = Annotated[Path, typer.Argument(help="experiment file, for example configs/x.yaml")]
 Overrides = Annotated[
@@ -276,28 +278,6 @@ def compare(
         _print_json(comparison.to_dict())
     else:
         terminal.print_comparison(comparison)
-
-
-@app.command(epilog="Example: mlcoop forecast china-bri")
-def forecast(
-    name: Name,
-    as_json: Json = False,
-    experiments: Experiments = EXPERIMENTS,
-) -> None:
-    """Print a study's forecast of the next year, with intervals."""
-    from mlcoop import terminal
-    from mlcoop.artefacts import find_experiment, read_experiment
-
-    experiment = read_experiment(find_experiment(name, experiments))
-    if experiment.forecast is None or experiment.forecast.empty:
-        raise DataError(
-            f"{experiment.folder}: holds no forecast.csv; run its config again (with --force where "
-            "the folder came without its tables of counts)"
-        )
-    if as_json:
-        _print_json(_records(experiment.forecast))
-    else:
-        terminal.print_forecast(experiment)
 
 
 @app.command(epilog="Example: mlcoop report china-bri")

@@ -143,7 +143,7 @@ class Evaluation(Section):
     """Rolling-origin backtest and unseen-pair scores."""
 
     enabled: bool = True
-    origins: int = Field(8, ge=1, le=40)
+    origins: int = Field(10, ge=1, le=40)
     folds: int = Field(5, ge=2, le=20)
 
 

@@ -1,12 +1,13 @@
 """The next years of every pair, with intervals, and what is made of them.
 
 Sums (a country, the focus set) get intervals from joint draws, since pairs err together; surprises
-are counts outside their interval; a forecast made then is scored against counts that came later.
+are counts outside their interval.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,22 @@ import pandas as pd
 from mlcoop.errors import DataError, some
 from mlcoop.model.backtest import Backtest, Progress, run_backtest
 from mlcoop.model.fitted import FittedForecaster, FittedHorizon, fit_forecaster
+from mlcoop.model.growth import expect_common, measure_growth
+from mlcoop.model.history import build_history
 from mlcoop.model.intervals import Calibration
-from mlcoop.model.scores import score_method
+from mlcoop.schema import SURPRISES
 
 __all__ = [
     "Backtest",
     "FittedForecaster",
     "FittedHorizon",
-    "compare_scenario",
+    "Outlook",
     "find_surprises",
     "fit_forecaster",
     "forecast_next",
     "forecast_totals",
+    "look_ahead",
     "run_backtest",
-    "score_forecast",
 ]
 
 
@@ -127,110 +130,139 @@ def forecast_totals(
     return pd.DataFrame(rows)
 
 
-def find_surprises(backtest: Backtest | pd.DataFrame) -> pd.DataFrame:
+def find_surprises(
+    backtest: Backtest | pd.DataFrame, history: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return the pairs whose last observed count fell outside its interval, farthest first.
+
+    Parameters
+    ----------
+    backtest : Backtest or its table
+    history : DataFrame or None
+        The counts behind it, for the growth that was expected of all pairs together.
 
     Returns
     -------
     DataFrame
-        `country_a`, `country_b`, `year`, `observed`, `predicted`, `lower`, `upper`, `ratio`
+        `country_a`, `country_b`, `year`, `observed`, `predicted`, `lower`, `upper`, `last_observed`
+        (the count before), `change_pct` and `expected_change_pct` against it, `shared_change_pct`
+        (the part of the expectation that all pairs share; NaN without `history`), `ratio`
         (observed plus one over predicted plus one), `in_focus`.
     """
     table = backtest.table if isinstance(backtest, Backtest) else backtest
     last = table[table["year"] == table["year"].max()]
     out = last[(last["observed"] < last["lower"]) | (last["observed"] > last["upper"])]
-    out = out.assign(ratio=(out["observed"] + 1) / (out["predicted"] + 1))
+    before = out["persistence"].where(out["persistence"] > 0)
+    shared = float("nan")
+    if history is not None and len(out):
+        growth = measure_growth(build_history(history))
+        origin, year = int(out["origin"].iloc[0]), int(out["year"].iloc[0])
+        k = growth.history.index(origin)
+        shared = 100 * float(np.expm1(expect_common(growth, k, year - origin)))
+    out = out.assign(
+        last_observed=out["persistence"],
+        change_pct=100 * (out["observed"] / before - 1),
+        expected_change_pct=100 * (out["predicted"] / before - 1),
+        shared_change_pct=shared,
+        ratio=(out["observed"] + 1) / (out["predicted"] + 1),
+    )
     gap = np.maximum(out["lower"] - out["observed"], out["observed"] - out["upper"])
-    columns = [
-        "country_a",
-        "country_b",
-        "year",
-        "observed",
-        "predicted",
-        "lower",
-        "upper",
-        "ratio",
-        "in_focus",
-    ]
     order = np.argsort(-gap.to_numpy(), kind="stable")
-    return out.iloc[order][columns].reset_index(drop=True)
+    return out.iloc[order][SURPRISES].reset_index(drop=True)
 
 
-def score_forecast(forecast: pd.DataFrame, observed: pd.DataFrame) -> pd.DataFrame:
-    """Return how a forecast fared against counts that came later, by year and set.
+@dataclass(frozen=True)
+class Outlook:
+    """All that a study says about the years ahead, and how such forecasts did before.
+
+    Attributes
+    ----------
+    backtest : Backtest
+        One year ahead.
+    metrics : dict
+        The `forecast` part of metrics.json; `horizons` holds the farther ones in short.
+    model : FittedForecaster or None
+    forecast, totals : DataFrame or None
+        `FittedForecaster.predict`, and `forecast_totals` of every year.
+    warnings : tuple of str
+    """
+
+    backtest: Backtest
+    metrics: dict[str, Any]
+    model: FittedForecaster | None
+    forecast: pd.DataFrame | None
+    totals: pd.DataFrame | None
+    warnings: tuple[str, ...]
+
+
+def look_ahead(
+    history: pd.DataFrame,
+    focus: pd.DataFrame | None,
+    *,
+    origins: int,
+    level: float = 0.9,
+    horizons: int = 1,
+    ahead: bool = True,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Outlook:
+    """Backtest every horizon, then forecast the years ahead and their sums.
 
     Parameters
     ----------
-    forecast : DataFrame
-        FORECAST_CSV columns, `in_focus` where there is one.
-    observed : DataFrame
-        `country_a`, `country_b`, `year`, `works`.
-
-    Returns
-    -------
-    DataFrame
-        `set`, `year`, `pairs`, `wape`, `persistence_wape`, `bias`, `coverage`, `width_share`.
-
-    Raises
-    ------
-    DataError
-        When no forecast pair and year was observed.
+    history, focus, level, params, seed, workers, progress
+        See `run_backtest`.
+    origins : int
+        Origins to report, as far as the history holds them.
+    horizons : int
+        Years ahead, each forecast directly.
+    ahead : bool
+        Whether the years after the last one are forecast, or only past ones.
     """
-    keys = ["country_a", "country_b", "year"]
-    seen = observed[[*keys, "works"]].dropna()
-    both = forecast.merge(seen, on=keys, how="inner", validate="one_to_one")
-    both = both[both["predicted"].notna()]
-    if both.empty:
-        raise DataError(
-            f"score: no count for the forecast years {some(sorted(forecast['year'].unique()))}; "
-            "give the years after the last one"
+    common: dict[str, Any] = {"params": params, "seed": seed, "workers": workers}
+    tests = [
+        run_backtest(
+            history,
+            focus,
+            horizon=h,
+            level=level,
+            last_origins=origins,
+            progress=progress if h == 1 else None,
+            **common,
         )
-    rows = []
-    for year, part in both.groupby("year"):
-        sets = {"all": part}
-        if "in_focus" in part and part["in_focus"].any():
-            sets["focus"] = part[part["in_focus"].astype(bool)]
-        for name, p in sets.items():
-            y, mu = p["works"].to_numpy(dtype=float), p["predicted"].to_numpy(dtype=float)
-            figures = score_method(y, mu)
-            last = p["last_observed"].to_numpy(dtype=float)
-            inside = (p["works"] >= p["lower"]) & (p["works"] <= p["upper"])
-            rows.append(
-                {
-                    "set": name,
-                    "year": int(str(year)),
-                    "pairs": len(p),
-                    "wape": figures["wape"],
-                    "persistence_wape": score_method(y, last)["wape"],
-                    "bias": figures["bias"],
-                    "coverage": float(inside.mean()),
-                    "width_share": float((p["upper"] - p["lower"]).sum() / max(y.sum(), 1e-12)),
-                }
-            )
-    return pd.DataFrame(rows)
+        for h in range(1, horizons + 1 if ahead else 2)
+    ]
+    metrics = {**tests[0].metrics, "horizons": {t.horizon: _in_short(t.metrics) for t in tests}}
+    model = forecast = totals = None
+    if ahead:
+        years = tuple(t.horizon for t in tests)
+        model = fit_forecaster(history, focus, tests, horizons=years, **common)
+        forecast = model.predict(history, focus, level=level)
+        sums = []
+        for h, fitted in model.horizons.items():
+            if fitted.calibration is not None:
+                of_year = forecast[forecast["year"] == model.last_year + h]
+                sums.append(
+                    forecast_totals(of_year, fitted.calibration, level=level, seed=seed + h)
+                )
+        totals = pd.concat(sums, ignore_index=True) if sums else None
+    warnings = tuple(dict.fromkeys(w for t in tests for w in t.warnings))
+    return Outlook(tests[0], metrics, model, forecast, totals, warnings)
 
 
-def compare_scenario(base: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
-    """Return two forecasts of the same pairs and years side by side.
-
-    Parameters
-    ----------
-    base, changed : DataFrame
-        `FittedForecaster.predict` with the factors as they are and as the scenario has them.
-
-    Returns
-    -------
-    DataFrame
-        FORECAST_CSV columns of `base`, then `scenario`, `scenario_lower`, `scenario_upper`,
-        `difference`, `difference_pct`.
-    """
-    keys = ["country_a", "country_b", "year"]
-    other = changed[[*keys, "predicted", "lower", "upper"]].rename(
-        columns={"predicted": "scenario", "lower": "scenario_lower", "upper": "scenario_upper"}
-    )
-    both = base.merge(other, on=keys, how="inner", validate="one_to_one")
-    difference = both["scenario"] - both["predicted"]
-    return both.assign(
-        difference=difference,
-        difference_pct=100 * difference / both["predicted"].where(both["predicted"] > 0),
-    )
+def _in_short(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return errors, skill and coverage of one horizon, without its years."""
+    return {
+        "origins": metrics["origins"],
+        "wape": {
+            name: {method: figures["wape"] for method, figures in methods.items()}
+            for name, methods in metrics["sets"].items()
+        },
+        "skill": metrics["skill"],
+        "coverage": {
+            name: {k: part[k] for k in ("mean", "width_share")}
+            for name, part in metrics["coverage"].items()
+        },
+    }

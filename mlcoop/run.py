@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -32,15 +34,16 @@ from mlcoop.explain.collinearity import collinearity
 from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
-from mlcoop.forecast import fit_forecaster, run_backtest
+from mlcoop.forecast import find_surprises, look_ahead
 from mlcoop.model.backtest import plan_origins
 from mlcoop.model.forecast_search import tuning_problem
-from mlcoop.model.learners import LEARNERS
+from mlcoop.model.learners import LEARNERS, Estimator
 from mlcoop.model.stored import to_json
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.plan import Plan
 from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
+from mlcoop.scenario import fit_scenario_model, name_factors
 from mlcoop.schema import Experiment
 from mlcoop.sources.http import Client
 
@@ -163,6 +166,7 @@ class _Run:
         self.assemble = assemble
         self.warnings: list[str] = []
         self.log: list[str] = []
+        self._fitted: Estimator | None = None
 
     def carry_out(self, key: str, force: bool) -> Experiment:
         self.listener.start("panel", "figures, panel and features")
@@ -207,6 +211,7 @@ class _Run:
             self._relate(study)
         if forecasting:
             metrics["forecast"] = self._forecast(study, data_key, tuned["forecast"])
+            self._what_if(study, data_key, tuned["factor"], metrics["forecast"])
         self._finish(study, key, data_key, metrics, tuned)
 
     def _stage(
@@ -422,37 +427,55 @@ class _Run:
         origins, level = self.config.evaluation.origins, self.config.forecast.level
         horizons = tuple(range(1, self.config.forecast.horizon + 1))
         key = fingerprint(data_key, params, origins, level, horizons, self.config.seed)
-        common: dict[str, Any] = {
-            "params": params or None,
-            "seed": self.config.seed,
-            "workers": self.workers,
-        }
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            backtest = run_backtest(
+            found = look_ahead(
                 study.history,
                 study.focus,
+                origins=origins,
                 level=level,
-                last_origins=origins,
+                horizons=self.config.forecast.horizon,
+                ahead=self.config.forecast.enabled,
+                params=params or None,
+                seed=self.config.seed,
+                workers=self.workers,
                 progress=self.listener.step,
-                **common,
             )
-            result = {"metrics": plain(backtest.metrics), "warnings": list(backtest.warnings)}
-            files: dict[str, Any] = {"backtest.csv": backtest.table}
-            if self.config.forecast.enabled:
-                model = fit_forecaster(
-                    study.history, study.focus, backtest, horizons=horizons, **common
-                )
-                table = model.predict(study.history, study.focus, level=level)
-                files["forecast.csv"] = table
-                files["models/forecaster.json"] = model.to_json()
-            return files, result
+            files: dict[str, Any] = {"backtest.csv": found.backtest.table}
+            if found.model is not None:
+                files["forecast.csv"] = found.forecast
+                files["models/forecaster.json"] = found.model.to_json()
+            if found.totals is not None:
+                files["totals.csv"] = found.totals
+            return files, {"metrics": plain(found.metrics), "warnings": list(found.warnings)}
 
         return dict(
             self._stage("forecast", f"backtest over {origins} origins, and next year", key, work)[
                 "metrics"
             ]
         )
+
+    def _what_if(
+        self, study: Study, data_key: str, params: dict[str, Any], made: dict[str, Any]
+    ) -> None:
+        """Keep what a scenario needs, and say which factors set the level of surprising pairs."""
+        unit, seed = self.config.explain.unit, self.config.seed
+        key = fingerprint(data_key, self.config.learner.model_dump(), params, unit, seed, made)
+
+        def work() -> tuple[dict[str, Any], dict[str, Any]]:
+            estimator = self._factor_estimator(study, params)
+            model = fit_scenario_model(
+                study.matrix, study.ahead, estimator, unit=unit, seed=seed, workers=self.workers
+            )
+            state = json.dumps(plain(model.to_json()), separators=(",", ":")).encode()
+            surprises = find_surprises(self.folder.read("backtest.csv"), study.history)
+            return {
+                "scenario.parquet": model.rows,
+                "models/scenario.json.gz": gzip.compress(state, mtime=0),
+                "surprises.csv": name_factors(surprises, study.matrix, estimator),
+            }, {}
+
+        self._stage("scenario", "refits for what-if questions, and surprises", key, work)
 
     def _finish(
         self,
@@ -500,23 +523,28 @@ class _Run:
             self.folder.write("report", data_key, files, seconds=time.monotonic() - begun)
         self.listener.end("report", time.monotonic() - begun, False)
 
+    def _factor_estimator(self, study: Study, params: dict[str, Any]) -> Estimator:
+        """Return the factor model fitted on all rows with counts, once a run."""
+        if self._fitted is None:
+            learner = LEARNERS[self.config.learner.name]
+            known = study.matrix.take(study.matrix.rows["works"].notna())
+            rows = known.rows
+            self._fitted = learner.make({**learner.defaults, **params}, self.config.seed).fit(
+                known.X,
+                rows["works"].to_numpy(float),
+                exposure=rows["exposure"].to_numpy(float),
+                weight=rows["weight"].to_numpy(float),
+                pairs=pair_names(rows),
+            )
+        return self._fitted
+
     def _final_factor_model(self, study: Study, params: dict[str, Any]) -> dict[str, Any]:
-        """Fit the factor model on all rows with counts, and return it as JSON."""
-        learner = LEARNERS[self.config.learner.name]
-        known = study.matrix.take(study.matrix.rows["works"].notna())
-        rows = known.rows
-        estimator = learner.make({**learner.defaults, **params}, self.config.seed).fit(
-            known.X,
-            rows["works"].to_numpy(float),
-            exposure=rows["exposure"].to_numpy(float),
-            weight=rows["weight"].to_numpy(float),
-            pairs=pair_names(rows),
-        )
+        """Return the final factor model as JSON."""
         return {
-            "learner": learner.name,
+            "learner": self.config.learner.name,
             "params": plain(params),
-            "features": [f.name for f in known.features],
-            "model": to_json(estimator),
+            "features": [f.name for f in study.matrix.features],
+            "model": to_json(self._factor_estimator(study, params)),
         }
 
     def _note(self, text: str) -> None:

@@ -151,6 +151,22 @@ BACKTEST_CSV = [
     *BASELINES,
 ]
 
+SURPRISES = [
+    "country_a",
+    "country_b",
+    "year",
+    "observed",
+    "predicted",
+    "lower",
+    "upper",
+    "last_observed",
+    "change_pct",
+    "expected_change_pct",
+    "shared_change_pct",
+    "ratio",
+    "in_focus",
+]
+
 
 def check(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.DataFrame:
     """Return `table` coerced to `schema`, or raise one line that names the offenders.
@@ -210,5 +226,7 @@ class Experiment:
     trials: pd.DataFrame | None = None
     coverage: dict[str, Any] = field(default_factory=dict)
     effects: pd.DataFrame | None = None
+    totals: pd.DataFrame | None = None
+    surprises: pd.DataFrame | None = None
     collinearity: pd.DataFrame | None = None
     correlations: pd.DataFrame | None = None

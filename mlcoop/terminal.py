@@ -116,12 +116,14 @@ def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
     _console().print(_table(None, heads, body, right={"focus pairs", "skill"}))
 
 
-def print_table(table: pd.DataFrame) -> None:
-    """Print any table."""
+def print_table(
+    table: pd.DataFrame, title: str | None = None, right: set[str] | None = None
+) -> None:
+    """Print any table; numbers to the right, and the columns named in `right`."""
     heads = [str(c) for c in table.columns]
-    right = {str(c) for c in table.columns if pd.api.types.is_numeric_dtype(table[c])}
+    numeric = {str(c) for c in table.columns if pd.api.types.is_numeric_dtype(table[c])}
     rows = [[_plain(v) for v in row] for row in table.itertuples(index=False)]
-    _console().print(_table(None, heads, rows, right=right))
+    _console().print(_table(title, heads, rows, right=numeric | (right or set())))
 
 
 def _console() -> Console:

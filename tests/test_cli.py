@@ -72,6 +72,34 @@ def test_every_artefact_says_what_it_was_made_from(panel_run) -> None:
     assert not list(folder.glob("**/.*.tmp")) and not (folder / ".lock").exists()
 
 
+def test_a_forecast_is_shown_summed_moved_and_scored(panel_run) -> None:
+    place, _ = panel_run
+    shown = mlcoop("forecast", "world", "--json", cwd=place)
+    table = pd.DataFrame(json.loads(shown.stdout))
+    assert len(table) == 30 and (table["year"] == table["last_year"] + 1).all()
+    assert mlcoop("forecast", "show", "world", "--json", cwd=place).stdout == shown.stdout
+    totals = pd.DataFrame(
+        json.loads(mlcoop("forecast", "world", "--totals", "--json", cwd=place).stdout)
+    )
+    total = totals.set_index("total").loc["all"]
+    assert total["predicted"] == pytest.approx(table["predicted"].sum())
+    assert total["lower"] < total["predicted"] < total["upper"]
+    surprises = json.loads(mlcoop("forecast", "world", "--surprises", "--json", cwd=place).stdout)
+    assert all(not r["lower"] <= r["observed"] <= r["upper"] for r in surprises)
+
+    factor = pd.read_csv(place / "experiments/world/factors.csv")["factor"].iloc[0]
+    (place / "s.yaml").write_text(f"changes: [{{factor: {factor}, pairs: all, add: 0.1}}]")
+    moved = mlcoop("forecast", "world", "--scenario", "s.yaml", "--json", cwd=place)
+    document = json.loads(moved.stdout)
+    assert "not effect" in document["note"] and len(document["pairs"]) == 30
+    plain = mlcoop("forecast", "world", "--scenario", "s.yaml", cwd=place)
+    assert "Association, not effect" in plain.stdout
+    (place / "s.yaml").write_text("changes: [{factor: nothing, pairs: all, add: 0.1}]")
+    wrong = mlcoop("forecast", "world", "--scenario", "s.yaml", cwd=place)
+    assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1 and wrong.stdout == ""
+    assert mlcoop("forecast", "world", "--horizon", "3", cwd=place).returncode == 2
+
+
 def test_a_finished_study_is_kept_and_repeats_to_the_number(panel_run) -> None:
     place, done = panel_run
     again = mlcoop("run", "world.yaml", "--json", cwd=place)
@@ -110,7 +138,7 @@ def test_a_cut_off_run_goes_on_where_it_stopped(panel_run, tmp_path: Path) -> No
     cut = (
         "import mlcoop.run as r, sys\n"
         "def stop(*a, **k): raise KeyboardInterrupt\n"
-        "r.run_backtest = stop\n"
+        "r.look_ahead = stop\n"
         "from mlcoop.cli import main\n"
         "sys.argv = ['mlcoop', 'run', 'world.yaml']\n"
         "main()\n"

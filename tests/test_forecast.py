@@ -11,13 +11,11 @@ from mlcoop.errors import DataError
 from mlcoop.forecast import (
     Backtest,
     FittedForecaster,
-    compare_scenario,
     find_surprises,
     fit_forecaster,
     forecast_next,
     forecast_totals,
     run_backtest,
-    score_forecast,
 )
 from mlcoop.schema import FORECAST_CSV
 
@@ -131,51 +129,6 @@ def test_surprises_are_outside_and_last_year_only(backtest: Backtest) -> None:
     assert ((found["observed"] < found["lower"]) | (found["observed"] > found["upper"])).all()
 
 
-def test_score_by_hand() -> None:
-    forecast = pd.DataFrame(
-        {
-            "country_a": ["A", "A"],
-            "country_b": ["B", "C"],
-            "year": 2022,
-            "last_year": 2021,
-            "last_observed": [8.0, 1.0],
-            "predicted": [9.0, 2.0],
-            "lower": [8.0, 0.0],
-            "upper": [11.0, 3.0],
-            "level": 0.9,
-            "in_focus": [True, False],
-        }
-    )
-    observed = pd.DataFrame(
-        {"country_a": ["A", "A"], "country_b": ["B", "C"], "year": 2022, "works": [10.0, 4.0]}
-    )
-    scores = score_forecast(forecast, observed).set_index("set")
-    # All: errors 1 and 2 of 14; persistence 2 and 3; A-B inside, A-C (4 > 3) not; widths 3 + 3.
-    assert scores.loc["all", "wape"] == pytest.approx(3 / 14)
-    assert scores.loc["all", "persistence_wape"] == pytest.approx(5 / 14)
-    assert scores.loc["all", "coverage"] == pytest.approx(0.5)
-    assert scores.loc["all", "width_share"] == pytest.approx(6 / 14)
-    assert scores.loc["focus", "wape"] == pytest.approx(0.1)
-    with pytest.raises(DataError, match="no count for the forecast years 2022"):
-        score_forecast(forecast, observed.assign(year=2030))
-
-
-def test_scenario_difference_by_hand() -> None:
-    base = pd.DataFrame(
-        {
-            "country_a": ["A"],
-            "country_b": ["B"],
-            "year": [2022],
-            "predicted": [50.0],
-            "lower": [40.0],
-            "upper": [60.0],
-        }
-    )
-    both = compare_scenario(base, base.assign(predicted=55.0, lower=44.0, upper=66.0))
-    assert both.loc[0, "difference"] == pytest.approx(5.0)
-    assert both.loc[0, "difference_pct"] == pytest.approx(10.0)
-
-
 def test_factors_reach_the_boosted_experts() -> None:
     # Planted truth: where the factor of a target year is 1, the pair grows by 50 % that year and
     # stays there; years are drawn at random, so only the factor can tell.
@@ -197,5 +150,4 @@ def test_factors_reach_the_boosted_experts() -> None:
     model = fit_forecaster(counts, None, result, features=features, params=params)
     base = model.predict(counts, None, features=features)
     without = model.predict(counts, None, features=features.assign(policy=0.0))
-    both = compare_scenario(base, without)
-    assert both["difference_pct"].median() < -10
+    assert (without["predicted"] / base["predicted"]).median() < 0.9

@@ -152,7 +152,7 @@ def explain_replicates(
         )
 
     def again(b: int) -> tuple[np.ndarray, np.ndarray]:
-        times = _multiplicity(left, right, unit, np.random.default_rng([seed, 7, b]))
+        times = draw_weights(left, right, unit, np.random.default_rng([seed, 7, b]))
         estimator = fits[b % FOLDS][0].refit(pd.Series(times, index=names), seed + b + 1)
         return moved(estimator, b % FOLDS, shrink * SPREAD[unit])
 
@@ -186,7 +186,7 @@ def explain_replicates(
     )
 
 
-def _multiplicity(
+def draw_weights(
     left: np.ndarray, right: np.ndarray, unit: str, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw weights of mean one for whole pairs, or a product for both countries.

@@ -1,0 +1,188 @@
+"""`mlcoop forecast`: a study's forecast, its sums and surprises, scenarios, and its score later."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mlcoop.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlcoop.scenario import ScenarioModel
+    from mlcoop.schema import Experiment
+
+
+class _ShowsByDefault(TyperGroup):
+    """`mlcoop forecast EXP` is `mlcoop forecast show EXP`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+forecast_app = typer.Typer(
+    cls=_ShowsByDefault,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="A study's forecast with intervals; `mlcoop forecast EXP` is short for `show EXP`.",
+)
+
+Name = Annotated[str, typer.Argument(help="an experiment: its name or its folder")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Experiments = Annotated[Path, typer.Option("--experiments", help="folder of the experiments")]
+Models = Annotated[Path, typer.Option("--models", help="folder of the models")]
+EXPERIMENTS = Path("experiments")
+MODELS = Path("models")
+
+
+@forecast_app.command(
+    epilog="Example: mlcoop forecast china-bri --scenario configs/scenarios/initiative.yaml"
+)
+def show(
+    name: Name,
+    scenario: Annotated[
+        Path | None, typer.Option(help="file of changed factors; shows the difference")
+    ] = None,
+    totals: Annotated[
+        bool, typer.Option("--totals", help="sums: the focus set, every country, all pairs")
+    ] = False,
+    surprises: Annotated[
+        bool, typer.Option("--surprises", help="last counts that fell outside their interval")
+    ] = False,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, max=5, help="years ahead to show; all when left out")
+    ] = None,
+    as_json: Json = False,
+    experiments: Experiments = EXPERIMENTS,
+    models: Models = MODELS,
+) -> None:
+    """Print the forecast of the years ahead; or its sums, its surprises, or a scenario."""
+    from mlcoop import terminal_forecast as terminal
+    from mlcoop.terminal import print_forecast
+
+    if sum([scenario is not None, totals, surprises]) > 1:
+        raise ConfigError("forecast: give one of --scenario, --totals and --surprises at a time")
+    if horizon is not None and surprises:
+        raise ConfigError("forecast: surprises are of the last count; leave out --horizon")
+    experiment = _read(name, experiments)
+    if surprises:
+        table = _needed(experiment.surprises, experiment, "surprises.csv")
+        _print(_records(table)) if as_json else terminal.print_surprises(experiment)
+        return
+    forecast = _ahead(_needed(experiment.forecast, experiment, "forecast.csv"), horizon)
+    if scenario is not None:
+        outcome = _play(experiment, forecast, scenario, experiments, models)
+        _print(outcome.to_dict()) if as_json else terminal.print_scenario(outcome)
+    elif totals:
+        table = _ahead(_needed(experiment.totals, experiment, "totals.csv"), horizon)
+        _print(_records(table)) if as_json else terminal.print_totals(experiment, table)
+    elif as_json:
+        _print(_records(forecast))
+    else:
+        print_forecast(replace(experiment, forecast=forecast))
+
+
+@forecast_app.command(epilog="Example: mlcoop forecast score china-bri --observed counts-2022.csv")
+def score(
+    name: Name,
+    observed: Annotated[
+        Path, typer.Option(help="counts that came: year, country_a, country_b, works")
+    ],
+    as_json: Json = False,
+    experiments: Experiments = EXPERIMENTS,
+) -> None:
+    """Set a forecast beside the counts that came: coverage, errors, simple rules, worst pairs."""
+    from mlcoop import terminal_forecast as terminal
+    from mlcoop.artefacts import read_table
+    from mlcoop.hindsight import score_forecast
+    from mlcoop.schema import PAIR_YEAR
+    from mlcoop.sources import owncounts
+
+    experiment = _read(name, experiments)
+    forecast = _needed(experiment.forecast, experiment, "forecast.csv")
+    counts = owncounts.read(observed, absent="missing").table
+    panel = Path(experiment.folder) / "panel.parquet"
+    history = None
+    if panel.is_file():
+        history = read_table(panel)[[*PAIR_YEAR, "works"]].drop_duplicates(PAIR_YEAR)
+    found = score_forecast(forecast, counts, history)
+    if as_json:
+        _print(found.to_dict())
+    else:
+        terminal.print_hindsight(experiment, found)
+
+
+def _read(name: str, experiments: Path) -> Experiment:
+    from mlcoop.artefacts import find_experiment, read_experiment
+
+    return read_experiment(find_experiment(name, experiments))
+
+
+def _needed(table: pd.DataFrame | None, experiment: Experiment, file: str) -> pd.DataFrame:
+    if table is None or (table.empty and file != "surprises.csv"):
+        raise DataError(
+            f"{experiment.folder}: holds no {file}; run its config again (with --force where "
+            "the folder came without its tables of counts)"
+        )
+    return table
+
+
+def _ahead(table: pd.DataFrame, horizon: int | None) -> pd.DataFrame:
+    """Return the rows of one year ahead, or all."""
+    if horizon is None:
+        return table
+    years = sorted(int(y) for y in table["year"].unique())
+    if horizon > len(years):
+        raise ConfigError(
+            f"--horizon {horizon}: this study forecasts only {len(years)} ahead; set "
+            f"forecast.horizon={horizon} and run it again"
+        )
+    return table[table["year"] == years[horizon - 1]]
+
+
+def _play(
+    experiment: Experiment, forecast: pd.DataFrame, path: Path, experiments: Path, models: Path
+) -> Any:
+    from mlcoop.scenario import play_scenario
+    from mlcoop.scenario_file import find_moves, read_scenario
+
+    scenario = read_scenario(path)
+    model = _scenario_model(experiment, models)
+    years = sorted(int(y) for y in forecast["year"].unique())
+    moves = find_moves(scenario, model.features, model.rows, years, str(path))
+    return play_scenario(scenario, model, forecast, moves)
+
+
+def _scenario_model(experiment: Experiment, models: Path) -> ScenarioModel:
+    from mlcoop.artefacts import read_table
+    from mlcoop.scenario import ScenarioModel
+
+    rows = Path(experiment.folder) / "scenario.parquet"
+    state = models / experiment.name / "scenario.json.gz"
+    for path in (rows, state):
+        if not path.is_file():
+            raise DataError(f"{path}: not there; run the study again, or give --models")
+    try:
+        document = json.loads(gzip.decompress(state.read_bytes()))
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{state}: damaged ({error}); run the study with --force") from error
+    return ScenarioModel.from_json(document, read_table(rows))
+
+
+def _print(document: Any) -> None:
+    from mlcoop.artefacts import plain
+
+    print(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return table.to_dict(orient="records")

@@ -1,0 +1,387 @@
+"""What if a factor were otherwise: a forecast beside itself, moved by the factor model.
+
+The forecast model lives on past counts and sees no factor. A scenario multiplies its forecast by
+the ratio that the *factor model* has between the changed and the unchanged factors: by how much
+pairs that differ so in these factors differ in works. That is an association over pairs and years,
+reached in the long run if at all; it is no effect, and every output says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy import stats
+
+from mlcoop.errors import DataError
+from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.replicates import SPREAD, choose_unit, draw_weights
+from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.model.learners import Estimator
+from mlcoop.model.stored import from_json, to_json
+from mlcoop.scenario_file import Move, Scenario
+from mlcoop.schema import PAIR, PAIR_YEAR
+
+ASSOCIATION = (
+    "Association, not effect: the difference is how far pairs that differ so in these factors "
+    "differ in works, not what changing the factors would bring. Only the factors named were "
+    "changed; what usually goes with them stayed."
+)
+REFITS = 16
+
+
+@dataclass(frozen=True)
+class ScenarioModel:
+    """The factor model with refits that tell its doubt, and what it can be asked about.
+
+    Attributes
+    ----------
+    estimators : tuple of Estimator
+        The fit, then refits on resampled pairs or countries.
+    spread : float
+        Deviations of a refit, times this, have the spread of the estimate.
+    features : tuple of dict
+        `name`, `factor`, `role`, `label`, and the lowest and highest value trained on, in the
+        order of the columns.
+    rows : DataFrame
+        `focal`, `partner`, `country_a`, `country_b`, `in_focus`, and a column for each feature:
+        the factors of the next year.
+    """
+
+    estimators: tuple[Estimator, ...]
+    spread: float
+    features: tuple[dict[str, Any], ...]
+    rows: pd.DataFrame
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the feature columns."""
+        return [str(f["name"]) for f in self.features]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the models as plain values; `rows` are a table of their own."""
+        return {
+            "spread": self.spread,
+            "features": list(self.features),
+            "estimators": [to_json(e) for e in self.estimators],
+        }
+
+    @staticmethod
+    def from_json(state: Mapping[str, Any], rows: pd.DataFrame) -> ScenarioModel:
+        """Return what `to_json` gave.
+
+        Raises
+        ------
+        DataError
+            When a part is missing or damaged.
+        """
+        try:
+            estimators = tuple(from_json(e) for e in state["estimators"])
+            features = tuple(dict(f) for f in state["features"])
+            return ScenarioModel(estimators, float(state["spread"]), features, rows)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"stored scenario model: damaged ({error}); run the study again with --force"
+            ) from error
+
+
+def fit_scenario_model(
+    matrix: FeatureMatrix,
+    ahead: FeatureMatrix | None,
+    estimator: Estimator,
+    *,
+    unit: str = "auto",
+    refits: int = REFITS,
+    seed: int = 0,
+    workers: int = 1,
+) -> ScenarioModel:
+    """Return the factor model with refits under resampling, ready for scenarios.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+        What `estimator` was fitted on (rows with known works).
+    ahead : FeatureMatrix or None
+        Factors of the year to be forecast; None (a ready panel) takes those of the last year.
+    estimator : fitted Estimator
+        With its training rows, so that it can be refitted.
+    unit : {"auto", "pair", "country"}
+    """
+    known = matrix.rows["works"].notna()
+    pairs = pd.Index(np.unique(pair_names(matrix.rows[known])))
+    ends = [np.array([p.split("|")[i] for p in pairs]) for i in (0, 1)]
+    unit = choose_unit(matrix.rows[known], unit)
+
+    def refit(b: int) -> Estimator:
+        weights = draw_weights(ends[0], ends[1], unit, np.random.default_rng([seed, 11, b]))
+        return estimator.refit(pd.Series(weights, index=pairs), seed + b + 1)
+
+    # Threads: the fits release the interpreter, and what they share is not sent to and fro.
+    again = Parallel(n_jobs=workers, backend="threading")(delayed(refit)(b) for b in range(refits))
+    asked = ahead
+    if asked is None:
+        asked = matrix.take(matrix.rows["year"] == matrix.rows["year"].max())
+    rows = asked.rows
+    # Seen from the focal country, as everywhere: the other way round is the same pair.
+    keep = np.ones(len(rows), dtype=bool)
+    if matrix.focal is not None:
+        of_focal = (rows["country_a"] == matrix.focal) | (rows["country_b"] == matrix.focal)
+        keep = (~of_focal | (rows["focal"] == matrix.focal)).to_numpy()
+    shown = rows.loc[keep, ["focal", "partner", *PAIR, "in_focus"]]
+    trained = matrix.X[known]
+    features = tuple(
+        {
+            "name": f.name,
+            "factor": f.factor,
+            "role": f.role,
+            "label": f.label,
+            "low": float(trained[f.name].min()),
+            "high": float(trained[f.name].max()),
+        }
+        for f in matrix.features
+    )
+    table = pd.concat([shown, asked.X[keep]], axis=1).reset_index(drop=True)
+    return ScenarioModel((estimator, *again), SPREAD[unit], features, table)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A forecast and the same forecast under a scenario.
+
+    Attributes
+    ----------
+    table : DataFrame
+        The pairs and years that the scenario moves, largest difference first: FORECAST_CSV
+        columns, `in_focus`, `scenario`, `scenario_lower`, `scenario_upper`, `difference`,
+        `difference_lower`, `difference_upper`, `difference_pct`.
+    totals : DataFrame
+        The same difference summed over the pairs moved, by year: `year`, `pairs`, `difference`,
+        `difference_lower`, `difference_upper`.
+    warnings : tuple of str
+    title : str
+    note : str
+        What the figures do not mean; to be shown with them.
+    """
+
+    table: pd.DataFrame
+    totals: pd.DataFrame
+    warnings: tuple[str, ...]
+    title: str
+    note: str = ASSOCIATION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain records for a JSON document."""
+        return {
+            "title": self.title,
+            "note": self.note,
+            "warnings": list(self.warnings),
+            "pairs": self.table.to_dict(orient="records"),
+            "totals": self.totals.to_dict(orient="records"),
+        }
+
+
+def play_scenario(
+    scenario: Scenario, model: ScenarioModel, forecast: pd.DataFrame, moves: Sequence[Move]
+) -> Outcome:
+    """Return the forecast as it is and as the factor model has it under changed factors.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    model : ScenarioModel
+    forecast : DataFrame
+        FORECAST_CSV columns.
+    moves : sequence of Move
+        `scenario_file.find_moves(scenario, ...)`.
+
+    Notes
+    -----
+    The interval of a difference holds the doubt of the association at the forecast's level; that
+    of the scenario adds the forecast's own error to it, as independent.
+
+    Raises
+    ------
+    DataError
+        When no forecast pair and year is touched.
+    """
+    level = float(forecast["level"].iloc[0])
+    parts, warnings = [], []
+    years = sorted(int(y) for y in forecast["year"].unique())
+    base = model.rows[model.names]
+    margins = [e.margin(base) for e in model.estimators]
+    for year in years:
+        X, touched, said = _changed(model, [m for m in moves if m.holds_in(year)])
+        warnings += said
+        if not touched.any():
+            continue
+        steps = np.stack(
+            [
+                e.margin(X[touched]) - m[touched]
+                for e, m in zip(model.estimators, margins, strict=True)
+            ]
+        )
+        keys = model.rows.loc[touched, PAIR]
+        by_pair = pd.DataFrame(steps.T, index=pd.MultiIndex.from_frame(keys))
+        by_pair = by_pair.groupby(level=PAIR).mean().reset_index()
+        made = forecast[(forecast["year"] == year) & forecast["predicted"].notna()]
+        parts.append(made.merge(by_pair, on=PAIR, how="inner", validate="one_to_one"))
+    if not parts or not sum(len(p) for p in parts):
+        raise DataError(
+            f"scenario: none of its changes touches a forecast pair in {years}; name pairs or "
+            "countries of this study, and years that it forecasts"
+        )
+    both = pd.concat(parts, ignore_index=True)
+    steps = both[list(range(len(model.estimators)))].to_numpy(dtype=float)
+    both = both.drop(columns=list(range(len(model.estimators))))
+    reach = float(stats.t.ppf((1 + level) / 2, len(model.estimators) - 2)) * model.spread
+    table, totals = _differences(both, steps, reach)
+    order = table["difference"].abs().sort_values(ascending=False, kind="stable").index
+    return Outcome(
+        table.loc[order].reset_index(drop=True),
+        totals,
+        tuple(dict.fromkeys(warnings)),
+        scenario.title or "Scenario",
+    )
+
+
+def _changed(
+    model: ScenarioModel, moves: Sequence[Move]
+) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    """Return changed features, which rows they differ in, and where they leave the data."""
+    base = model.rows[model.names]
+    X = base.copy()
+    warnings = []
+    ranges = {f["name"]: f for f in model.features}
+    for move in moves:
+        for name, at in move.cells(model.rows, model.features):
+            before = X.loc[at, name].to_numpy(dtype=float)
+            after = move.apply(before)
+            known = np.isfinite(after)
+            if not known.all():
+                warnings.append(
+                    f"{name}: unknown for {int((~known).sum())} rows, which stay as they are; "
+                    "give set: to put a value there"
+                )
+            X.loc[at, name] = np.where(known, after, before).astype(np.float32)
+            low, high = ranges[name]["low"], ranges[name]["high"]
+            slack = 1e-6 * max(abs(low), abs(high), 1.0)
+            out = known & ((after < low - slack) | (after > high + slack))
+            if out.any():
+                worst = after[out][np.argmax(np.abs(after[out] - (low + high) / 2))]
+                warnings.append(
+                    f"{name}: {move.shown(worst)} lies outside the data ({move.shown(low)} to "
+                    f"{move.shown(high)}) for {int(out.sum())} of {len(after)} rows: nothing of "
+                    "the kind was seen, so the figure there is a guess"
+                )
+    moved = (base != X) & ~(X.isna() & base.isna())
+    return X, moved.any(axis=1).to_numpy(), warnings
+
+
+def _differences(
+    both: pd.DataFrame, steps: np.ndarray, reach: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the table with its differences and their sums by year.
+
+    `steps` are log ratios of shape (n_rows, 1 + refits), the fit first.
+    """
+    predicted = both["predicted"].to_numpy(dtype=float)
+    step = steps[:, 0]
+    doubt = reach * np.std(steps[:, 1:] - step[:, None], axis=1, ddof=1)
+    lower, upper = both["lower"].to_numpy(dtype=float), both["upper"].to_numpy(dtype=float)
+    log_mu = np.log1p(predicted)
+    down = np.sqrt((log_mu - np.log1p(lower)) ** 2 + doubt**2)
+    up = np.sqrt((np.log1p(upper) - log_mu) ** 2 + doubt**2)
+    scenario = predicted * np.exp(step)
+    difference = scenario - predicted
+    table = both.assign(
+        scenario=scenario,
+        scenario_lower=np.maximum(np.floor((scenario + 1) * np.exp(-down) - 1), 0.0),
+        scenario_upper=np.maximum(np.ceil((scenario + 1) * np.exp(up) - 1), 0.0),
+        difference=difference,
+        difference_lower=predicted * np.expm1(step - doubt),
+        difference_upper=predicted * np.expm1(step + doubt),
+        difference_pct=100 * np.expm1(step),
+    )
+    rows = []
+    for year, at in both.groupby("year").indices.items():
+        sums = (predicted[at, None] * np.expm1(steps[at])).sum(axis=0)
+        wide = reach * float(np.std(sums[1:] - sums[0], ddof=1))
+        rows.append(
+            {
+                "year": int(str(year)),
+                "pairs": len(at),
+                "predicted": float(predicted[at].sum()),
+                "difference": float(sums[0]),
+                "difference_lower": float(sums[0]) - wide,
+                "difference_upper": float(sums[0]) + wide,
+            }
+        )
+    keys = [c for c in both.columns if c in {*PAIR_YEAR, "last_year", "last_observed", "level"}]
+    first = [*keys, "predicted", "lower", "upper", "in_focus"]
+    made = [c for c in table.columns if c.startswith(("scenario", "difference"))]
+    return table[[*(c for c in first if c in table), *made]], pd.DataFrame(rows)
+
+
+def name_factors(
+    surprises: pd.DataFrame,
+    matrix: FeatureMatrix,
+    estimator: Estimator,
+    *,
+    most: int = 100,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return surprising pairs with the factors that set the level expected of each.
+
+    Parameters
+    ----------
+    surprises : DataFrame
+        `forecast.find_surprises`; the focus pairs and then the largest of the others are told of.
+    matrix : FeatureMatrix
+        Holds the surprising year.
+    estimator : fitted Estimator
+        The factor model.
+    most : int
+        Pairs told of.
+
+    Returns
+    -------
+    DataFrame
+        `surprises` with the column `factors`: the three factors with the largest Shapley values
+        against the focus pairs of that year, each with its share of the expected works, such as
+        "Distance -35 %; Scientific articles, partner +20 %; ..."; empty for the rest.
+    """
+    out = surprises.assign(factors="")
+    order = np.argsort(~out["in_focus"].to_numpy(dtype=bool), kind="stable")[:most]
+    chosen = out.iloc[order]
+    rows = matrix.rows.reset_index(drop=True)
+    shown = explain_rows(matrix).to_numpy(dtype=bool)
+    for year, part in chosen.groupby("year"):
+        then = (rows["year"] == year).to_numpy()
+        background = np.flatnonzero(then & shown)
+        if not len(background):
+            continue
+        if len(background) > 200:
+            picks = np.random.default_rng(seed).choice(background, 200, replace=False)
+            background = np.sort(picks)
+        # A pair stands twice where rows look both ways: the explained look first, else either.
+        looks = rows[then].assign(rank=~shown[then]).sort_values("rank", kind="stable")
+        looks = looks.drop_duplicates(PAIR).reset_index(names="place").set_index(PAIR)["place"]
+        place = looks.reindex(pd.MultiIndex.from_frame(part[PAIR]))
+        found = place.notna().to_numpy()
+        at = place[found].to_numpy(dtype=int)
+        if not len(at):
+            continue
+        values, _ = estimator.shap_values(matrix.X.iloc[at], matrix.X.iloc[background])
+        labels = [f.label for f in matrix.features]
+        by_factor = pd.DataFrame(values.to_numpy(), columns=labels).T.groupby(level=0).sum().T
+        out.loc[part.index[found], "factors"] = [_largest(row) for _, row in by_factor.iterrows()]
+    return out
+
+
+def _largest(values: pd.Series, most: int = 3) -> str:
+    order = values.abs().sort_values(ascending=False, kind="stable").index[:most]
+    return "; ".join(f"{name} {100 * np.expm1(values[name]):+.0f} %" for name in order)

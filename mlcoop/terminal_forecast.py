@@ -1,0 +1,171 @@
+"""Forecast tables on stdout: sums, surprises, scenarios, and scores in hindsight."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mlcoop.countries import is_iso3, name_of
+from mlcoop.hindsight import Hindsight, worst_pairs
+from mlcoop.report.names import method_name, number, pair_name, percent, set_name, span
+from mlcoop.scenario import Outcome
+from mlcoop.schema import BASELINES, Experiment
+from mlcoop.terminal import print_table
+
+LARGEST = 15
+
+
+def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
+    """Print the sums with their intervals, the focus set and all pairs first."""
+    level = percent(float(totals["level"].iloc[0]))
+    first = totals["total"].isin(["focus", "all"])
+    shown = pd.concat(
+        [totals[first], totals[~first].sort_values("predicted", ascending=False, kind="stable")]
+    )
+    rows = [
+        [_total_name(str(r["total"])), str(r["year"]), number(r["predicted"]),
+         span(r["lower"], r["upper"], joint="–")]
+        for r in shown.to_dict("records")
+    ]  # fmt: skip
+    heads = ["total", "year", "forecast", f"{level} interval"]
+    print_table(pd.DataFrame(rows, columns=heads), "\nSums of pairs", {*heads[1:]})
+    print(
+        "Each total is the sum of its pairs' forecasts; its interval is drawn jointly, since pairs "
+        "err together, and is narrower than the sum of their bounds."
+    )
+
+
+def print_surprises(experiment: Experiment) -> None:
+    """Print the focus pairs (all pairs, where there is no narrower focus) that surprised."""
+    table = experiment.surprises
+    assert table is not None
+    focal = (experiment.config.get("focus") or {}).get("focal")
+    chosen = table[table["in_focus"].astype(bool)] if "in_focus" in table else table
+    if chosen.empty:
+        print("No focus pair's last count fell outside its interval.")
+        return
+    rows = [
+        [
+            pair_name(str(r["country_a"]), str(r["country_b"]), focal),
+            str(r["year"]),
+            number(r["observed"]),
+            span(r["lower"], r["upper"], joint="–"),
+            percent(_share(r["change_pct"]), signed=True),
+            percent(_share(r["expected_change_pct"]), signed=True),
+            percent(_share(r["shared_change_pct"]), signed=True),
+            "" if pd.isna(r.get("factors")) else str(r.get("factors") or ""),
+        ]
+        for r in chosen.head(2 * LARGEST).to_dict("records")
+    ]
+    heads = ["pair", "year", "count", "interval", "change", "expected", "of that shared by all",
+             "factors that set its level"]  # fmt: skip
+    title = f"\n{len(chosen)} focus pairs outside their interval, farthest first"
+    print_table(pd.DataFrame(rows, columns=heads), title, {*heads[1:-1]})
+    print(
+        "The level of a pair goes with its factors (association, not effect); the expected change "
+        "comes from past counts: the growth that all pairs share, and its own and its countries'."
+    )
+
+
+def print_scenario(outcome: Outcome) -> None:
+    """Print the pairs that a scenario moves, their sum, and what the figures do not mean."""
+    table = outcome.table
+    level = percent(float(table["level"].iloc[0]))
+    rows = [
+        [
+            pair_name(str(r["country_a"]), str(r["country_b"])),
+            str(r["year"]),
+            number(r["predicted"]),
+            number(r["scenario"]),
+            span(r["scenario_lower"], r["scenario_upper"], joint="–"),
+            _signed(r["difference"]),
+            f"{_signed(r['difference_lower'])} to {_signed(r['difference_upper'])}",
+            percent(r["difference_pct"] / 100, 1, signed=True),
+        ]
+        for r in table.head(2 * LARGEST).to_dict("records")
+    ]
+    heads = ["pair", "year", "forecast", "scenario", f"{level} interval", "difference",
+             f"{level} interval of it", "in per cent"]  # fmt: skip
+    more = len(table) - len(rows)
+    words = f"{outcome.title}: {len(table)} pairs and years" + (
+        f", the {len(rows)} largest differences" if more else ""
+    )
+    print_table(pd.DataFrame(rows, columns=heads), f"\n{words}", {*heads[1:]})
+    for r in outcome.totals.to_dict("records"):
+        print(
+            f"Together in {int(r['year'])}: {_signed(r['difference'])} works on "
+            f"{number(r['predicted'])} ({level} interval {_signed(r['difference_lower'])} to "
+            f"{_signed(r['difference_upper'])})."
+        )
+    for warning in outcome.warnings:
+        print(f"Warning: {warning}.")
+    print(outcome.note)
+
+
+def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
+    """Print how a forecast fared: by set and year, every simple rule, and the worst pairs."""
+    focal = (experiment.config.get("focus") or {}).get("focal")
+    for r in found.scores.to_dict("records"):
+        best = r["best_rule"]
+        against = ""
+        if best is not None:
+            skill = 1 - r["wape"] / r["best_rule_wape"] if r["best_rule_wape"] > 0 else 0.0
+            side = "less" if skill >= 0 else "more"
+            against = (
+                f"; the best simple rule in hindsight, {method_name(best)}, missed by "
+                f"{percent(r['best_rule_wape'], 1)}: {percent(abs(skill), 1)} {side} error"
+            )
+        print(
+            f"{int(r['year'])}, {set_name(r['set'])} ({number(r['pairs'])} pairs): the forecast "
+            f"missed by {percent(r['wape'], 1)} of the works{against}. {percent(r['level'])} "
+            f"intervals held {percent(r['coverage'])} of the counts."
+        )
+    methods = [c for c in found.scores.columns if c in BASELINES]
+    table = pd.DataFrame(
+        [
+            [method_name(m), *(percent(r[m], 1) for r in found.scores.to_dict("records"))]
+            for m in ["wape", *methods]
+        ],
+        columns=["error (WAPE)", *(f"{s}, {y}" for s, y in zip(
+            found.scores["set"].map(set_name), found.scores["year"], strict=True))],
+    )  # fmt: skip
+    table.iloc[0, 0] = method_name("model")
+    print_table(table, "\nEvery simple rule", set(table.columns[1:]))
+    worst = worst_pairs(found, LARGEST)
+    rows = [
+        [
+            pair_name(str(r["country_a"]), str(r["country_b"]), focal),
+            str(r["year"]),
+            number(r["observed"]),
+            number(r["predicted"]),
+            span(r["lower"], r["upper"], joint="–"),
+            _signed(r["miss"]),
+        ]
+        for r in worst.to_dict("records")
+    ]
+    heads = ["pair", "year", "count", "forecast", "interval", "count less forecast"]
+    print_table(pd.DataFrame(rows, columns=heads), "\nLargest misses", {*heads[1:]})
+    if found.unobserved:
+        print(
+            f"{number(found.unobserved)} forecast pairs are not among the counts; they are not "
+            "scored, and not taken for zeros."
+        )
+
+
+def _total_name(total: str) -> str:
+    if total in ("focus", "all"):
+        return set_name(total)
+    return name_of(total) if is_iso3(total) else total
+
+
+def _share(per_cent: float) -> float | None:
+    return None if pd.isna(per_cent) else float(per_cent) / 100
+
+
+def _signed(value: float) -> str:
+    """Return a whole number with its sign; the minus is a true one, as everywhere.
+
+    >>> _signed(-3.2), _signed(12.0), _signed(0.2)
+    ('−3', '+12', '0')
+    """
+    rounded = round(value)
+    return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{number(abs(rounded))}"

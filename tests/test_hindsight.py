@@ -1,0 +1,59 @@
+"""A forecast scored later. Truth: sums by hand, and the simple rules' own closed forms."""
+
+import pandas as pd
+import pytest
+
+from mlcoop.errors import DataError
+from mlcoop.hindsight import score_forecast, worst_pairs
+
+FORECAST = pd.DataFrame(
+    {
+        "country_a": ["A", "A", "B"],
+        "country_b": ["B", "C", "C"],
+        "year": 2022,
+        "last_year": 2021,
+        "last_observed": [8.0, 1.0, 5.0],
+        "predicted": [9.0, 2.0, 5.0],
+        "lower": [8.0, 0.0, 3.0],
+        "upper": [11.0, 3.0, 8.0],
+        "level": 0.9,
+        "in_focus": [True, False, False],
+    }
+)
+OBSERVED = pd.DataFrame(
+    {"country_a": ["A", "A"], "country_b": ["B", "C"], "year": 2022, "works": [10.0, 4.0]}
+)
+
+
+def test_score_by_hand() -> None:
+    found = score_forecast(FORECAST, OBSERVED)
+    scores = found.scores.set_index("set")
+    # All: errors 1 and 2 of 14; persistence 2 and 3; A-B inside, A-C (4 > 3) not; widths 3 + 3.
+    assert scores.loc["all", "wape"] == pytest.approx(3 / 14)
+    assert scores.loc["all", "persistence"] == pytest.approx(5 / 14)
+    assert scores.loc["all", "best_rule"] == "persistence"
+    assert scores.loc["all", "coverage"] == pytest.approx(0.5)
+    assert scores.loc["all", "width_share"] == pytest.approx(6 / 14)
+    assert scores.loc["focus", "wape"] == pytest.approx(0.1)
+    # B-C was forecast and not observed: said, and not taken for a zero.
+    assert found.unobserved == 1
+    assert found.pairs["miss"].tolist() == [2.0, 1.0]
+    assert worst_pairs(found)["country_b"].tolist() == ["B"]
+    with pytest.raises(DataError, match="no count for the forecast years 2022"):
+        score_forecast(FORECAST, OBSERVED.assign(year=2030))
+
+
+def test_simple_rules_are_those_of_the_history() -> None:
+    # A-B went 4, 8: one-year drift says (8 + 1) * 9 / 5 - 1 = 15.2; off by 5.2 of 10.
+    # A-C stayed at 1: drift says 1; off by 3 of 4. Together 8.2 / 14.
+    history = pd.DataFrame(
+        {
+            "country_a": ["A", "A", "A", "A"],
+            "country_b": ["B", "B", "C", "C"],
+            "year": [2020, 2021, 2020, 2021],
+            "works": [4.0, 8.0, 1.0, 1.0],
+        }
+    )
+    scores = score_forecast(FORECAST, OBSERVED, history).scores.set_index("set")
+    assert scores.loc["all", "drift1"] == pytest.approx(8.2 / 14)
+    assert scores.loc["all", "persistence"] == pytest.approx(5 / 14)

@@ -1,0 +1,151 @@
+"""Scenarios. Truth: planted log-linear worlds, whose ratios are known in closed form."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlcoop.errors import ConfigError, DataError
+from mlcoop.features.build import Feature, FeatureMatrix
+from mlcoop.model.learners import LEARNERS
+from mlcoop.scenario import (
+    ASSOCIATION,
+    ScenarioModel,
+    fit_scenario_model,
+    name_factors,
+    play_scenario,
+)
+from mlcoop.scenario_file import find_moves, read_scenario
+
+ROOT = Path(__file__).parent.parent
+PARTNERS = ["USA", "GBR", "DEU", "FRA", "JPN", "KOR", "IND", "PAK", "IRN", "EGY", "TUR", "BRA"]
+YEARS = range(2010, 2020)
+
+
+def matrix() -> FeatureMatrix:
+    """Plant works = exp(4 + 0.5 rd + 0.8 belt) on pairs of China, with Poisson noise."""
+    rng = np.random.default_rng(3)
+    rows, X = [], []
+    for i, p in enumerate(PARTNERS):
+        for year in YEARS:
+            rd = 0.5 + 0.2 * i + 0.05 * (year - 2010)
+            belt = np.log1p(max(0, year - 2013)) if i % 2 else 0.0
+            mean = np.exp(4 + 0.5 * rd + 0.8 * belt)
+            rows.append(("CHN", p, *sorted(("CHN", p)), year, float(rng.poisson(mean))))
+            X.append((rd, belt))
+    columns = ["focal", "partner", "country_a", "country_b", "year", "works"]
+    table = pd.DataFrame(rows, columns=columns).assign(exposure=1.0, weight=1.0, in_focus=True)
+    features = (
+        Feature("rd_share_partner", "rd_share_partner", "R&D", "research_strength", "partner"),
+        Feature("belt_and_road", "belt_and_road", "Belt and Road", "integration_policy", "pair"),
+    )
+    values = pd.DataFrame(X, columns=[f.name for f in features]).astype(np.float32)
+    return FeatureMatrix(table, values, features, "CHN")
+
+
+@pytest.fixture(scope="module")
+def model() -> ScenarioModel:
+    m = matrix()
+    learner = LEARNERS["ppml"]
+    pairs = (m.rows["country_a"] + "|" + m.rows["country_b"]).to_numpy()
+    fitted = learner.make(learner.defaults, 0).fit(m.X, m.rows["works"].to_numpy(), pairs=pairs)
+    return fit_scenario_model(m, None, fitted, unit="pair", seed=1)
+
+
+def forecast(years: tuple[int, ...] = (2020, 2021)) -> pd.DataFrame:
+    rows = [(*sorted(("CHN", p)), y, 100.0, 70.0, 140.0) for p in PARTNERS for y in years]
+    columns = ["country_a", "country_b", "year", "predicted", "lower", "upper"]
+    return pd.DataFrame(rows, columns=columns).assign(level=0.9, in_focus=True, last_observed=90.0)
+
+
+def play(model: ScenarioModel, tmp_path: Path, text: str):
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    scenario = read_scenario(path)
+    table = forecast()
+    years = sorted(table["year"].unique().tolist())
+    moves = find_moves(scenario, model.features, model.rows, years, str(path))
+    return play_scenario(scenario, model, table, moves)
+
+
+def test_the_difference_is_the_planted_ratio(model: ScenarioModel, tmp_path: Path) -> None:
+    # exp(0.5 * 0.4) = 1.2214: 100 works become 122.1, in one pair and one year only.
+    text = "changes: [{factor: rd_share, countries: [Pakistan], add: 0.4, years: 2021}]"
+    done = play(model, tmp_path, text)
+    assert len(done.table) == 1 and done.note == ASSOCIATION and "not effect" in done.note
+    row = done.table.iloc[0]
+    assert (row["country_a"], row["country_b"], row["year"]) == ("CHN", "PAK", 2021)
+    assert row["scenario"] == pytest.approx(122.14, abs=1.5)
+    assert row["difference"] == pytest.approx(row["scenario"] - 100)
+    assert row["difference_lower"] < row["difference"] < row["difference_upper"]
+    # The scenario's interval is the forecast's, moved, and never narrower on the log scale.
+    assert np.log((row["scenario_upper"] + 1) / (row["scenario_lower"] + 1)) >= np.log(141 / 71)
+    assert done.warnings == ()
+
+
+def test_a_change_is_on_the_natural_scale(model: ScenarioModel, tmp_path: Path) -> None:
+    # belt_and_road is log(1 + years): India, never in it, one year after an agreement: +ln 2.
+    done = play(
+        model, tmp_path, "changes: [{factor: belt_and_road, pairs: [CHN-IND], set: 1, years: 2020}]"
+    )
+    assert done.table.iloc[0]["scenario"] == pytest.approx(100 * 2**0.8, rel=0.03)
+    # Several pairs: the sum is the sum, and its interval is of the sum.
+    both = play(model, tmp_path, "changes: [{factor: rd_share, pairs: all, multiply: 1.1}]")
+    for r in both.totals.to_dict("records"):
+        part = both.table[both.table["year"] == r["year"]]
+        assert r["difference"] == pytest.approx(part["difference"].sum())
+        assert r["pairs"] == len(PARTNERS)
+
+
+def test_leaving_the_data_is_said(model: ScenarioModel, tmp_path: Path) -> None:
+    done = play(model, tmp_path, "changes: [{factor: rd_share, countries: BRA, set: 9}]")
+    assert len(done.warnings) == 1 and "outside the data" in done.warnings[0]
+
+
+BAD = {
+    "an unknown factor": ("{factor: rd_sharee, countries: PAK, add: 1}", "is no factor of this"),
+    "an unknown country": ("{factor: rd_share, countries: Pakistn, add: 1}", "Pakist"),
+    "a country outside": ("{factor: rd_share, countries: CHL, add: 1}", "CHL is not in this study"),
+    "no such pair": ("{factor: belt_and_road, pairs: [IND-PAK], set: 1}", "pair IND-PAK is not"),
+    "no such year": ("{factor: rd_share, countries: PAK, add: 1, years: 2050}", "[2050] not"),
+    "two ways": ("{factor: rd_share, countries: PAK, add: 1, set: 2}", "just one of set, add"),
+    "nobody": ("{factor: rd_share, add: 1}", "give countries or pairs"),
+    "an unknown key": ("{factor: rd_share, country: PAK, add: 1}", 'Did you mean "countries"'),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_slips_are_one_line_each(case: str, model: ScenarioModel, tmp_path: Path) -> None:
+    change, expected = BAD[case]
+    with pytest.raises(ConfigError) as caught:
+        play(model, tmp_path, f"changes: [{change}]")
+    assert expected in str(caught.value) and "changes[0]" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_change_that_touches_nothing_is_refused(model: ScenarioModel, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="none of its changes touches"):
+        play(model, tmp_path, "changes: [{factor: rd_share, countries: USA, multiply: 1}]")
+
+
+def test_storage_changes_no_number(model: ScenarioModel, tmp_path: Path) -> None:
+    again = ScenarioModel.from_json(model.to_json(), model.rows)
+    text = "changes: [{factor: rd_share, pairs: focus, add: 0.1}]"
+    one, other = play(model, tmp_path, text), play(again, tmp_path, text)
+    pd.testing.assert_frame_equal(one.table, other.table)
+    with pytest.raises(DataError, match="damaged"):
+        ScenarioModel.from_json({"spread": 1.0}, model.rows)
+
+
+def test_factors_behind_a_surprise(model: ScenarioModel) -> None:
+    # Brazil has the highest R&D of the set and six years of Belt and Road: both raise its level.
+    table = pd.DataFrame({"country_a": ["BRA"], "country_b": ["CHN"], "year": 2019})
+    named = name_factors(table.assign(in_focus=True), matrix(), model.estimators[0])
+    text = named.loc[0, "factors"]
+    assert "Belt and Road +" in text and "R&D +" in text
+
+
+def test_the_example_file_is_read() -> None:
+    found = read_scenario(ROOT / "configs" / "scenarios" / "initiative.yaml")
+    assert {c.factor for c in found.changes} == {"belt_and_road", "rd_share", "un_distance"}
