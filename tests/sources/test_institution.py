@@ -8,10 +8,10 @@ import urllib.request
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Service, StandIn
 from sources_tools import INSTITUTION, InstitutionService, openalex_answer
 
 from mlcoop.assemble import assemble
@@ -46,7 +46,7 @@ def test_other_text_is_no_number(text: str) -> None:
 
 
 @pytest.fixture
-def openalex(serve: Callable[..., Service]) -> tuple[InstitutionService, Service]:
+def openalex(serve: Callable[..., Any]) -> tuple[InstitutionService, Any]:
     def behind(query: str) -> bytes:
         return openalex_answer(PAIRS, OWN, dict(p.split("=", 1) for p in query.split("&")))
 
@@ -55,7 +55,7 @@ def openalex(serve: Callable[..., Service]) -> tuple[InstitutionService, Service
 
 
 def test_counts_and_output_are_the_institutions_own(
-    openalex: tuple[InstitutionService, Service], quick_client: Callable[..., Client]
+    openalex: tuple[InstitutionService, Any], quick_client: Callable[..., Client]
 ) -> None:
     rule, service = openalex
     client = quick_client({"MLCOOP_OPENALEX_URL": service.base})
@@ -88,7 +88,7 @@ def test_counts_and_output_are_the_institutions_own(
 
 
 def test_an_unknown_number_and_a_merged_one(
-    openalex: tuple[InstitutionService, Service], quick_client: Callable[..., Client]
+    openalex: tuple[InstitutionService, Any], quick_client: Callable[..., Client]
 ) -> None:
     client = quick_client({"MLCOOP_OPENALEX_URL": openalex[1].base})
     with pytest.raises(ConfigError, match="no institution I99999"):
@@ -108,7 +108,7 @@ def test_an_unknown_number_and_a_merged_one(
     ],
 )
 def test_a_damaged_answer_about_it_is_refused(
-    serve: Callable[..., Service], quick_client: Callable[..., Client], change: dict, says: str
+    serve: Callable[..., Any], quick_client: Callable[..., Client], change: dict, says: str
 ) -> None:
     body = json.dumps({**INSTITUTION, **change}).encode()
     service = serve(lambda path, query: (200, {}, body))
@@ -117,7 +117,7 @@ def test_a_damaged_answer_about_it_is_refused(
 
 
 def test_no_country_no_study(
-    serve: Callable[..., Service], quick_client: Callable[..., Client]
+    serve: Callable[..., Any], quick_client: Callable[..., Client]
 ) -> None:
     body = json.dumps({**INSTITUTION, "country_code": None}).encode()
     service = serve(lambda path, query: (200, {}, body))
@@ -126,7 +126,7 @@ def test_no_country_no_study(
 
 
 def test_its_side_of_the_features_is_its_countrys_but_for_its_output(
-    standin: StandIn, serve: Callable[..., Service], tmp_path: Path
+    standin: Any, serve: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Truth: the same study of its country, from the same services."""
 
