@@ -265,7 +265,7 @@ def compare(
     """Set factor rankings side by side, with the uncertainty of every difference."""
     from mlcoop import terminal
     from mlcoop.artefacts import write_whole
-    from mlcoop.compare import compare as compare_experiments
+    from mlcoop.comparison import compare as compare_experiments
     from mlcoop.family_folder import read_rankings
     from mlcoop.report.render import render_comparison
 

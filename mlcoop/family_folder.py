@@ -16,7 +16,7 @@ from mlcoop.artefacts import (
     to_bytes,
     write_whole,
 )
-from mlcoop.compare import Comparison, compare
+from mlcoop.comparison import Comparison, compare
 from mlcoop.errors import DataError
 from mlcoop.report.render import render_comparison
 from mlcoop.schema import Experiment

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mlcoop.artefacts import fingerprint, read_experiment, refuse_to_overwrite
 from mlcoop.assemble import Study, assemble
-from mlcoop.compare import Comparison
+from mlcoop.comparison import Comparison
 from mlcoop.errors import ConfigError
 from mlcoop.family import Family
 from mlcoop.family_folder import write_comparison

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlcoop.compare import Comparison
+from mlcoop.comparison import Comparison
 from mlcoop.features.factor import GROUPS, Factor
 from mlcoop.report import sentences
 from mlcoop.report.content import SetErrors, Summary

@@ -12,7 +12,7 @@ from test_cli import ROOT, mlcoop
 
 from mlcoop import run_family as runner
 from mlcoop.artefacts import read_experiment
-from mlcoop.compare import compare
+from mlcoop.comparison import compare
 from mlcoop.config import load_config
 from mlcoop.errors import ConfigError, MlcoopError
 from mlcoop.family import load_family, make_family

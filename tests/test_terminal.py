@@ -7,7 +7,7 @@ import pytest
 from test_compare import IMPORTANCE, REVERSED, study
 
 from mlcoop import terminal
-from mlcoop.compare import compare
+from mlcoop.comparison import compare
 from mlcoop.features.catalogue import FACTORS
 from mlcoop.schema import FORECAST_CSV, Experiment
 

@@ -52,7 +52,7 @@ def bump(
     )
     canvas = Canvas(width, height, label, f"bump-{kind}")
     room = (width - left - right) / max(len(names) - 1, 1)
-    every = math.ceil(90 / room)
+    every = math.ceil(115 / room)
     for i, name in enumerate(names):
         canvas.line(x(i), top - 12, x(i), height - 10, "grid")
         last = len(names) - 1

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from mlcoop.compare import Comparison
+from mlcoop.comparison import Comparison
 from mlcoop.report import charts_compare
 from mlcoop.report.charts import COLOURS
 from mlcoop.report.charts_windows import stream

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from mlcoop.compare import Comparison
+from mlcoop.comparison import Comparison
 from mlcoop.report import (
     charts,
     charts_factors,

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mlcoop.compare import compare
+from mlcoop.comparison import compare
 from mlcoop.report.render import render_comparison, render_report
 from mlcoop.schema import Experiment
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from page import Page
 
-from mlcoop.compare import compare
+from mlcoop.comparison import compare
 from mlcoop.report.render import render_comparison, render_report
 from mlcoop.schema import BASELINES, Experiment
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, weightedtau
 
-from mlcoop.compare import MEASURES, agreements, compare
-from mlcoop.compare.rankings import half_widths
+from mlcoop.comparison import MEASURES, agreements, compare
+from mlcoop.comparison.rankings import half_widths
 from mlcoop.errors import DataError
 from mlcoop.schema import Experiment
 

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from mlcoop.compare.agreement import MEASURES, agreements
-from mlcoop.compare.differences import differences, shares_draws, weaknesses
+from mlcoop.comparison.agreement import MEASURES, agreements
+from mlcoop.comparison.differences import differences, shares_draws, weaknesses
 from mlcoop.errors import DataError, some
 from mlcoop.features.factor import GROUPS
 from mlcoop.schema import Experiment
