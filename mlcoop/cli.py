@@ -403,6 +403,40 @@ def data_status(as_json: Json = False) -> None:
         terminal.print_table(table)
 
 
+@data_app.command("impact", epilog="Example: mlcoop data impact configs/china-bri.yaml")
+def data_impact(
+    config: ConfigPath,
+    overrides: Overrides = [],  # noqa: B006
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Show how many works of a study's countries are highly cited, international and domestic."""
+    from mlcoop import terminal
+    from mlcoop.artefacts import plain
+    from mlcoop.assemble import gather_request
+    from mlcoop.sources import impact
+
+    plan = _plan(config, overrides)
+    if plan.config.panel is not None or plan.config.target.source == "simulated":
+        raise ConfigError(
+            f"{config}: this study's works are not OpenAlex's; there are no citations"
+        )
+    client = _client()
+    request = gather_request(plan, _today())
+    if dry_run:
+        _show(plain(impact.plan(request, client)), as_json)
+        return
+    with _terminal() as screen:
+        screen.start("impact", "highly cited works")
+        found = impact.of_study(request, client, lambda done, total, what: screen.step(done, total))
+        for warning in found.warnings:
+            screen.note(warning)
+    if as_json:
+        _print_json({"years": _records(found.table), "claim": impact.claim(found.table)})
+    else:
+        terminal.print_impact(impact.pooled(found.table), impact.claim(found.table))
+
+
 @data_app.command("verify", epilog="Example: mlcoop data verify")
 def data_verify() -> None:
     """Check every cached answer against its checksum."""

@@ -15,7 +15,15 @@ from mlcoop.comparison import Comparison
 from mlcoop.features.factor import GROUPS, Factor
 from mlcoop.report import sentences
 from mlcoop.report.content import SetErrors, Summary
-from mlcoop.report.names import base_group, method_name, number, percent, small_percent, span
+from mlcoop.report.names import (
+    base_group,
+    country_name,
+    method_name,
+    number,
+    percent,
+    small_percent,
+    span,
+)
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 
@@ -114,6 +122,25 @@ def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
         )
     heads = ["experiment", "years", "focus pairs", "first factor", "skill", "against", "finished"]
     _console().print(_table(None, heads, body, right={"focus pairs", "skill"}))
+
+
+def print_impact(pooled: pd.DataFrame, claim: Sequence[str]) -> None:
+    """Print how many works of each country are highly cited, and what that says."""
+    rows = [
+        [
+            country_name(r.iso3),
+            number(r.international),
+            small_percent(r.share_international),
+            number(r.domestic),
+            small_percent(r.share_domestic),
+        ]
+        for r in pooled.itertuples()
+    ]
+    heads = ["", "international works", "highly cited", "domestic works", "highly cited"]
+    console = _console()
+    console.print(_table("Highly cited works", heads, rows, right=set(heads[1:])))
+    for text in claim:
+        _say(console, text)
 
 
 def print_table(

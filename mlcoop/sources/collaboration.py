@@ -70,15 +70,18 @@ def country_totals(
     filters: Filters,
     *,
     must: Iterable[str] = (),
+    countries: str | None = ">1",
     progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, list[Record], list[str]]:
-    """Return every country's international works by year.
+    """Return every country's works by year: the international ones unless `countries` says else.
 
     Parameters
     ----------
     must : iterable of str, ISO3
         Countries that have to be in the answer: one that a cut list does not name is asked for by
         itself, and one that a whole list does not name has 0.
+    countries : {">1", "1", None}
+        See `Filters.clauses`.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def country_totals(
     """
     must = list(dict.fromkeys(must))
     pages = client.get_many(
-        [openalex.totals_request(year, filters) for year in years],
+        [openalex.totals_request(year, filters, countries=countries) for year in years],
         progress=progress,
         what="country totals",
     )
@@ -111,7 +114,10 @@ def country_totals(
     # One request for all years of a country costs less than the rest of each year's list.
     wanted = sorted(unlisted)
     answers = client.get_many(
-        [openalex.country_request(c, min(years), max(years), filters) for c in wanted],
+        [
+            openalex.country_request(c, min(years), max(years), filters, countries=countries)
+            for c in wanted
+        ],
         progress=progress,
         what="small countries' totals",
     )

@@ -141,10 +141,12 @@ def years_request(lo: int, hi: int, filters: Filters) -> Request:
     return by_year_request([f"publication_year:{lo}-{hi}"], lo, hi, filters)
 
 
-def country_request(iso3: str, lo: int, hi: int, filters: Filters) -> Request:
-    """Return the request for a country's international works by year, `lo` to `hi`."""
+def country_request(
+    iso3: str, lo: int, hi: int, filters: Filters, *, countries: str | None = ">1"
+) -> Request:
+    """Return the request for a country's works by year, `lo` to `hi`; see `Filters.clauses`."""
     clauses = [f"authorships.countries:{iso2_of(iso3)}", f"publication_year:{lo}-{hi}"]
-    return by_year_request(clauses, lo, hi, filters, country=iso3)
+    return by_year_request(clauses, lo, hi, filters, countries=countries, country=iso3)
 
 
 def by_year_request(
@@ -169,10 +171,16 @@ def by_year_request(
     return replace(request, check=of_those_years)
 
 
-def totals_request(year: int, filters: Filters) -> Request:
-    """Return the request for every country's international works in a year."""
-    clauses = [f"publication_year:{year}"]
-    return group_request(clauses, "authorships.countries", filters, kind="totals", year=str(year))
+def totals_request(year: int, filters: Filters, *, countries: str | None = ">1") -> Request:
+    """Return the request for every country's works in a year; see `Filters.clauses`."""
+    return group_request(
+        [f"publication_year:{year}"],
+        "authorships.countries",
+        filters,
+        countries=countries,
+        kind="totals",
+        year=str(year),
+    )
 
 
 def row_request(iso3: str, year: int, filters: Filters, cursor: str | None = None) -> Request:
