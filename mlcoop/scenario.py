@@ -19,7 +19,8 @@ from scipy import stats
 
 from mlcoop.errors import DataError
 from mlcoop.explain.crossfit import pair_names
-from mlcoop.explain.replicates import SPREAD, choose_unit, draw_weights
+from mlcoop.explain.replicates import choose_unit
+from mlcoop.explain.weights import SPREAD, resampling_weights
 from mlcoop.features.build import FeatureMatrix, explain_rows
 from mlcoop.model.learners import Estimator
 from mlcoop.model.stored import from_json, to_json
@@ -116,9 +117,10 @@ def fit_scenario_model(
     ends = [np.array([p.split("|")[i] for p in pairs]) for i in (0, 1)]
     unit = choose_unit(matrix.rows[known], unit)
 
+    weights, _ = resampling_weights(ends[0], ends[1], unit, refits, seed + 11)
+
     def refit(b: int) -> Estimator:
-        weights = draw_weights(ends[0], ends[1], unit, np.random.default_rng([seed, 11, b]))
-        return estimator.refit(pd.Series(weights, index=pairs), seed + b + 1)
+        return estimator.refit(pd.Series(weights[b], index=pairs), seed + b + 1)
 
     # Threads: the fits release the interpreter, and what they share is not sent to and fro.
     again = Parallel(n_jobs=workers, backend="threading")(delayed(refit)(b) for b in range(refits))

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 
 from mlcoop.errors import DataError
 from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.explain.weights import resampling_weights
 from mlcoop.features.build import explain_rows
 from mlcoop.model.learners import Estimator, Learner
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 MOST_BACKGROUND = 400
-SPREAD = {"pair": 1.0, "country": 2.0}  # deviations per unit of the weights' own spread
 MOST_EXPLAINED = 3000
 FEWEST_DRAWS = 40
 MOST_SCENARIO = 40  # rows over which a contrast from low to high is averaged
@@ -97,7 +97,7 @@ def explain_replicates(
     factors : dict
         Columns of X by factor, for the contrast from low to high.
     resamples : int
-        Refits under exponential (Bayesian bootstrap) weights of whole units, at least 20.
+        Refits under the weights of `resampling_weights`, at least 20.
 
     Raises
     ------
@@ -140,21 +140,21 @@ def explain_replicates(
     names = pd.Index(np.unique(pairs[known]))
     left = np.array([n.split("|")[0] for n in names])
     right = np.array([n.split("|")[1] for n in names])
+    weights, scale = resampling_weights(left, right, unit, resamples, seed)
     # a fit without a fold spreads a little more than the estimate, which uses all folds
     shrink = np.sqrt(np.mean([np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(5)]))
 
-    def moved(estimator: Estimator, k: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    def moved(estimator: Estimator, k: int, by: float) -> tuple[np.ndarray, np.ndarray]:
         found, _ = estimator.shap_values(target, background)
         contrast = _contrast(estimator, scenarios, len(background))
         return (
-            ((found.to_numpy() - by_fold[k]) * scale).astype(np.float32),
-            (contrast - fits[k][2]) * scale,
+            ((found.to_numpy() - by_fold[k]) * by).astype(np.float32),
+            (contrast - fits[k][2]) * by,
         )
 
     def again(b: int) -> tuple[np.ndarray, np.ndarray]:
-        times = draw_weights(left, right, unit, np.random.default_rng([seed, 7, b]))
-        estimator = fits[b % FOLDS][0].refit(pd.Series(times, index=names), seed + b + 1)
-        return moved(estimator, b % FOLDS, shrink * SPREAD[unit])
+        estimator = fits[b % FOLDS][0].refit(pd.Series(weights[b], index=names), seed + b + 1)
+        return moved(estimator, b % FOLDS, shrink * scale)
 
     def draw(b: int) -> tuple[np.ndarray, np.ndarray]:
         return moved(fits[b % FOLDS][0].draw(seed + b + 1), b % FOLDS, shrink)
@@ -184,23 +184,6 @@ def explain_replicates(
         np.mean([f[2] for f in fits], axis=0),
         moves,
     )
-
-
-def draw_weights(
-    left: np.ndarray, right: np.ndarray, unit: str, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw weights of mean one for whole pairs, or a product for both countries.
-
-    A pair's weight has standard deviation one. A country's has a half and its deviations are
-    doubled (`SPREAD`): products of exponential weights would leave most of the fit to a few pairs,
-    and the replicates would tell of that rather than of the estimate.
-    """
-    if unit == "pair":
-        return rng.exponential(size=len(left))
-    countries = np.unique(np.r_[left, right])
-    times = rng.gamma(4.0, 0.25, size=len(countries))
-    product = times[np.searchsorted(countries, left)] * times[np.searchsorted(countries, right)]
-    return product / product.mean()
 
 
 def _sample(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
