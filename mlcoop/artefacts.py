@@ -242,6 +242,10 @@ TABLES = {
     "surprises": ".csv",
     "collinearity": ".csv",
     "correlations": ".csv",
+    "orders": ".csv",
+    "witnesses": ".csv",
+    "group_players": ".csv",
+    "interactions_with_focus": ".csv",
 }
 RANKINGS = ("factors", "groups", "resamples")
 

@@ -566,6 +566,7 @@ def _print_experiment(experiment: Experiment, as_json: bool) -> None:
                 "simulated": bool(experiment.coverage.get("simulated")),
                 "factors": _records(experiment.factors),
                 "groups": _records(experiment.groups),
+                "witnesses": _records(experiment.witnesses),
                 "forecast": _records(experiment.forecast),
                 "metrics": experiment.metrics,
             }

@@ -154,6 +154,7 @@ class Explain(Section):
     resamples: int = Field(60, ge=20, le=10_000)
     level: Share = 0.95
     unit: Literal["auto", "pair", "country"] = "auto"
+    witnesses: bool = True
 
 
 class Forecast(Section):

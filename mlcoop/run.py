@@ -32,6 +32,7 @@ from mlcoop.config import Config, dump_config
 from mlcoop.errors import DataError, MlcoopError
 from mlcoop.explain.collinearity import collinearity
 from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
+from mlcoop.explain.defence import defend
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
 from mlcoop.forecast import find_surprises, look_ahead
@@ -207,7 +208,9 @@ class _Run:
         if self.config.evaluation.enabled:
             metrics["factor_model"] = self._score(study, data_key, tuned["factor"])
         if self.config.explain.enabled:
-            metrics["ranking"] = self._explain(study, data_key, tuned["factor"])
+            metrics["ranking"] = self._explain(
+                study, data_key, tuned["factor"], metrics.get("factor_model")
+            )
             self._relate(study)
         if forecasting:
             metrics["forecast"] = self._forecast(study, data_key, tuned["forecast"])
@@ -381,10 +384,17 @@ class _Run:
 
         return self._stage("score", "the factor model on unseen pairs", key, work)
 
-    def _explain(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _explain(
+        self,
+        study: Study,
+        data_key: str,
+        params: dict[str, Any],
+        scored: dict[str, Any] | None,
+    ) -> dict[str, Any]:
         settings = self.config.explain
         name = self.config.learner.name
-        key = fingerprint(data_key, name, params, settings.model_dump(), self.config.seed)
+        folds = self.config.evaluation.folds
+        key = fingerprint(data_key, name, params, settings.model_dump(), self.config.seed, folds)
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
             ranking = rank_factors(
@@ -403,8 +413,30 @@ class _Run:
                 "groups.csv": ranking.groups,
                 "resamples.parquet": ranking.replicates,
                 "effects.csv": ranking.effects,
+                "orders.csv": ranking.orders,
             }
-            return files, {"notes": plain(ranking.notes)}
+            notes = dict(ranking.notes)
+            if settings.witnesses:
+                beside = defend(
+                    study.matrix,
+                    LEARNERS[name],
+                    params,
+                    ranking,
+                    folds=folds,
+                    seed=self.config.seed,
+                    wide=scored
+                    and {
+                        "learner": scored["deviance_explained"]["focus_unseen"],
+                        "ppml": scored["ppml_deviance_explained"]["focus_unseen"],
+                    },
+                    workers=self.workers,
+                    progress=self.listener.step,
+                )
+                files |= {"witnesses.csv": beside.witnesses, "group_players.csv": beside.players}
+                if beside.interactions is not None:
+                    files["interactions_with_focus.csv"] = beside.interactions
+                notes |= beside.notes
+            return files, {"notes": plain(notes)}
 
         result = self._stage(
             "explain", f"{settings.resamples} refits on resampled pairs", key, work

@@ -230,3 +230,7 @@ class Experiment:
     surprises: pd.DataFrame | None = None
     collinearity: pd.DataFrame | None = None
     correlations: pd.DataFrame | None = None
+    orders: pd.DataFrame | None = None
+    witnesses: pd.DataFrame | None = None
+    group_players: pd.DataFrame | None = None
+    interactions_with_focus: pd.DataFrame | None = None

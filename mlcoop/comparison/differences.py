@@ -82,6 +82,7 @@ def shares_draws(a: Experiment, b: Experiment) -> bool:
         return (
             e.config.get("seed"),
             explain.get("unit"),
+            explain.get("resamples"),  # weights are balanced over all replicates
             sorted(coverage.get("countries") or []),
             coverage.get("years"),
             coverage.get("pairs"),

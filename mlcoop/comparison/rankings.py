@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from mlcoop.comparison.agreement import MEASURES, agreements
 from mlcoop.comparison.differences import differences, shares_draws, weaknesses
 from mlcoop.errors import DataError, some
+from mlcoop.explain.agreement import MEASURES, agreements
 from mlcoop.features.factor import GROUPS
 from mlcoop.schema import Experiment
 

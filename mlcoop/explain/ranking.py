@@ -13,7 +13,9 @@ from mlcoop.errors import ConfigError
 from mlcoop.explain.crossfit import find_learner
 from mlcoop.explain.effects import effect_curves
 from mlcoop.explain.inference import false_discovery, null_p_values, order_claims, rank_sets
+from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
+from mlcoop.explain.stability import replicate_stability
 from mlcoop.model.learners import Learner
 
 if TYPE_CHECKING:
@@ -31,8 +33,10 @@ class Ranking:
     factors : DataFrame
         `factor, group, role, rank, rank_low, rank_high, tier, share, share_low, share_high,
         direction, effect_low_to_high, effect_low, effect_high, effect_unit, importance,
-        importance_se, null_p, null_q, above_null`, most important first. Effects are percent more
-        works when the factor goes from its 10th to its 90th percentile over the focus rows.
+        importance_se, null_p, null_q, above_null, step, effect_per_step, effect_per_step_low,
+        effect_per_step_high`, most important first. Effects are percent more works when the factor
+        goes from its 10th to its 90th percentile over the focus rows, or by one `step`, a change
+        in words.
     groups : DataFrame
         `group, role, rank, rank_low, rank_high, tier, share, share_low, share_high, importance,
         importance_se, null_p, null_q, above_null`.
@@ -42,10 +46,16 @@ class Ranking:
     claims : DataFrame of shape (n_factors, n_factors), bool
         Row above column.
     notes : dict
-        `level, resamples, unit, learner, rows_explained, halves_tau`: mean Kendall tau between
-        the importances of two independent replicates.
+        `level, resamples, unit, learner, rows_explained`, and `stability`: what
+        `replicate_stability` says of factors and of groups.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
+    orders : DataFrame
+        `kind` (factor or group), `above`, `below`: every order that is claimed.
+    explained : Explained
+        What all of this was made from.
+    columns : dict
+        Columns of X by factor.
     """
 
     factors: pd.DataFrame
@@ -54,6 +64,17 @@ class Ranking:
     claims: pd.DataFrame
     notes: dict[str, Any]
     effects: pd.DataFrame
+    orders: pd.DataFrame
+    explained: Explained
+    columns: dict[str, list[int]]
+
+    def signed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return importance, and its signed deviations by replicate, in the order of `columns`."""
+        rows = self.replicates[self.replicates["kind"] == "factor"]
+        drawn = rows.pivot(index="replicate", columns="name", values="importance")
+        names = list(self.columns)
+        own = self.factors.set_index("factor").loc[names, "importance"].to_numpy(float)
+        return own, drawn[names].to_numpy(float) - own
 
 
 def rank_factors(
@@ -140,16 +161,26 @@ def rank_factors(
     factors["effect_low"] = 100 * np.expm1(centre - half)
     factors["effect_high"] = 100 * np.expm1(centre + half)
     factors["effect_unit"] = "percent more works, 10th to 90th percentile"
+    steps = natural_effects(
+        x,
+        explained.values,
+        explained.replicates,
+        _posterior_widening(explained, columns),
+        columns,
+        quantile=_quantile(level, explained.freedom),
+    )
+    factors[list(steps.columns)] = steps.loc[names].to_numpy()
     members: dict[tuple[str, str], list[int]] = {}
     for position, feature in enumerate(described):
         members.setdefault((feature.group, feature.role), []).append(position)
-    groups, keys, g_values, g_moves, _ = _judge(explained, members, level=level, seed=seed)
+    groups, keys, g_values, g_moves, g_claims = _judge(explained, members, level=level, seed=seed)
     groups.insert(0, "group", [k[0] for k in keys])
     groups.insert(1, "role", [k[1] for k in keys])
+    sides = [f"{g}/{r}" for g, r in keys]
     replicates = pd.concat(
         [
             _long("factor", names, values, moves),
-            _long("group", [f"{g}/{r}" for g, r in keys], g_values, g_moves),
+            _long("group", sides, g_values, g_moves),
         ],
         ignore_index=True,
     )
@@ -159,7 +190,10 @@ def rank_factors(
         "unit": explained.unit,
         "learner": entry.name,
         "rows_explained": len(explained.rows),
-        "halves_tau": _halves_agreement(values, moves),
+        "stability": {
+            "factors": replicate_stability(values, moves, factors["tier"].to_numpy()),
+            "groups": replicate_stability(g_values, g_moves, groups["tier"].to_numpy()),
+        },
     }
     front = ["factor", "group", "role", "rank", "rank_low", "rank_high", "tier"]
     front += ["share", "share_low", "share_high", "direction", "effect_low_to_high"]
@@ -179,7 +213,38 @@ def rank_factors(
             columns,
             quantile=_quantile(level, explained.freedom),
         ),
+        pd.concat(
+            [
+                _orders("factor", names, values, claims),
+                _orders("group", sides, g_values, g_claims),
+            ],
+            ignore_index=True,
+        ),
+        explained,
+        columns,
     )
+
+
+def _orders(
+    kind: str, names: list[str], importance: np.ndarray, claims: np.ndarray
+) -> pd.DataFrame:
+    """List claimed orders, the more important first."""
+    order = np.argsort(-importance, kind="stable")
+    above, below = np.nonzero(claims[np.ix_(order, order)])
+    names = [names[k] for k in order]
+    return pd.DataFrame(
+        {"kind": kind, "above": [names[k] for k in above], "below": [names[k] for k in below]},
+        columns=["kind", "above", "below"],
+    )
+
+
+def _posterior_widening(explained: Explained, columns: dict[str, list[int]]) -> np.ndarray:
+    widening = []
+    for owned in columns.values():
+        sign = np.sign(explained.values[:, owned].sum(axis=1))
+        moves = explained.replicates[:, :, owned].sum(axis=2).astype(float)
+        widening.append(_widening(explained.draws[:, :, owned], moves, sign))
+    return np.array(widening)
 
 
 def _columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
@@ -270,13 +335,3 @@ def _long(kind: str, names: list[str], values: np.ndarray, moves: np.ndarray) ->
     long = table.melt(id_vars="replicate", var_name="name", value_name="importance")
     long.insert(1, "kind", kind)
     return long
-
-
-def _halves_agreement(values: np.ndarray, moves: np.ndarray) -> float:
-    """Mean Kendall tau between the importances of two independent replicates."""
-    from scipy import stats
-
-    drawn = np.maximum(values + moves, 0)
-    half = len(drawn) // 2
-    taus = [stats.kendalltau(drawn[b], drawn[half + b]).statistic for b in range(half)]
-    return float(np.nanmean(taus)) if len(values) > 1 else 1.0

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlcoop.report.content_defence import Defence
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -265,3 +267,4 @@ class Summary:
     config: Mapping[str, Any]
     citation: str
     absent: Mapping[str, str]
+    defence: Defence | None = None

@@ -22,6 +22,7 @@ from mlcoop.report import (
 )
 from mlcoop.report.comparison import comparison_content
 from mlcoop.report.content import SetErrors, Summary, Tuning
+from mlcoop.report.defence import defence_content
 from mlcoop.report.names import country_name, listing, number, percent, plain, span
 from mlcoop.report.summary import summarise
 from mlcoop.report.svg import both
@@ -168,6 +169,7 @@ def _content(s: Summary) -> dict[str, Any]:
         values["collinear_table"] = tables.neighbours(found)
     if s.curves:
         values["curves_drawing"] = both(lambda w: charts.effect_grid(s.curves[:CURVES], colours, w))
+    values |= defence_content(s.defence)
     values |= _forecast_content(s)
     values["error_parts"] = [_error_part(part, s) for part in s.errors]
     if s.calibration:
@@ -242,6 +244,7 @@ def _toc(s: Summary) -> list[tuple[str, str]]:
         ("planted-order", "Planted order", bool(s.planted)),
         ("factors-ranking", "Factors", True),
         ("effects", "Effects", True),
+        ("defence", "Defence", s.defence is not None),
         ("collinearity", "Alike", s.collinear is not None),
         ("forecasts", "Forecasts", True),
         ("backtest", "Backtest", True),

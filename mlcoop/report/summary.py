@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.stats import kendalltau
 
-from mlcoop.report import gather, gather_forecast, institution, sentences
+from mlcoop.report import gather, gather_defence, gather_forecast, institution, sentences
 from mlcoop.report.content import Planted, Summary
 from mlcoop.report.names import filled, number, optional, percent
 from mlcoop.schema import Experiment
@@ -122,6 +122,7 @@ def summarise(experiment: Experiment) -> Summary:
         provenance=experiment.provenance,
         config=config,
         citation=citation(experiment),
+        defence=gather_defence.defence(experiment, factors, labels, focal),
         absent={key: reason for key, reason in ABSENT.items() if not parts[key]},
         **parts,
     )

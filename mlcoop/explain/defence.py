@@ -1,0 +1,142 @@
+"""What a referee asks for beside a ranking: witnesses, players, halves, narrow training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.explain.permutation import permutation_importance
+from mlcoop.explain.players import drop_groups, group_players
+from mlcoop.explain.ranking import Ranking, rank_factors
+from mlcoop.explain.regression import regress, regression_table
+from mlcoop.explain.stability import halves_agreement, pair_halves
+from mlcoop.explain.wide import focus_interactions, rank_agreement, wide_and_narrow
+from mlcoop.explain.witnesses import join_witnesses, witness_agreement
+from mlcoop.model.learners import LEARNERS, Learner
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+
+NARROW_RESAMPLES = 60
+FEWEST_NARROW = 20  # focus pairs below which a study of the focus set alone is not made
+
+
+@dataclass(frozen=True)
+class Defence:
+    """What stands beside a ranking.
+
+    Attributes
+    ----------
+    witnesses : DataFrame
+        As `join_witnesses` returns it.
+    players : DataFrame
+        Per group: the columns of `group_players` and of `drop_groups` (learner and PPML).
+    interactions : DataFrame or None
+        As `focus_interactions` returns it, `factor` first; None where all pairs are in focus.
+    notes : dict
+        `agreement`, `pair_halves`, and `wide` (None where all pairs are in focus).
+    """
+
+    witnesses: pd.DataFrame
+    players: pd.DataFrame
+    interactions: pd.DataFrame | None
+    notes: dict[str, Any]
+
+
+def defend(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: dict[str, Any],
+    ranking: Ranking,
+    *,
+    folds: int,
+    seed: int,
+    wide: dict[str, float] | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Defence:
+    """Put independent witnesses beside a ranking.
+
+    Parameters
+    ----------
+    matrix, learner, params
+        What the ranking was made from.
+    ranking : Ranking
+    folds : int
+        Of focus pairs, for the deviance explained with wide and with narrow training.
+    seed : int
+    wide : dict, optional
+        `learner` and `ppml`: deviance explained on unseen focus pairs in these folds, if known.
+    workers : int
+    progress : callable (done, of), optional
+    """
+    level = float(ranking.notes["level"])
+    explained, columns, unit = ranking.explained, ranking.columns, ranking.explained.unit
+    params = {**learner.defaults, **params}
+    ppml = LEARNERS["ppml"]
+    both = {"learner": (learner, params), "ppml": (ppml, ppml.defaults)}
+    group_of = {f.factor: f.group for f in matrix.features}
+    groups: dict[str, list[int]] = {}
+    for position, feature in enumerate(matrix.features):
+        groups.setdefault(feature.group, []).append(position)
+    done = [0]
+
+    def step() -> None:
+        done[0] += 1
+        if progress is not None:
+            progress(done[0], 6)
+
+    step()
+    permuted = permutation_importance(matrix, explained, columns, group_of, level=level, seed=seed)
+    step()
+    x = matrix.X.iloc[explained.rows]
+    fitted = regress(matrix, seed=seed)
+    regression = regression_table(matrix, fitted, x, columns, unit=unit, level=level)
+    step()
+    players = group_players(matrix, explained, groups, seed=seed).join(
+        drop_groups(matrix, both, groups, seed=seed, workers=workers)
+    )
+    step()
+    labels = {f.factor: f.label for f in matrix.features}
+    witnesses = join_witnesses(ranking.factors, permuted, regression, players, labels)
+    above = ranking.factors.set_index("factor").loc[list(columns), "above_null"].to_numpy(bool)
+    by_half = pair_halves(matrix, learner, params, columns, seed=seed, workers=workers)
+    step()
+    notes: dict[str, Any] = {
+        "agreement": witness_agreement(witnesses, ranking.factors, players),
+        "pair_halves": None if by_half is None else halves_agreement(by_half, above),
+        "wide": None,
+    }
+    interactions = None
+    focus = matrix.rows["in_focus"].to_numpy(bool)
+    if not focus.all() and explained_pairs(matrix, focus) >= FEWEST_NARROW:
+        interactions, joint = focus_interactions(matrix, columns, unit=unit, level=level, seed=seed)
+        narrow = rank_factors(
+            matrix.take(focus), learner, params, level=level, resamples=NARROW_RESAMPLES, seed=seed,
+            workers=workers,
+        )  # fmt: skip
+        notes["wide"] = {
+            "deviance": wide_and_narrow(matrix, both, folds=folds, seed=seed, wide=wide),
+            "agreement": rank_agreement(*ranking.signed(), *narrow.signed(), level=level),
+            "interaction": joint,
+            "narrow_stability": narrow.notes["stability"]["factors"],
+            "narrow_told": int(narrow.factors["above_null"].sum()),
+            "narrow_orders": len(narrow.orders[narrow.orders["kind"] == "factor"]),
+            "wide_orders": len(ranking.orders[ranking.orders["kind"] == "factor"]),
+        }
+    step()
+    return Defence(
+        witnesses,
+        players.rename_axis("group").reset_index(),
+        None if interactions is None else interactions.rename_axis("factor").reset_index(),
+        notes,
+    )
+
+
+def explained_pairs(matrix: FeatureMatrix, focus: np.ndarray) -> int:
+    """Return how many pairs are in focus."""
+    return len(matrix.rows[focus].drop_duplicates(["country_a", "country_b"]))

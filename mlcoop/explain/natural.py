@@ -1,0 +1,147 @@
+"""What a factor goes with in the units that people think in: per 10 %, per point, yes or no."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.features.catalogue import FACTORS
+
+if TYPE_CHECKING:
+    from mlcoop.features.factor import Factor
+
+TEN_PERCENT = float(np.log(1.1))
+# of factors in log(1 + years) since an event: from not yet to five years
+FIVE_YEARS = float(np.log(6.0))
+SHORT_UNITS = {
+    "hours": "one hour more",
+    "standard score": "one standard score more",
+    "blocs": "one bloc more",
+    "forums": "one forum more",
+    "laboratories": "one laboratory more",
+    "experiments": "one experiment more",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change of a factor in words, and its size in the feature's own unit."""
+
+    words: str
+    size: float
+    opposite: str = ""
+
+
+def natural_step(factor: str, x: np.ndarray) -> Step:
+    """Return the change of a factor that a reader can picture.
+
+    Parameters
+    ----------
+    factor : str
+        Name in the ranking; a country factor ends in its role.
+    x : array of values seen, NaN left out
+        They settle the step of a factor that the catalogue does not know, and of one whose unit
+        means little: yes against no for zeros and ones, else a standard deviation.
+
+    Examples
+    --------
+    >>> natural_step("distance", np.array([7.0, 8.0])).words
+    '10 % farther'
+    >>> natural_step("my_own", np.array([0.0, 1.0])).words
+    'yes against no'
+    """
+    known = _entry(factor)
+    if known is not None and known.kind == "years":
+        return Step("five years since against none", FIVE_YEARS)
+    if set(np.unique(x)) <= {0.0, 1.0}:
+        return Step("yes against no", 1.0)
+    if known is not None:
+        if known.unit == "log km":
+            return Step("10 % farther", TEN_PERCENT, "10 % closer")
+        if known.kind == "log":
+            return Step("10 % more", TEN_PERCENT, "10 % less")
+        if known.unit.startswith("absolute"):  # the larger of both over the smaller
+            return Step("a 10 % wider gap", TEN_PERCENT, "a 10 % narrower gap")
+        if known.unit.startswith("%"):
+            return Step("one percentage point more", 1.0, "one percentage point less")
+        if known.unit in SHORT_UNITS:
+            words = SHORT_UNITS[known.unit]
+            return Step(words, 1.0, words.replace(" more", " less"))
+    spread = float(x.std()) if len(x) else 0.0
+    return Step(
+        "one standard deviation more", spread if spread > 0 else 1.0, "one standard deviation less"
+    )
+
+
+def _entry(factor: str) -> Factor | None:
+    for name in (factor, factor.removesuffix("_partner"), factor.removesuffix("_focal")):
+        if name in FACTORS:
+            return FACTORS[name]
+    return None
+
+
+def natural_effects(
+    x: pd.DataFrame,
+    values: np.ndarray,
+    replicates: np.ndarray,
+    widening: np.ndarray,
+    columns: dict[str, list[int]],
+    *,
+    quantile: float,
+) -> pd.DataFrame:
+    """Return the change of works that goes with one natural step of each factor, in percent.
+
+    Parameters
+    ----------
+    x : DataFrame of shape (n_rows, n_features)
+    values : array of shape (n_rows, n_features)
+        Shapley values on the log scale.
+    replicates : array of shape (n_replicates, n_rows, n_features)
+        Their deviations under resampling.
+    widening : array of shape (n_factors,)
+        By how much the deviations of each factor are widened, at least 1.
+    columns : dict
+        Columns of each factor; those of a factor with two ends are pooled.
+    quantile : float
+        Half width of the interval in standard deviations.
+
+    Returns
+    -------
+    DataFrame of shape (n_factors, 4)
+        `step, effect_per_step, effect_per_step_low, effect_per_step_high`. The step is taken in
+        the direction that goes with more works, where it can be turned round in words.
+
+    Notes
+    -----
+    The effect is the slope of a factor's Shapley values over its values (least squares over the
+    rows), times the step: the mean over the data, not at one point. Where the effect bends, see
+    its curve.
+    """
+    rows = []
+    for position, owned in enumerate(columns.values()):
+        factor = list(columns)[position]
+        where = np.concatenate([x.iloc[:, c].to_numpy(float) for c in owned])
+        seen = ~np.isnan(where)
+        step = natural_step(factor, where[seen])
+        centred = np.where(seen, where - (where[seen].mean() if seen.any() else 0.0), 0.0)
+        power = float(centred @ centred)
+        if power <= 0:
+            rows.append((step.words, 0.0, 0.0, 0.0))
+            continue
+        pull = step.size * centred / power
+        parts = np.split(pull, len(owned))
+        change = float(sum(values[:, c] @ p for c, p in zip(owned, parts, strict=True)))
+        moves = sum(replicates[:, :, c] @ p for c, p in zip(owned, parts, strict=True))
+        half = quantile * float(np.std(moves, ddof=1)) * widening[position]
+        words = step.words
+        if change < 0 and step.opposite:
+            change, words = -change, step.opposite
+        rows.append((words, *100 * np.expm1(change + half * np.array([0.0, -1.0, 1.0]))))
+    return pd.DataFrame(
+        rows,
+        columns=["step", "effect_per_step", "effect_per_step_low", "effect_per_step_high"],
+        index=list(columns),
+    )

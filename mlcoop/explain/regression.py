@@ -1,0 +1,237 @@
+"""PPML with clustered errors: the field's own regression, as a witness beside the learner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.inference import false_discovery
+from mlcoop.model.basis import Basis, learn_basis
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+
+STEPS = 50
+TOLERANCE = 1e-9
+RIDGE = 1e-8  # of each column's own weight: decides between columns that repeat each other
+MOST_ROWS = 40_000
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A fitted PPML on standardised columns.
+
+    Attributes
+    ----------
+    basis : Basis
+        Means and scales; a missing value counts as the mean.
+    coef : array of shape (n_columns,)
+        Of the constant, of one standard deviation (training rows) of each feature, and of
+        whatever column was added.
+    bread : array of shape (n_columns, n_columns)
+        Inverse of the weighted cross products.
+    rows : int array of shape (n_used,)
+        Positions in the matrix of the rows used.
+    design : array of shape (n_used, n_columns)
+    mean, residual : arrays of shape (n_used,)
+        Expected works, and observed less expected, both times the row's weight.
+    """
+
+    basis: Basis
+    coef: np.ndarray
+    bread: np.ndarray
+    rows: np.ndarray
+    design: np.ndarray
+    mean: np.ndarray
+    residual: np.ndarray
+
+
+def fit_ppml(
+    X: np.ndarray, y: np.ndarray, exposure: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients and bread of a Poisson regression with a log link, by Newton steps.
+
+    Parameters
+    ----------
+    X : array of shape (n_rows, n_columns), the constant among them
+    y, exposure, weight : arrays of shape (n_rows,)
+
+    References
+    ----------
+    Santos Silva and Tenreyro 2006, doi:10.1162/rest.88.4.641.
+    """
+    total = (weight * y).sum()
+    margin = np.full(len(y), np.log(max(total, 1e-6) / (weight * exposure).sum()))
+    coef = np.zeros(X.shape[1])
+    for step in range(STEPS):
+        mean = exposure * np.exp(np.clip(margin, -30, 30))
+        heavy = X * (weight * mean)[:, None]
+        cross = heavy.T @ X
+        cross[np.diag_indices_from(cross)] *= 1 + RIDGE
+        cross[np.diag_indices_from(cross)] += 1e-10
+        # a count far above its mean would throw the first steps out
+        response = margin + (np.clip((y - mean) / mean, -1, 5) if step < 3 else (y - mean) / mean)
+        new = np.linalg.solve(cross, heavy.T @ response)
+        change = np.abs(new - coef).max()
+        coef, margin = new, X @ new
+        if step > 3 and change < TOLERANCE * max(1.0, np.abs(coef).max()):
+            break
+    mean = exposure * np.exp(np.clip(margin, -30, 30))
+    cross = (X * (weight * mean)[:, None]).T @ X
+    cross[np.diag_indices_from(cross)] *= 1 + RIDGE
+    cross[np.diag_indices_from(cross)] += 1e-10
+    return coef, np.linalg.inv(cross)
+
+
+def regress(
+    matrix: FeatureMatrix,
+    *,
+    seed: int,
+    added: np.ndarray | None = None,
+    most_rows: int = MOST_ROWS,
+) -> Regression:
+    """Fit PPML on the rows with known works.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+    seed : int
+    added : array of shape (n_rows,), optional
+        A column beside the features, as it stands.
+    most_rows : int
+        Where there are more, rows outside the focus are drawn and weighted up.
+    """
+    rows = matrix.rows
+    known = np.flatnonzero(rows["works"].notna().to_numpy())
+    focus = rows["in_focus"].to_numpy(bool)[known]
+    weight = rows["weight"].to_numpy(float)[known]
+    rest = np.flatnonzero(~focus)
+    room = max(most_rows - int(focus.sum()), most_rows // 4)
+    if len(rest) > room:
+        drawn = np.random.default_rng([seed, 13]).choice(rest, room, replace=False)
+        weight[drawn] *= len(rest) / room
+        chosen = np.sort(np.r_[np.flatnonzero(focus), drawn])
+        known, weight = known[chosen], weight[chosen]
+    X = matrix.X.iloc[known].to_numpy(float)
+    basis = learn_basis(X, weight=weight, smooth=False)
+    design = basis.design(basis.standardise(X))
+    if added is not None:
+        design = np.column_stack([design, added[known]])
+    y = rows["works"].to_numpy(float)[known]
+    exposure = rows["exposure"].to_numpy(float)[known]
+    coef, bread = fit_ppml(design, y, exposure, weight)
+    mean = weight * exposure * np.exp(np.clip(design @ coef, -30, 30))
+    return Regression(basis, coef, bread, known, design, mean, weight * y - mean)
+
+
+def clustered(scores: np.ndarray, pairs: np.ndarray, unit: str, fixed: str = "") -> np.ndarray:
+    """Return the covariance of a sum of scores whose rows depend on each other in clusters.
+
+    Parameters
+    ----------
+    scores : array of shape (n_pairs, n_columns)
+        Sums over each pair's rows.
+    pairs : array of shape (n_pairs,), "A|B"
+    unit : {"pair", "country"}
+        With countries any two pairs that share one may move together (dyadic clusters).
+    fixed : str
+        A country whose pairs count as independent all the same: what is said holds for it, and
+        not for countries of its kind.
+
+    Notes
+    -----
+    Times G / (G - 1) for G clusters, as is usual. A dyadic covariance may come out indefinite; its
+    negative part is left out.
+
+    References
+    ----------
+    Aronow, Samii and Assenova 2015, doi:10.1093/pan/mpv018 (dyads); Cameron and Miller 2015,
+    doi:10.3368/jhr.50.2.317.
+    """
+    meat = scores.T @ scores
+    if unit == "pair":
+        return meat * len(scores) / max(len(scores) - 1, 1)
+    ends = np.array([str(p).split("|") for p in pairs])
+    names, code = np.unique(ends, return_inverse=True)
+    code = code.reshape(ends.shape)
+    by_country = np.zeros((len(names), scores.shape[1]))
+    np.add.at(by_country, code[:, 0], scores)
+    np.add.at(by_country, code[:, 1], scores)
+    of_pair = -meat  # a pair is counted once through either end
+    for position, name in enumerate(names):
+        if name == fixed:
+            own = scores[(code == position).any(axis=1)]
+            of_pair += own.T @ own
+            by_country[position] = 0.0
+    meat = by_country.T @ by_country + of_pair
+    size, vectors = np.linalg.eigh(meat * len(names) / max(len(names) - 1, 1))
+    return (vectors * np.maximum(size, 0.0)) @ vectors.T
+
+
+def regression_table(
+    matrix: FeatureMatrix,
+    fit: Regression,
+    x: pd.DataFrame,
+    columns: dict[str, list[int]],
+    *,
+    unit: str,
+    level: float,
+) -> pd.DataFrame:
+    """Return coefficient, size and test of every factor.
+
+    Parameters
+    ----------
+    matrix, fit
+        What `regress` was given, and what it returned.
+    x : DataFrame of shape (n_rows, n_features)
+        The explained rows: effects are stated for their spread.
+    columns : dict
+        Columns of each factor.
+    unit : {"pair", "country"}
+    level : float
+        1 - level is the false discovery rate at which a factor stands out.
+
+    Returns
+    -------
+    DataFrame indexed by factor: `ppml_coef` (log works per standard deviation over the explained
+    rows), `ppml_effect, ppml_low, ppml_high` (the same in percent, with the interval of `level`),
+    `ppml_z, ppml_p, ppml_q, ppml_size` (standard deviation of what the factor contributes),
+    `ppml_stands_out`. A factor with two ends has the sum of both coefficients, and a joint test.
+    """
+    pairs, code = np.unique(pair_names(matrix.rows.iloc[fit.rows]), return_inverse=True)
+    scores = np.zeros((len(pairs), len(fit.coef)))
+    np.add.at(scores, code, fit.design * fit.residual[:, None])
+    covariance = fit.bread @ clustered(scores, pairs, unit) @ fit.bread
+    z = fit.basis.standardise(x.to_numpy(float))
+    freedom = _clusters(pairs, unit) - 1
+    quantile = float(stats.t.ppf(0.5 + level / 2, freedom))
+    rows = {}
+    for factor, owned in columns.items():
+        at = np.array(owned) + 1
+        scale = z[:, owned].std(axis=0)
+        coef = float(fit.coef[at] @ scale)
+        error = float(np.sqrt(max(scale @ covariance[np.ix_(at, at)] @ scale, 0.0)))
+        size = float((z[:, owned] @ fit.coef[at]).std())
+        if error <= 1e-12 or size <= 1e-12:
+            rows[factor] = (coef, 0.0, 0.0, 0.0, 0.0, 1.0, size)
+            continue
+        wald = fit.coef[at] @ np.linalg.pinv(covariance[np.ix_(at, at)]) @ fit.coef[at] / len(at)
+        p = float(stats.f.sf(wald, len(at), freedom))
+        bounds = coef + quantile * error * np.array([0.0, -1.0, 1.0])
+        rows[factor] = (coef, *100 * np.expm1(np.clip(bounds, -20, 20)), coef / error, p, size)
+    names = ["coef", "effect", "low", "high", "z", "p", "size"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=[f"ppml_{n}" for n in names])
+    table["ppml_q"] = false_discovery(table["ppml_p"].to_numpy())
+    table["ppml_stands_out"] = table["ppml_q"] <= 1 - level
+    return table
+
+
+def _clusters(pairs: np.ndarray, unit: str) -> int:
+    if unit == "pair":
+        return len(pairs)
+    return len({end for p in pairs for end in str(p).split("|")})

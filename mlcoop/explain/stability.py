@@ -1,0 +1,129 @@
+"""How far a ranking holds when it is made again: from other replicates, from other pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy import stats
+
+from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.weights import halves
+from mlcoop.features.build import explain_rows
+from mlcoop.model.learners import Learner
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+
+SPLITS = 4
+FEWEST_PAIRS = 20
+MOST_ROWS = 800
+MOST_BACKGROUND = 200
+
+
+def replicate_stability(
+    importance: np.ndarray, deviations: np.ndarray, tier: np.ndarray
+) -> dict[str, Any]:
+    """Return how far rankings from the replicates agree with each other.
+
+    Parameters
+    ----------
+    importance : array of shape (n,)
+    deviations : array of shape (n_replicates, n)
+        Of the signed importance, as `order_claims` takes it.
+    tier : int array of shape (n,)
+
+    Returns
+    -------
+    dict
+        `halves_tau`: Kendall's tau between the rankings by mean importance of two independent
+        halves of the replicates; it tells whether there are enough of them. `replicates_tau`:
+        mean tau between two single replicates, which tells how far a study of other pairs or
+        countries of the kind would agree; factors that do nothing come in any order.
+        `top_same`: share of replicates with the same first; `top_same_tier`: with a first that
+        shares the tier of the ranking's first.
+    """
+    drawn = importance + deviations
+    first, second = (drawn[part].mean(axis=0) for part in halves(len(drawn)))
+    folded = np.maximum(drawn, 0)
+    apart = len(drawn) // 2
+    taus = [stats.kendalltau(folded[b], folded[apart + b]).statistic for b in range(apart)]
+    leaders = drawn.argmax(axis=1)
+    leader = int(importance.argmax())
+    return {
+        "halves_tau": float(stats.kendalltau(first, second).statistic),
+        "replicates_tau": float(np.nanmean(taus)),
+        "top_same": float((leaders == leader).mean()),
+        "top_same_tier": float((tier[leaders] == tier[leader]).mean()),
+    }
+
+
+def pair_halves(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: dict[str, Any],
+    columns: dict[str, list[int]],
+    *,
+    seed: int,
+    workers: int,
+) -> np.ndarray | None:
+    """Return the importance of every factor from disjoint halves of the pairs.
+
+    Each half is a study of its own: fitted on its own pairs, explained on its own focus pairs.
+
+    Returns
+    -------
+    array of shape (SPLITS, 2, n_factors), or None with too few focus pairs
+    """
+    rows = matrix.rows
+    known = rows["works"].notna().to_numpy()
+    target = known & explain_rows(matrix).to_numpy(bool)
+    pairs = pair_names(rows)
+    focus = np.unique(pairs[target])
+    others = np.setdiff1d(np.unique(pairs[known]), focus)
+    if len(focus) < FEWEST_PAIRS:
+        return None
+
+    def importance(split: int, side: int) -> np.ndarray:
+        rng = np.random.default_rng([seed, 11, split])
+        mine = np.concatenate([_half(focus, side, rng), _half(others, side, rng)])
+        inside = np.isin(pairs, mine)
+        train = np.flatnonzero(known & inside)
+        estimator = learner.make(params, seed).fit(
+            matrix.X.iloc[train],
+            rows["works"].to_numpy(float)[train],
+            exposure=rows["exposure"].to_numpy(float)[train],
+            weight=rows["weight"].to_numpy(float)[train],
+            pairs=pairs[train],
+            years=rows["year"].to_numpy()[train],
+        )
+        own = np.flatnonzero(target & inside)
+        explained = rng.permutation(own)[:MOST_ROWS]
+        values, _ = estimator.shap_values(
+            matrix.X.iloc[explained], matrix.X.iloc[rng.permutation(own)[:MOST_BACKGROUND]]
+        )
+        found = values.to_numpy()
+        return np.array([np.abs(found[:, c].sum(axis=1)).mean() for c in columns.values()])
+
+    jobs = [(split, side) for split in range(SPLITS) for side in (0, 1)]
+    found = Parallel(n_jobs=workers, backend="threading")(delayed(importance)(*job) for job in jobs)
+    return np.array(found).reshape(SPLITS, 2, -1)
+
+
+def _half(names: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(names)[side::2]
+
+
+def halves_agreement(by_half: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
+    """Return mean Kendall's tau between the halves, over all factors and over the chosen ones."""
+
+    def tau(mask: np.ndarray) -> float:
+        if mask.sum() < 2:
+            return float("nan")
+        return float(np.mean([stats.kendalltau(a[mask], b[mask]).statistic for a, b in by_half]))
+
+    return {
+        "pair_halves_tau": tau(np.ones(by_half.shape[2], dtype=bool)),
+        "pair_halves_tau_told": tau(chosen),
+    }

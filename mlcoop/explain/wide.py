@@ -1,0 +1,207 @@
+"""What training beyond the focus set buys, and whether factors act alike inside and outside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mlcoop.explain.crossfit import cross_validated_deviance, pair_names
+from mlcoop.explain.inference import false_discovery
+from mlcoop.explain.regression import MOST_ROWS, clustered, regress
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+    from mlcoop.model.learners import Learner
+
+DRAWS = 20_000
+STEPS = 25
+
+
+def wide_and_narrow(
+    matrix: FeatureMatrix,
+    learners: dict[str, tuple[Learner, dict[str, Any]]],
+    *,
+    folds: int,
+    seed: int,
+    wide: dict[str, float] | None = None,
+) -> dict[str, dict[str, float]]:
+    """Return the deviance explained on unseen focus pairs, trained on all pairs or on focus alone.
+
+    The folds of focus pairs are the same in both.
+
+    Parameters
+    ----------
+    wide : dict, optional
+        The former by learner, from the same folds and seed, where it is known.
+
+    Returns
+    -------
+    dict
+        By learner: `wide`, `narrow`.
+    """
+    focus = matrix.rows["in_focus"].to_numpy(bool)
+    narrow = matrix.take(focus)
+    return {
+        name: {
+            "wide": cross_validated_deviance(
+                matrix, learner, params, folds=folds, seed=seed, mask=focus
+            )
+            if wide is None
+            else wide[name],
+            "narrow": cross_validated_deviance(narrow, learner, params, folds=folds, seed=seed),
+        }
+        for name, (learner, params) in learners.items()
+    }
+
+
+def rank_agreement(
+    wide: np.ndarray,
+    wide_moves: np.ndarray,
+    narrow: np.ndarray,
+    narrow_moves: np.ndarray,
+    *,
+    level: float,
+) -> dict[str, float]:
+    """Return Kendall's tau between two rankings of the same factors, with its replicate interval.
+
+    Parameters
+    ----------
+    wide, narrow : arrays of shape (n_factors,)
+        Importance.
+    wide_moves, narrow_moves : arrays of shape (n_replicates, n_factors)
+        Deviations of the signed importance.
+
+    Returns
+    -------
+    dict
+        `tau`, and `tau_low`, `tau_high`: quantiles over replicates of both. Noise lowers the tau
+        of replicates, so the interval lies below what two exact rankings would give; it tells
+        what may be seen, not what is true.
+    """
+    n = min(len(wide_moves), len(narrow_moves))
+    taus = [
+        stats.kendalltau(
+            np.maximum(wide + wide_moves[b], 0), np.maximum(narrow + narrow_moves[b], 0)
+        ).statistic
+        for b in range(n)
+    ]
+    low, high = np.nanquantile(taus, [(1 - level) / 2, (1 + level) / 2])
+    return {
+        "tau": float(stats.kendalltau(wide, narrow).statistic),
+        "tau_low": float(low),
+        "tau_high": float(high),
+    }
+
+
+def focus_interactions(
+    matrix: FeatureMatrix,
+    columns: dict[str, list[int]],
+    *,
+    unit: str,
+    level: float,
+    seed: int,
+    most_rows: int = MOST_ROWS,
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Test whether factors act on focus pairs as they do elsewhere.
+
+    Parameters
+    ----------
+    columns : dict
+        Columns of each factor.
+    unit : {"pair", "country"}
+        Clusters. A country that is in every focus pair is held fixed: the question is about it.
+    level : float
+        1 - level is the false discovery rate.
+
+    Returns
+    -------
+    table : DataFrame indexed by factor
+        `difference`: log works per standard deviation (over the focus rows) by which the slope
+        inside the focus set exceeds the slope outside; `z, p, q, differs`.
+    joint : dict
+        `p`: of the sum of all squared z, given how they vary together; `clusters`; `tested`,
+        `differ`: how many factors.
+
+    Notes
+    -----
+    Wald tests in a PPML with a level of its own for the focus set: each factor's slope is freed
+    on its own, along what of it all the other columns leave. Freeing all at once would ask for as
+    many parameters as a small focus set has pairs, so the slope that is named may stand for a
+    neighbour's. Like any test, it finds nothing where there is little to see.
+    """
+    rows = matrix.rows
+    focus = rows["in_focus"].to_numpy(float)
+    fit = regress(matrix, seed=seed, most_rows=most_rows, added=focus)
+    z = fit.design[:, 1 : 1 + len(matrix.features)]
+    inside = fit.design[:, -1] > 0
+    names, code = np.unique(pair_names(rows.iloc[fit.rows]), return_inverse=True)
+    ends = [set(str(p).split("|")) for p in np.unique(names[code[inside]])]
+    shared = sorted(set.intersection(*ends))
+    fixed = shared[0] if len(shared) == 1 else ""
+    weighted = fit.design * fit.mean[:, None]
+    parts, tested, difference = [], [], []
+    for factor, owned in columns.items():
+        added = np.where(inside[:, None], z[:, owned], 0.0).sum(axis=1)
+        spread = added[inside].std()
+        if spread <= 1e-9:
+            continue
+        added = added / spread
+        added = added - fit.design @ (fit.bread @ (weighted.T @ added))
+        information = float(added @ (fit.mean * added))
+        if information <= 1e-9 * float(fit.mean[inside].sum()):
+            continue
+        slope, residual, information = _freed(added, fit.mean, fit.residual)
+        by_pair = np.bincount(code, added * residual, len(names))
+        parts.append(by_pair / information)
+        difference.append(slope)
+        tested.append(factor)
+    scores = np.column_stack(parts)
+    covariance = clustered(scores, names, unit, fixed)
+    error = np.sqrt(np.diag(covariance))
+    clusters = int(len(ends)) if fixed or unit == "pair" else len(set.union(*ends))
+    statistic = np.array(difference) / np.maximum(error, 1e-12)
+    p = 2 * stats.t.sf(np.abs(statistic), max(clusters - 1, 1))
+    table = pd.DataFrame(
+        {"difference": difference, "z": statistic, "p": p, "q": false_discovery(p)}, index=tested
+    )
+    table["differs"] = table["q"] <= 1 - level
+    joint = {
+        "p": _joint(covariance, statistic, max(clusters - 1, 1), seed),
+        "clusters": clusters,
+        "tested": len(tested),
+        "differ": int(table["differs"].sum()),
+    }
+    return table, joint
+
+
+def _freed(
+    added: np.ndarray, mean: np.ndarray, residual: np.ndarray
+) -> tuple[float, np.ndarray, float]:
+    """Return the slope along a column, the residuals that it leaves, and its information.
+
+    The column is orthogonal to all others, so these stay as they are. Residuals of the common
+    slopes would hold the very difference that is looked for, and hide it in its own spread.
+    """
+    observed, slope = residual + mean, 0.0
+    for _ in range(STEPS):
+        freed = mean * np.exp(np.clip(slope * added, -10, 10))
+        information = float(added @ (freed * added))
+        step = float(np.clip(added @ (observed - freed) / information, -0.5, 0.5))
+        slope += step
+        if abs(step) < 1e-8:
+            break
+    freed = mean * np.exp(np.clip(slope * added, -10, 10))
+    return slope, observed - freed, float(added @ (freed * added))
+
+
+def _joint(covariance: np.ndarray, statistic: np.ndarray, freedom: int, seed: int) -> float:
+    """Return the p-value of the sum of squared z, from draws of a multivariate t."""
+    rng = np.random.default_rng([seed, 23])
+    scale = np.sqrt(np.maximum(np.diag(covariance), 1e-24))
+    size, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    squares = rng.standard_normal((DRAWS, len(scale))) ** 2 @ np.maximum(size, 0.0)
+    squares /= rng.chisquare(freedom, size=DRAWS) / freedom
+    return float((1 + (squares >= (statistic**2).sum()).sum()) / (1 + DRAWS))

@@ -1,0 +1,197 @@
+"""Tables of an experiment to what stands beside its ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mlcoop.report.content import Ranked
+from mlcoop.report.content_defence import (
+    Agreement,
+    Defence,
+    Interaction,
+    Orders,
+    Player,
+    Step,
+    Witness,
+)
+from mlcoop.report.names import base_group, filled, group_name, optional, plain
+from mlcoop.schema import Experiment
+
+WITNESSES = {
+    "shap": "SHAP values",
+    "permutation": "Permutation",
+    "conditional": "Permutation within the group",
+    "ppml": "PPML",
+}
+PLAYERS = {
+    "members": "Sum of its factors",
+    "as_one": "As one player",
+    "dropped": "Left out of the learner",
+    "dropped_ppml": "Left out of PPML",
+}
+
+
+def defence(
+    experiment: Experiment,
+    factors: Sequence[Ranked],
+    labels: Mapping[str, str],
+    focal: str | None,
+) -> Defence | None:
+    """Return what stands beside the ranking; None where there is no ranking, or nothing beside."""
+    beside = (experiment.orders, experiment.witnesses, experiment.group_players)
+    if not factors or all(table is None for table in beside):
+        return None
+    notes = experiment.metrics.get("ranking") or {}
+    agreement = notes.get("agreement") or {}
+    orders = experiment.orders
+    told = orders[orders["kind"] == "factor"] if filled(orders) and orders is not None else None
+    players = experiment.group_players
+    has_players = filled(players) and players is not None
+    return Defence(
+        steps=_steps(experiment.factors, factors, labels),
+        witnesses=_witnesses(experiment.witnesses, labels),
+        agreement=_agreement(agreement.get("factors"), WITNESSES),
+        group_agreement=_agreement(agreement.get("groups"), PLAYERS),
+        players=_players(players, focal) if has_players and players is not None else (),
+        all_explained=_first(players, "learner_all"),
+        all_explained_ppml=_first(players, "ppml_all"),
+        interactions=_interactions(experiment.interactions_with_focus, labels),
+        orders=_orders(told, factors, labels),
+        orders_told=0 if told is None else len(told),
+        orders_possible=0 if orders is None else len(factors) * (len(factors) - 1) // 2,
+        wide=notes.get("wide"),
+        stability=notes.get("stability") or {},
+        pair_halves=notes.get("pair_halves"),
+        counts=agreement,
+    )
+
+
+def _first(table: pd.DataFrame | None, column: str) -> float | None:
+    return None if table is None or not len(table) else optional(table[column].iloc[0])
+
+
+def _records(table: pd.DataFrame | None) -> Iterable[dict[str, Any]]:
+    return () if table is None else table.to_dict("records")
+
+
+def _steps(
+    table: pd.DataFrame | None, factors: Sequence[Ranked], labels: Mapping[str, str]
+) -> tuple[Step, ...]:
+    """Return the steps of the factors above the null line, in rank order."""
+    if table is None or "step" not in table:
+        return ()
+    told = {f.key for f in factors if f.above_null is not False}
+    rows = [r for r in _records(table) if str(r["factor"]) in told]
+    return tuple(
+        Step(
+            key=str(r["factor"]),
+            label=labels.get(str(r["factor"]), plain(str(r["factor"]))),
+            words=str(r["step"]),
+            effect=float(r["effect_per_step"]) / 100,
+            low=float(r["effect_per_step_low"]) / 100,
+            high=float(r["effect_per_step_high"]) / 100,
+        )
+        for r in rows
+    )
+
+
+def _witnesses(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[Witness, ...]:
+    rows = []
+    for r in _records(table):
+        said = r["disagreement"]
+        rows.append(
+            Witness(
+                key=str(r["factor"]),
+                label=labels.get(str(r["factor"]), plain(str(r["factor"]))),
+                ranks={name: int(r[f"{name}_rank"]) for name in WITNESSES},
+                share=float(r["shap_share"]),
+                loss=float(r["permutation"]),
+                loss_sd=float(r["permutation_sd"]),
+                conditional=float(r["conditional"]),
+                effect=float(r["ppml_effect"]) / 100,
+                low=float(r["ppml_low"]) / 100,
+                high=float(r["ppml_high"]) / 100,
+                z=float(r["ppml_z"]),
+                p=float(r["ppml_p"]),
+                stands_out={name: bool(r[f"{name}_stands_out"]) for name in WITNESSES},
+                disagreement="" if pd.isna(said) else str(said),
+            )
+        )
+    return tuple(rows)
+
+
+def _agreement(rows: Any, names: Mapping[str, str]) -> tuple[Agreement, ...]:
+    return tuple(
+        Agreement(
+            names.get(r["a"], r["a"]),
+            names.get(r["b"], r["b"]),
+            optional(r["tau_b"]),
+            optional(r["weighted_tau"]),
+            optional(r["rbo"]),
+        )
+        for r in rows or ()
+    )
+
+
+def _players(table: pd.DataFrame, focal: str | None) -> tuple[Player, ...]:
+    rows = []
+    for r in _records(table.sort_values("as_one", ascending=False, kind="stable")):
+        key = str(r["group"])
+        side = "partner" if key.endswith("_partner") else "focal" if key.endswith("_focal") else ""
+        rows.append(
+            Player(
+                key=key,
+                label=group_name(key, side, focal) if side else base_group(key),
+                members=float(r["members_sum"]),
+                as_one=float(r["as_one"]),
+                as_one_error=float(r["as_one_error"]),
+                cancelled=float(r["cancelled"]),
+                interaction=float(r["interaction"]),
+                lost=float(r["learner_lost"]),
+                lost_ppml=float(r["ppml_lost"]),
+            )
+        )
+    return tuple(rows)
+
+
+def _interactions(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[Interaction, ...]:
+    if table is None or not len(table):
+        return ()
+    return tuple(
+        Interaction(
+            key=str(r["factor"]),
+            label=labels.get(str(r["factor"]), plain(str(r["factor"]))),
+            difference=float(r["difference"]),
+            z=float(r["z"]),
+            p=float(r["p"]),
+            q=float(r["q"]),
+            differs=bool(r["differs"]),
+        )
+        for r in _records(table.sort_values("p", kind="stable"))
+    )
+
+
+def _orders(
+    table: pd.DataFrame | None, factors: Sequence[Ranked], labels: Mapping[str, str]
+) -> tuple[Orders, ...]:
+    """Return, in rank order, every factor of which an order is told."""
+    if table is None or not len(table):
+        return ()
+    words = {f.key: labels.get(f.key, f.label) for f in factors}
+    rows = []
+    for f in factors:
+        before = table.loc[table["above"] == f.key, "below"].astype(str)
+        after = table.loc[table["below"] == f.key, "above"].astype(str)
+        if len(before) or len(after):
+            rows.append(
+                Orders(
+                    f.key,
+                    words[f.key],
+                    tuple(words.get(k, k) for k in before),
+                    tuple(words.get(k, k) for k in after),
+                )
+            )
+    return tuple(rows)

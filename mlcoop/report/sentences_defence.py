@@ -1,0 +1,180 @@
+"""Sentences about what stands beside a ranking: agreement, players, training, stability."""
+
+from __future__ import annotations
+
+from mlcoop.report.content_defence import Agreement, Defence, Step
+from mlcoop.report.names import listing, number, percent, small_percent, span
+
+MOST_SAID = 12
+
+
+def step_sentence(step: Step) -> str:
+    """Return the effect of a natural step with its interval.
+
+    >>> step_sentence(Step("distance", "Distance", "10 % closer", 0.05, 0.04, 0.06))
+    'Distance, 10 % closer: 4.0 to 6.0 % more works'
+    """
+    low, high = step.low, step.high
+    if high <= 0:
+        low, high, word = -high, -low, "fewer"
+    elif low < 0:
+        bounds = f"{small_percent(-low)} fewer to {small_percent(high)} more works"
+        return f"{step.label}, {step.words}: {bounds}"
+    else:
+        word = "more"
+    return f"{step.label}, {step.words}: {span(low, high, small_percent)} {word} works"
+
+
+def witness_sentences(d: Defence) -> tuple[str, ...]:
+    """Return how many factors stand out by how many witnesses, and how the orders agree."""
+    if not d.witnesses:
+        return ()
+    counts = d.counts.get("stand_out") or {}
+    told = (
+        f"{counts.get('shap', 0)} by SHAP values, {counts.get('permutation', 0)} by permutation on "
+        f"unseen pairs, {counts.get('conditional', 0)} by permutation within the group, "
+        f"{counts.get('ppml', 0)} by PPML"
+    )
+    both = d.counts.get("all_agree", 0)
+    texts = [
+        f"Of {len(d.witnesses)} factors these stand out of chance: {told}; "
+        f"{both or 'none'} by all four."
+    ]
+    taus = [a for a in d.agreement if a.tau is not None]
+    if taus:
+        best, worst = max(taus, key=_tau), min(taus, key=_tau)
+        texts.append(
+            f"Their orders of all factors agree with Kendall’s tau from {number(worst.tau, 2)} "
+            f"({worst.a} and {worst.b}) to {number(best.tau, 2)} ({best.a} and {best.b}). Most "
+            "factors do little, and their order is chance whatever the witness."
+        )
+    return tuple(texts)
+
+
+def _tau(row: Agreement) -> float:
+    return row.tau or 0.0
+
+
+def disagreements(d: Defence) -> tuple[str, ...]:
+    """Return the sentence of every factor on which the witnesses disagree."""
+    return tuple(w.disagreement for w in d.witnesses if w.disagreement)
+
+
+def player_sentences(d: Defence) -> tuple[str, ...]:
+    """Return what groups are worth as one, where members cancel, and what is lost without one."""
+    if not d.players:
+        return ()
+    first = d.players[0]
+    texts = [
+        f"As one player {first.label} moves collaboration most: the works of a pair lie on average "
+        f"{number(first.as_one, 2)} on the log scale from where it would leave them."
+    ]
+    gap = max(d.players, key=lambda p: p.cancelled)
+    if gap.cancelled > 0.1:
+        texts.append(
+            f"In {gap.label} {percent(gap.cancelled)} of what the single factors are credited with "
+            "cancels within the group: collinear factors that offset each other, whose own shares "
+            "say little."
+        )
+    lost = max(d.players, key=lambda p: p.lost)
+    texts.append(
+        f"Left out, {lost.label} costs most: the learner explains {percent(d.all_explained, 1)} of "
+        f"the deviance of unseen focus pairs with all groups and "
+        f"{percent((d.all_explained or 0) - lost.lost, 1)} without it. What the other groups can "
+        "stand in for is not lost, so losses do not add up to what is explained."
+    )
+    return tuple(texts)
+
+
+def wide_sentences(d: Defence) -> tuple[str, ...]:
+    """Return what training beyond the focus set buys, and whether its assumption holds."""
+    if not d.wide:
+        return ()
+    deviance, tau = d.wide["deviance"], d.wide["agreement"]
+    mine, ppml = deviance["learner"], deviance["ppml"]
+    gain = "more" if mine["wide"] > mine["narrow"] else "less"
+    joint = d.wide["interaction"]
+    differ = [i.label for i in d.interactions if i.differs]
+    texts = [
+        f"Trained on all pairs the learner explains {percent(mine['wide'], 1)} of the deviance of "
+        f"focus pairs it has not seen, {gain} than the {percent(mine['narrow'], 1)} of one trained "
+        f"on the other focus pairs alone (PPML: {percent(ppml['wide'], 1)} and "
+        f"{percent(ppml['narrow'], 1)}).",
+        f"The ranking from all pairs and the one from focus pairs alone agree with Kendall’s tau "
+        f"{number(tau['tau'], 2)} (between their replicates "
+        f"{span(tau['tau_low'], tau['tau_high'], _two)}). From all pairs "
+        f"{number(d.wide['wide_orders'])} orders of factors are told, from focus pairs alone "
+        f"{number(d.wide['narrow_orders'])}.",
+    ]
+    p = joint["p"]
+    if differ:
+        verdict = (
+            f"It does not hold throughout: {listing(differ, most=6)} "
+            f"{'acts' if len(differ) == 1 else 'act'} differently on focus pairs"
+        )
+        verdict += ", so the ranking averages over unlike effects there"
+    elif p < 0.05:
+        verdict = (
+            "It does not hold throughout: taken together the slopes differ, though no single "
+            "factor can be named"
+        )
+    else:
+        verdict = (
+            "The data show no difference, which with so few pairs is no proof that there is none"
+        )
+    texts.append(
+        f"Wide training assumes that factors act on focus pairs as they do elsewhere. {verdict} "
+        f"({joint['tested']} factors tested by interaction with focus membership in PPML, "
+        f"{joint['clusters']} clusters; all at once {_p(p)})."
+    )
+    return tuple(texts)
+
+
+def stability_sentences(d: Defence) -> tuple[str, ...]:
+    """Return how far rankings from halves of replicates and of pairs agree."""
+    texts = []
+    of, groups = d.stability.get("factors"), d.stability.get("groups")
+    if of:
+        texts.append(
+            f"Rankings from two independent halves of the replicates agree with Kendall’s tau "
+            f"{_two(of['halves_tau'])}: this tells whether there are enough replicates. Two single "
+            f"replicates agree with {_two(of['replicates_tau'])}: this tells how far a study of "
+            "other data of the kind would agree on all factors, most of which do little."
+        )
+    if d.pair_halves:
+        halves = d.pair_halves
+        told = halves.get("pair_halves_tau_told")
+        text = (
+            f"Rankings from disjoint halves of the pairs, each fitted and explained by itself, "
+            f"agree with tau {_two(halves['pair_halves_tau'])}"
+        )
+        texts.append(
+            f"{text}, among the factors told from chance with {_two(told)}."
+            if told is not None
+            else f"{text}."
+        )
+    if groups:
+        texts.append(
+            f"The same group leads in {percent(groups['top_same'])} of the replicates, and a group "
+            f"of its tier in {percent(groups['top_same_tier'])}."
+        )
+    return tuple(texts)
+
+
+def order_sentence(d: Defence) -> str:
+    """Return how many orders the data tell."""
+    if not d.orders_possible:
+        return ""
+    return (
+        f"Of {number(d.orders_possible)} orders between two factors the data tell "
+        f"{number(d.orders_told)}, all of them right at once at the study’s level. Tiers are "
+        "coarser: a tier ends only where everything before it is told from everything after it."
+    )
+
+
+def _two(value: float | None) -> str:
+    return number(value, 2)
+
+
+def _p(value: float) -> str:
+    return "p below 0.001" if value < 0.001 else f"p = {number(value, 3)}"

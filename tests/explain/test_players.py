@@ -1,0 +1,118 @@
+"""Groups as players, against brute force over all orders and against shap's exact explainer."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from worlds import columns_of, wide_matrix
+
+from mlcoop.explain.players import drop_groups, group_players, group_shapley
+from mlcoop.model.learners import LEARNERS
+
+RNG = np.random.default_rng(0)
+X, BACKGROUND = RNG.normal(size=(4, 6)), RNG.normal(size=(5, 6))
+PLAYERS = [[0, 1], [2], [3, 5], [4]]
+
+
+def margin(table: np.ndarray) -> np.ndarray:
+    """A model with products of two and of three features, within and between the groups."""
+    return (
+        table[:, 0] * table[:, 1]
+        + 2 * table[:, 2]
+        + table[:, 0] * table[:, 2] * table[:, 3]
+        - np.tanh(table[:, 4]) * table[:, 5]
+    )
+
+
+def brute_force() -> np.ndarray:
+    """Mean over all orders of what each player adds, over all background rows."""
+    values = np.zeros((len(X), len(PLAYERS)))
+    orders = list(permutations(range(len(PLAYERS))))
+    for order in orders:
+        for row in range(len(X)):
+            for other in BACKGROUND:
+                table = other.copy()
+                before = margin(table[None])[0]
+                for player in order:
+                    table[PLAYERS[player]] = X[row, PLAYERS[player]]
+                    after = margin(table[None])[0]
+                    values[row, player] += after - before
+                    before = after
+    return values / len(orders) / len(BACKGROUND)
+
+
+def test_all_coalitions_give_the_brute_force_value():
+    values, error = group_shapley(margin, X, BACKGROUND, PLAYERS)
+    assert values == pytest.approx(brute_force(), abs=1e-10)
+    assert not error.any()
+    gap = margin(X) - margin(BACKGROUND).mean()
+    assert values.sum(axis=1) == pytest.approx(gap, abs=1e-10)
+
+
+def test_drawn_orders_lie_within_their_error():
+    """Invariant: of 16 values nearly all lie within four standard errors of the exact ones."""
+    values, error = group_shapley(margin, X, BACKGROUND, PLAYERS, most_exact=2, draws=400, seed=1)
+    assert (error > 0).any()
+    assert (np.abs(values - brute_force()) <= 4 * error + 1e-9).mean() > 0.9
+    # orders in pairs with their reverse still add up in expectation only: one background row each
+    exact = brute_force()
+    assert np.abs(values - exact).mean() < 0.1 * np.abs(exact).mean() + 0.1
+
+
+def test_single_features_are_shaps_exact_values():
+    """shap's exact explainer over the same background (any version with explainers.Exact)."""
+    import shap
+
+    explainer = shap.explainers.Exact(margin, shap.maskers.Independent(BACKGROUND, max_samples=5))
+    other = explainer(X).values
+    values, _ = group_shapley(margin, X, BACKGROUND, [[k] for k in range(6)])
+    assert values == pytest.approx(other, abs=1e-8)
+
+
+def test_without_products_of_three_a_player_is_the_sum_of_its_members():
+    """Closed form: a product of two gives half to each side, whether these are groups or not."""
+
+    def two(table: np.ndarray) -> np.ndarray:
+        return table[:, 0] * table[:, 1] + table[:, 1] * table[:, 4] - table[:, 3]
+
+    one, _ = group_shapley(two, X, BACKGROUND, PLAYERS)
+    single, _ = group_shapley(two, X, BACKGROUND, [[k] for k in range(6)])
+    sums = np.column_stack([single[:, p].sum(axis=1) for p in PLAYERS])
+    assert one == pytest.approx(sums, abs=1e-10)
+
+
+def test_members_that_offset_each_other_are_shown_as_cancelled():
+    """Hand case: effects x0 - x1 with x1 = x0 exactly cancel; a lone group does not."""
+    matrix = wide_matrix([0.4, 0.2, 0.3, 0.0], countries=8)
+    matrix.X["x1"] = matrix.X["x0"]
+
+    class Linear:
+        def margin(self, table):
+            return table["x0"].to_numpy() - table["x1"].to_numpy() + 0.5 * table["x2"].to_numpy()
+
+        def shap_values(self, rows, background):
+            return (rows - background.mean()) * np.array([1.0, -1.0, 0.5, 0.0]), 0.0
+
+    explained = SimpleNamespace(
+        rows=np.arange(40), estimators=(Linear(),), fold_of_row=np.zeros(40, dtype=int)
+    )
+    table = group_players(matrix, explained, {"g0": [0, 1], "g1": [2, 3]}, seed=0)
+    assert table.loc["g0", "as_one"] == pytest.approx(0, abs=1e-12)
+    assert table.loc["g0", "cancelled"] == pytest.approx(1)
+    assert table.loc["g1", "cancelled"] == pytest.approx(0, abs=1e-9)
+    assert table["interaction"].iloc[1] == pytest.approx(0, abs=1e-9)
+
+
+def test_what_is_lost_without_a_group_is_what_it_alone_knew():
+    """Planted truth: slopes 0.8 in the first group, none in the second; 16 focus pairs."""
+    matrix = wide_matrix([0.8, 0.0, 0.0, 0.0], countries=17)
+    ppml = LEARNERS["ppml"]
+    groups = {"g0": [0, 1], "g1": [2, 3]}
+    table = drop_groups(matrix, {"ppml": (ppml, ppml.defaults)}, groups, seed=0, workers=1)
+    assert table.loc["g0", "ppml_lost"] > 0.4
+    assert abs(table.loc["g1", "ppml_lost"]) < 0.05
+    assert (table["ppml_all"] == table["ppml_all"].iloc[0]).all()
+    assert columns_of(matrix.keep([1, 3])) == {"x1": [0], "x3": [1]}

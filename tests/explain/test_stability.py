@@ -1,0 +1,44 @@
+"""Stability figures on hand cases and on planted worlds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from worlds import columns_of, wide_matrix
+
+from mlcoop.explain.stability import halves_agreement, pair_halves, replicate_stability
+from mlcoop.model.learners import LEARNERS
+
+
+def test_replicates_that_do_not_move_agree_wholly():
+    found = replicate_stability(np.array([3.0, 2.0, 1.0]), np.zeros((4, 3)), np.array([1, 2, 2]))
+    assert set(found.values()) == {1.0}
+
+
+def test_leaders_and_halves_by_hand():
+    """Four replicates of two factors; factor 2 leads in the last, which shares its tier."""
+    importance = np.array([2.0, 1.0])
+    moves = np.array([[0, 0], [0, 0], [0, 0], [-1, 1.0]])
+    found = replicate_stability(importance, moves, np.array([1, 1]))
+    assert found["top_same"] == 0.75 and found["top_same_tier"] == 1.0
+    # second half: means 1.5 and 1.5, a tie, of which tau-b is undefined
+    assert np.isnan(found["halves_tau"])
+    # replicates 1 and 3 agree, 2 and 4 do not: (1 - 1) / 2
+    assert found["replicates_tau"] == 0.0
+
+
+def test_disjoint_halves_of_a_clear_world_agree():
+    """Planted truth: slopes 1, 0.6, 0.3 and 0.1 are far apart for 150 pairs a half."""
+    matrix = wide_matrix([1.0, 0.6, 0.3, 0.1], countries=25, seed=3)
+    ppml = LEARNERS["ppml"]
+    found = pair_halves(matrix, ppml, ppml.defaults, columns_of(matrix), seed=0, workers=1)
+    assert found.shape == (4, 2, 4)
+    assert (found[:, 0] != found[:, 1]).all()
+    taus = halves_agreement(found, np.array([True, True, True, False]))
+    assert taus["pair_halves_tau"] > 0.8 and taus["pair_halves_tau_told"] == pytest.approx(1)
+
+
+def test_too_few_pairs_are_not_halved():
+    matrix = wide_matrix([1.0, 0.6], countries=12)
+    ppml = LEARNERS["ppml"]
+    assert pair_halves(matrix, ppml, ppml.defaults, columns_of(matrix), seed=0, workers=1) is None

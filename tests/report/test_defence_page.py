@@ -1,0 +1,149 @@
+"""What stands beside the ranking on the page is what stands in the folder."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from page import Page
+
+from mlcoop.report.render import render_report
+from mlcoop.schema import Experiment
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def defended(study: Experiment) -> Experiment:
+    """The study with made-up witnesses, players, orders, tests and stability."""
+    factors = study.factors.assign(
+        step="10 % more", effect_per_step=5.0, effect_per_step_low=4.0, effect_per_step_high=6.0
+    )
+    n = len(factors)
+    rng = np.random.default_rng(0)
+    witnesses = pd.DataFrame(
+        {
+            "factor": factors["factor"],
+            "group": factors["group"],
+            "shap_share": factors["share"],
+            "shap_rank": factors["rank"],
+            "direction": "+",
+            "permutation_sd": 0.001,
+            "ppml_effect": rng.normal(0, 20, n),
+            "ppml_low": -30.0,
+            "ppml_high": 40.0,
+            "ppml_z": rng.normal(size=n),
+            "ppml_p": rng.uniform(size=n),
+            "disagreement": ["", f"{HOSTILE} stands out by PPML.", *[""] * (n - 2)],
+        }
+    )  # fmt: skip
+    for name in ("permutation", "conditional"):
+        witnesses[name] = rng.exponential(0.01, n)
+    for name in ("shap", "permutation", "conditional", "ppml"):
+        witnesses[f"{name}_stands_out"] = np.arange(n) < 3
+        if name != "shap":
+            witnesses[f"{name}_rank"] = rng.permutation(n) + 1
+    groups = study.groups["group"].tolist()
+    players = pd.DataFrame(
+        {
+            "group": groups,
+            "members_sum": np.linspace(1.0, 0.4, len(groups)),
+            "as_one": np.linspace(0.8, 0.1, len(groups)),
+            "as_one_error": 0.0,
+            "cancelled": np.linspace(0.2, 0.75, len(groups)),
+            "interaction": 0.0,
+            "learner_all": 0.84,
+            "learner_without": np.linspace(0.64, 0.85, len(groups)),
+            "learner_lost": np.linspace(0.2, -0.01, len(groups)),
+            "ppml_all": 0.8,
+            "ppml_without": 0.7,
+            "ppml_lost": 0.1,
+        }
+    )
+    first, second = factors["factor"].iloc[:2]
+    tests = pd.DataFrame(
+        {
+            "factor": [first, second],
+            "difference": [0.3, 0.0],
+            "z": [4.0, 0.1],
+            "p": [0.0001, 0.9],
+            "q": [0.0002, 0.9],
+            "differs": [True, False],
+        }
+    )
+    stable = {"halves_tau": 0.956, "replicates_tau": 0.5, "top_same": 0.9, "top_same_tier": 1.0}
+    ranking = {
+        "agreement": {
+            "factors": [
+                {"a": "shap", "b": "ppml", "tau_b": 0.41, "weighted_tau": 0.6, "rbo": 0.7},
+                {"a": "shap", "b": "permutation", "tau_b": 0.63, "weighted_tau": 0.8, "rbo": 0.9},
+            ],
+            "groups": [],
+            "stand_out": {"shap": 3, "permutation": 2, "conditional": 1, "ppml": 4},
+            "all_agree": 1,
+            "disagree": 1,
+        },
+        "stability": {"factors": stable, "groups": stable},
+        "pair_halves": {"pair_halves_tau": 0.62, "pair_halves_tau_told": None},
+        "wide": {
+            "deviance": {
+                "learner": {"wide": 0.84, "narrow": 0.6},
+                "ppml": {"wide": 0.82, "narrow": 0.42},
+            },
+            "agreement": {"tau": 0.55, "tau_low": 0.3, "tau_high": 0.5},
+            "interaction": {"p": 0.0004, "clusters": 66, "tested": 2, "differ": 1},
+            "wide_orders": 80,
+            "narrow_orders": 12,
+        },
+    }
+    return dataclasses.replace(
+        study,
+        factors=factors,
+        witnesses=witnesses,
+        group_players=players,
+        interactions_with_focus=tests,
+        orders=pd.DataFrame({"kind": ["factor"], "above": [first], "below": [second]}),
+        metrics={**study.metrics, "ranking": ranking},
+    )
+
+
+def test_tables_hold_the_folders_numbers(defended: Experiment) -> None:
+    """Truth: the tables made above."""
+    tables = Page(render_report(defended)).tables
+    for column in ("permutation", "conditional", "ppml_effect", "ppml_rank", "ppml_z"):
+        found = [float(v) for v in tables["witnesses"].column(column)]
+        assert found == pytest.approx(defended.witnesses[column].tolist())
+    for column in ("members_sum", "as_one", "cancelled", "learner_lost", "ppml_lost"):
+        found = [float(v) for v in tables["players"].column(column)]
+        assert found == pytest.approx(defended.group_players[column].tolist())
+    told = defended.factors[defended.factors["above_null"]]
+    assert tables["steps"].column("factor") == told["factor"].tolist()
+    assert tables["interactions"].column("differs") == ["yes", "no"]
+    assert tables["orders"].column("before") == ["1", "0"]
+    assert tables["orders"].column("after") == ["0", "1"]
+
+
+def test_sentences_are_made_from_the_numbers(defended: Experiment) -> None:
+    """Truth: the numbers above, worked by hand into words."""
+    text = " ".join(Page(render_report(defended)).text.replace("\u00a0", " ").split())
+    assert "10 % more: 4.0 to 6.0 % more works." in text
+    assert "3 by SHAP values, 2 by permutation on unseen pairs" in text
+    assert "from 0.41 (SHAP values and PPML) to 0.63 (SHAP values and Permutation)" in text
+    assert "84.0 % of the deviance of unseen focus pairs with all groups and 64.0 % without" in text
+    assert "more than the 60.0 % of one trained on the other focus pairs alone" in text
+    assert "tau 0.55 (between their replicates 0.30 to 0.50)" in text
+    assert "It does not hold throughout" in text and "p = below 0.001" not in text
+    assert "halves of the replicates agree with Kendall’s tau 0.96" in text
+    n = len(defended.factors)
+    assert f"Of {n * (n - 1) // 2:,} orders between two factors the data tell 1," in text
+
+
+def test_a_hostile_sentence_is_text_and_a_bare_study_has_no_section(
+    defended: Experiment, study: Experiment
+) -> None:
+    assert HOSTILE not in render_report(defended)
+    assert 'id="defence"' not in render_report(study)
+    orders = dataclasses.replace(study, orders=defended.orders)
+    assert 'id="defence"' in render_report(orders) and 'id="witnesses"' not in render_report(orders)
