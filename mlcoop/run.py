@@ -208,9 +208,7 @@ class _Run:
         if self.config.evaluation.enabled:
             metrics["factor_model"] = self._score(study, data_key, tuned["factor"])
         if self.config.explain.enabled:
-            metrics["ranking"] = self._explain(
-                study, data_key, tuned["factor"], metrics.get("factor_model")
-            )
+            metrics["ranking"] = self._explain(study, data_key, tuned["factor"])
             self._relate(study)
         if forecasting:
             metrics["forecast"] = self._forecast(study, data_key, tuned["forecast"])
@@ -384,17 +382,10 @@ class _Run:
 
         return self._stage("score", "the factor model on unseen pairs", key, work)
 
-    def _explain(
-        self,
-        study: Study,
-        data_key: str,
-        params: dict[str, Any],
-        scored: dict[str, Any] | None,
-    ) -> dict[str, Any]:
+    def _explain(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         settings = self.config.explain
         name = self.config.learner.name
-        folds = self.config.evaluation.folds
-        key = fingerprint(data_key, name, params, settings.model_dump(), self.config.seed, folds)
+        key = fingerprint(data_key, name, params, settings.model_dump(), self.config.seed)
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
             ranking = rank_factors(
@@ -422,13 +413,7 @@ class _Run:
                     LEARNERS[name],
                     params,
                     ranking,
-                    folds=folds,
                     seed=self.config.seed,
-                    wide=scored
-                    and {
-                        "learner": scored["deviance_explained"]["focus_unseen"],
-                        "ppml": scored["ppml_deviance_explained"]["focus_unseen"],
-                    },
                     workers=self.workers,
                     progress=self.listener.step,
                 )

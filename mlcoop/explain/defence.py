@@ -14,7 +14,12 @@ from mlcoop.explain.players import drop_groups, group_players
 from mlcoop.explain.ranking import Ranking, rank_factors
 from mlcoop.explain.regression import regress, regression_table
 from mlcoop.explain.stability import halves_agreement, pair_halves
-from mlcoop.explain.wide import focus_interactions, rank_agreement, wide_and_narrow
+from mlcoop.explain.wide import (
+    focus_interactions,
+    rank_agreement,
+    refitted_deviance,
+    unseen_deviance,
+)
 from mlcoop.explain.witnesses import join_witnesses, witness_agreement
 from mlcoop.model.learners import LEARNERS, Learner
 
@@ -53,9 +58,7 @@ def defend(
     params: dict[str, Any],
     ranking: Ranking,
     *,
-    folds: int,
     seed: int,
-    wide: dict[str, float] | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Defence:
@@ -66,12 +69,7 @@ def defend(
     matrix, learner, params
         What the ranking was made from.
     ranking : Ranking
-    folds : int
-        Of focus pairs, for the deviance explained with wide and with narrow training.
-    seed : int
-    wide : dict, optional
-        `learner` and `ppml`: deviance explained on unseen focus pairs in these folds, if known.
-    workers : int
+    seed, workers : int
     progress : callable (done, of), optional
     """
     level = float(ranking.notes["level"])
@@ -115,12 +113,22 @@ def defend(
     focus = matrix.rows["in_focus"].to_numpy(bool)
     if not focus.all() and explained_pairs(matrix, focus) >= FEWEST_NARROW:
         interactions, joint = focus_interactions(matrix, columns, unit=unit, level=level, seed=seed)
+        alone = matrix.take(focus)
         narrow = rank_factors(
-            matrix.take(focus), learner, params, level=level, resamples=NARROW_RESAMPLES, seed=seed,
+            alone, learner, params, level=level, resamples=NARROW_RESAMPLES, seed=seed,
             workers=workers,
         )  # fmt: skip
         notes["wide"] = {
-            "deviance": wide_and_narrow(matrix, both, folds=folds, seed=seed, wide=wide),
+            "deviance": {
+                "learner": {
+                    "wide": unseen_deviance(matrix, explained),
+                    "narrow": unseen_deviance(alone, narrow.explained),
+                },
+                "ppml": {
+                    "wide": refitted_deviance(matrix, *both["ppml"], explained, seed=seed),
+                    "narrow": refitted_deviance(alone, *both["ppml"], narrow.explained, seed=seed),
+                },
+            },
             "agreement": rank_agreement(*ranking.signed(), *narrow.signed(), level=level),
             "interaction": joint,
             "narrow_stability": narrow.notes["stability"]["factors"],

@@ -21,8 +21,7 @@ MOST_EXACT = 10  # players: 1024 coalitions
 MOST_ROWS = 66
 MOST_BACKGROUND = 12
 DRAWS = 100  # pairs of an order of players and its reverse, where coalitions are too many
-DROP_FOLDS = 3
-DROP_ROWS = 15_000
+DROP_ROWS = 10_000
 Margin = Callable[[np.ndarray], np.ndarray]
 
 
@@ -204,7 +203,7 @@ def drop_groups(
     *,
     seed: int,
     workers: int,
-    folds: int = DROP_FOLDS,
+    folds: int | None = None,
 ) -> pd.DataFrame:
     """Return the deviance explained on unseen focus pairs with all groups and without each.
 
@@ -214,9 +213,10 @@ def drop_groups(
         Learner and parameters by the prefix of their columns.
     groups : dict
         Columns of each group.
-    folds : int
-        Of focus pairs. Every refit has the same folds and the same training rows (`DROP_ROWS`
-        drawn where there are more), so that only the group differs.
+    folds : int, optional
+        Of focus pairs; None for two where most of the training lies outside the focus set, else
+        three. Every refit has the same folds and the same training rows (`DROP_ROWS` drawn where
+        there are more), so that only the group differs.
 
     Returns
     -------
@@ -227,6 +227,8 @@ def drop_groups(
     known = rows["works"].notna().to_numpy()
     scored = known & rows["in_focus"].to_numpy(bool)
     pairs = pair_names(rows)
+    if folds is None:
+        folds = 2 if scored.sum() < known.sum() / 3 else 3
     fold = np.full(len(rows), -1)
     fold[scored] = split_pairs(pairs[scored], folds, seed)
     rng = np.random.default_rng([seed, 29])
@@ -241,7 +243,8 @@ def drop_groups(
     def deviances(prefix: str, group: str | None, k: int) -> tuple[float, float]:
         train, test = splits[k]
         kept = sorted(everything - set(() if group is None else groups[group]))
-        rate = (weight[train] * y[train]).sum() / (weight[train] * exposure[train]).sum()
+        rest = scored & ~test  # the level of the focus set, as where wide and narrow compare
+        rate = (weight[rest] * y[rest]).sum() / (weight[rest] * exposure[rest]).sum()
         level = poisson_deviance(y[test], rate * exposure[test], weight[test])
         if not kept:
             return level, level

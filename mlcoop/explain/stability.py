@@ -17,7 +17,7 @@ from mlcoop.model.learners import Learner
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
-SPLITS = 4
+SPLITS = 3
 FEWEST_PAIRS = 20
 MOST_ROWS = 800
 MOST_TRAINED = 20_000  # a learner draws fewer yet

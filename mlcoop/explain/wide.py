@@ -2,59 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlcoop.explain.crossfit import cross_validated_deviance, pair_names
+from mlcoop.explain.crossfit import pair_names, poisson_deviance
 from mlcoop.explain.inference import false_discovery
 from mlcoop.explain.regression import MOST_ROWS, clustered, regress
 
 if TYPE_CHECKING:
+    from mlcoop.explain.replicates import Explained
     from mlcoop.features.build import FeatureMatrix
     from mlcoop.model.learners import Learner
 
 DRAWS = 20_000
+MOST_TRAINED = 40_000
 STEPS = 25
 
 
-def wide_and_narrow(
-    matrix: FeatureMatrix,
-    learners: dict[str, tuple[Learner, dict[str, Any]]],
-    *,
-    folds: int,
-    seed: int,
-    wide: dict[str, float] | None = None,
-) -> dict[str, dict[str, float]]:
-    """Return the deviance explained on unseen focus pairs, trained on all pairs or on focus alone.
+def unseen_deviance(matrix: FeatureMatrix, explained: Explained) -> float:
+    """Return the share of deviance that the fold models explain on focus pairs they never saw.
 
-    The folds of focus pairs are the same in both.
-
-    Parameters
-    ----------
-    wide : dict, optional
-        The former by learner, from the same folds and seed, where it is known.
-
-    Returns
-    -------
-    dict
-        By learner: `wide`, `narrow`.
+    Around the rate of the focus pairs in the other folds, whatever the models were trained on, so
+    that wide and narrow training compare. (Around the rate of all pairs the share is larger.)
     """
-    focus = matrix.rows["in_focus"].to_numpy(bool)
-    narrow = matrix.take(focus)
-    return {
-        name: {
-            "wide": cross_validated_deviance(
-                matrix, learner, params, folds=folds, seed=seed, mask=focus
-            )
-            if wide is None
-            else wide[name],
-            "narrow": cross_validated_deviance(narrow, learner, params, folds=folds, seed=seed),
-        }
-        for name, (learner, params) in learners.items()
-    }
+    rows = matrix.rows
+    scored = np.flatnonzero(rows["works"].notna().to_numpy() & rows["in_focus"].to_numpy(bool))
+    names = pair_names(rows.iloc[explained.rows])
+    fold_of = dict(zip(names, explained.fold_of_row, strict=True))
+    fold = np.array([fold_of.get(p, -1) for p in pair_names(rows.iloc[scored])])
+
+    def predict(k: int, test: np.ndarray, exposure: np.ndarray) -> np.ndarray:
+        return explained.estimators[k].predict(matrix.X.iloc[test], exposure=exposure)
+
+    return _explained(matrix, scored, fold, predict)
+
+
+def refitted_deviance(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: dict[str, Any],
+    explained: Explained,
+    *,
+    seed: int,
+    most_rows: int = MOST_TRAINED,
+) -> float:
+    """Return the same for another learner, fitted on the rows outside each of the same folds."""
+    rows = matrix.rows
+    known = rows["works"].notna().to_numpy()
+    scored = np.flatnonzero(known & rows["in_focus"].to_numpy(bool))
+    names = pair_names(rows.iloc[explained.rows])
+    fold_of = dict(zip(names, explained.fold_of_row, strict=True))
+    pairs = pair_names(rows)
+    of_pair = pd.Series(pairs).map(fold_of).fillna(-1).to_numpy(int)
+    y, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
+
+    def predict(k: int, test: np.ndarray, exposed: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng([seed, 31, k])
+        train = np.sort(rng.permutation(np.flatnonzero(known & (of_pair != k)))[:most_rows])
+        fitted = learner.make(params, seed).fit(
+            matrix.X.iloc[train],
+            y[train],
+            exposure=exposure[train],
+            weight=rows["weight"].to_numpy(float)[train],
+            pairs=pairs[train],
+            years=rows["year"].to_numpy()[train],
+        )
+        return fitted.predict(matrix.X.iloc[test], exposure=exposed)
+
+    return _explained(matrix, scored, of_pair[scored], predict)
+
+
+def _explained(
+    matrix: FeatureMatrix,
+    scored: np.ndarray,
+    fold: np.ndarray,
+    predict: Callable[[int, np.ndarray, np.ndarray], np.ndarray],
+) -> float:
+    rows = matrix.rows.iloc[scored]
+    y, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
+    weight = rows["weight"].to_numpy(float)
+    left = of = 0.0
+    for k in np.unique(fold[fold >= 0]):
+        test, others = fold == k, fold != k
+        rate = (weight * y)[others].sum() / (weight * exposure)[others].sum()
+        mean = predict(int(k), scored[test], exposure[test])
+        left += poisson_deviance(y[test], mean, weight[test])
+        of += poisson_deviance(y[test], rate * exposure[test], weight[test])
+    return 1 - left / of if of > 0 else 0.0
 
 
 def rank_agreement(

@@ -18,7 +18,7 @@ LEARNER = LEARNERS["linear_boosting"]
 def made():
     matrix = wide_matrix([0.7, 0.0, -0.4, 0.0], countries=25, seed=5)
     ranking = rank_factors(matrix, LEARNER, resamples=20, seed=1)
-    return matrix, ranking, defend(matrix, LEARNER, {}, ranking, folds=3, seed=1)
+    return matrix, ranking, defend(matrix, LEARNER, {}, ranking, seed=1)
 
 
 def test_the_drivers_are_named_by_all_witnesses(made):
@@ -48,7 +48,7 @@ def test_shapley_values_add_up_on_the_log_scale(made):
 
 def test_the_seed_settles_everything_and_workers_nothing(made):
     matrix, ranking, found = made
-    again = defend(matrix, LEARNER, {}, ranking, folds=3, seed=1, workers=2)
+    again = defend(matrix, LEARNER, {}, ranking, seed=1, workers=2)
     pd.testing.assert_frame_equal(found.witnesses, again.witnesses)
     pd.testing.assert_frame_equal(found.players, again.players)
     assert found.notes == again.notes
