@@ -97,9 +97,9 @@ def wide_sentences(d: Defence) -> tuple[str, ...]:
     differ = [i.label for i in d.interactions if i.differs]
     texts = [
         f"Trained on all pairs the learner explains {percent(mine['wide'], 1)} of the deviance of "
-        f"focus pairs it has not seen, {gain} than the {percent(mine['narrow'], 1)} of one trained "
-        f"on the other focus pairs alone (PPML: {percent(ppml['wide'], 1)} and "
-        f"{percent(ppml['narrow'], 1)}).",
+        f"unseen focus pairs around their own mean, {gain} than the "
+        f"{percent(mine['narrow'], 1)} of one trained on the other focus pairs alone "
+        f"(PPML: {percent(ppml['wide'], 1)} and {percent(ppml['narrow'], 1)}).",
         f"The ranking from all pairs and the one from focus pairs alone agree with Kendall’s tau "
         f"{number(tau['tau'], 2)} (between their replicates "
         f"{span(tau['tau_low'], tau['tau_high'], _two)}). From all pairs "
