@@ -388,19 +388,40 @@ def data_fetch(
     _show(asked if len(asked) > 1 else next(iter(asked.values())), as_json)
 
 
-@data_app.command("status", epilog="Example: mlcoop data status")
-def data_status(as_json: Json = False) -> None:
+@data_app.command("status", epilog="Example: mlcoop data status --html coverage.html")
+def data_status(
+    config: Annotated[Path | None, typer.Argument(help="only what this study reads")] = None,
+    overrides: Overrides = [],  # noqa: B006
+    html: Annotated[Path | None, typer.Option(help="write a page with a picture")] = None,
+    as_json: Json = False,
+) -> None:
     """Show what the cache holds, by source, indicator and year."""
     from mlcoop import terminal
+    from mlcoop.artefacts import write_whole
+    from mlcoop.assemble import gather_request
+    from mlcoop.report.coverage import render_coverage
     from mlcoop.sources.status import cache_status, coverage
 
+    request = None
+    if config is not None:
+        plan = _plan(config, overrides)
+        if plan.config.panel is not None or plan.config.target.source == "simulated":
+            raise ConfigError(
+                f"{config}: this study asks no service; the cache holds nothing of it"
+            )
+        request = gather_request(plan, _today())
     cache = _client().cache
-    table = cache_status(cache)
+    table, years = cache_status(cache), coverage(cache, request)
+    if html is not None:
+        title = f"Figures of {plan.config.name}" if config is not None else "Figures in the cache"
+        write_whole(html, render_coverage(years, table, title).encode())
+        print(f"written: {html}", file=sys.stderr)
     if as_json:
-        years = coverage(cache)
         _print_json({"answers": _records(table), "countries_by_year": _records(years)})
-    else:
+        return
+    if config is None:
         terminal.print_table(table)
+    terminal.print_coverage(years)
 
 
 @data_app.command("impact", epilog="Example: mlcoop data impact configs/china-bri.yaml")

@@ -124,6 +124,31 @@ def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
     _console().print(_table(None, heads, body, right={"focus pairs", "skill"}))
 
 
+def print_coverage(coverage: pd.DataFrame) -> None:
+    """Print for how many countries each figure is there: a line a figure, a mark a year."""
+    console = _console()
+    if coverage.empty:
+        _say(console, "No figures are cached; mlcoop data fetch brings a study's.")
+        return
+    first, last = int(coverage["year"].min()), int(coverage["year"].max())
+    most = int(coverage["countries"].max())
+    rows = []
+    for (source, what, filters), part in coverage.groupby(["source", "what", "filters"]):
+        known = dict(zip(part["year"], part["countries"], strict=True))
+        marks = "".join(_mark(known.get(y, 0), most) for y in range(first, last + 1))
+        few, many = part["countries"].min(), part["countries"].max()
+        newest = int(part["year"].max())
+        rows.append([source, what, filters, span(few, many), f"{known[newest]} in {newest}", marks])
+    heads = ["source", "what", "filters", "countries", "newest year", f"{first} to {last}"]
+    console.print(_table("Countries with a figure, by year", heads, rows, right={"countries"}))
+    _say(console, f"A mark a year, the taller the more of {most} countries; a dot: none.")
+
+
+def _mark(countries: int, most: int) -> str:
+    marks = "▁▂▃▄▅▆▇█"
+    return marks[(countries * len(marks) - 1) // most] if countries else "·"
+
+
 def print_impact(pooled: pd.DataFrame, claim: Sequence[str]) -> None:
     """Print how many works of each country are highly cited, and what that says."""
     rows = [

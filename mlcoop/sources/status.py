@@ -9,8 +9,9 @@ import pandas as pd
 
 from mlcoop.sources import unvotes, worldbank
 from mlcoop.sources.cache import Cache, Record
-from mlcoop.sources.openalex import read_filter
+from mlcoop.sources.openalex import by_country, describe, read_filter, read_groups
 from mlcoop.sources.registry import SOURCES
+from mlcoop.sources.request import GatherRequest, span
 
 COLUMNS = [
     "source",
@@ -60,31 +61,59 @@ def cache_status(cache: Cache) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def coverage(cache: Cache) -> pd.DataFrame:
+def coverage(cache: Cache, request: GatherRequest | None = None) -> pd.DataFrame:
     """Return for how many countries the cached answers have a figure, by year.
+
+    Parameters
+    ----------
+    request : GatherRequest or None
+        Count only the figures, years and (where it names some) countries of this study.
 
     Returns
     -------
     DataFrame
         `source`, `what`, `filters` as in `cache_status`, `year`, `countries`: those whose whole
-        or cut row of the collaboration matrix is there, or that have a value of the indicator.
+        or cut row of the collaboration matrix is there, that a list of totals names, or that have
+        a value of the indicator.
         This is the picture of `mlcoop data status`.
     """
     seen: dict[tuple[str, str, str], set[tuple[int, str]]] = defaultdict(set)
     for path, record in cache.records():
         if record is None:
             continue
-        if record.about.get("kind") == "row":
+        kind = record.about.get("kind")
+        if kind == "totals":
+            hit = cache.read(record.source, path.stem)
+            seen[_what(record)].update(_listed(record, hit[0]) if hit else ())
+        elif kind == "row":
             seen[_what(record)].update((y, record.about["country"]) for y in _years(record))
-        elif record.about.get("kind") == "indicator":
+        elif kind == "indicator":
             hit = cache.read(record.source, path.stem)
             seen[_what(record)].update(_with_value(record, hit[0]) if hit else ())
     rows = []
     for (source, what, filters), pairs in sorted(seen.items()):
         label = SOURCES[source].label if source in SOURCES else source
+        if request is not None:
+            pairs = _wanted(pairs, source, what, filters, request)
         for year, countries in sorted(Counter(year for year, _ in pairs).items()):
             rows.append((label, what, filters, year, countries))
     return pd.DataFrame(rows, columns=["source", "what", "filters", "year", "countries"])
+
+
+def _wanted(
+    pairs: set[tuple[int, str]], source: str, what: str, filters: str, request: GatherRequest
+) -> set[tuple[int, str]]:
+    """Return the years and countries of a figure that a study reads."""
+    lo, hi = span(request)
+    if source == "openalex":
+        if request.own_counts is not None or filters != describe(request.filters):
+            return set()
+    elif what not in request.variables:
+        return set()
+    countries = {*request.countries, *(request.focal or ())}
+    if countries and not request.most_active:
+        pairs = {pair for pair in pairs if pair[1] in countries}
+    return {pair for pair in pairs if lo <= pair[0] <= hi}
 
 
 def verify(cache: Cache) -> list[str]:
@@ -112,6 +141,11 @@ def year_ranges(years: set[int]) -> str:
     return ", ".join(f"{lo}-{hi}" if hi > lo else str(lo) for lo, hi in parts)
 
 
+def _listed(record: Record, content: bytes) -> set[tuple[int, str]]:
+    known, _ = by_country(read_groups(content).counts)
+    return {(year, country) for year in _years(record) for country, n in known.items() if n}
+
+
 def _with_value(record: Record, content: bytes) -> set[tuple[int, str]]:
     if record.source == "worldbank":
         table, _ = worldbank.tidy([content], "any")
@@ -124,6 +158,8 @@ def _what(record: Record) -> tuple[str, str, str]:
     kind = record.about.get("kind", "")
     names = {
         "row": "collaboration rows",
+        "institution row": "an institution's works by partner",
+        "institution output": "an institution's works",
         "totals": "country totals",
         "years": "world totals",
         "ties": "distances and ties",
