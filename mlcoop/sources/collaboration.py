@@ -146,7 +146,7 @@ def counts(
     years : sequence of int
         Years that the source is known to hold (see `complete_years.check_years`).
     focal : sequence of str or None
-        Only these countries' rows are read, whole; None reads what all pairs need.
+        Only these countries' rows are read; None reads what all pairs need.
     progress : function of (done, total, what) or None
 
     Raises
@@ -162,7 +162,7 @@ def counts(
         about = request.about
         lists[about["country"], int(about["year"])] = openalex.read_groups(answer.content)
 
-    cut = _still_unknown(lists, countries, focal)
+    cut = _still_unknown(lists, countries)
     whole, more = whole_lists(
         client,
         {(c, y): openalex.row_request(c, y, filters, "*") for c, y in cut},
@@ -233,18 +233,15 @@ def tidy(
 def _still_unknown(
     lists: Mapping[tuple[str, int], Groups],
     countries: Sequence[str],
-    focal: Sequence[str] | None,
 ) -> list[tuple[str, int]]:
-    """Return the cut rows that no partner's row makes up for."""
+    """Return the cut rows that do not name every country and that no partner's row makes up for."""
     cut = [key for key, groups in lists.items() if groups.cut]
-    if focal is not None:
-        return cut
     needed = []
     for country, year in cut:
         named = set(openalex.by_country(lists[country, year].counts)[0])
         for other in countries:
             mirror = lists.get((other, year))
-            if other not in named and (mirror is None or mirror.cut):
+            if other != country and other not in named and (mirror is None or mirror.cut):
                 needed.append((country, year))
                 break
     return needed

@@ -18,6 +18,7 @@ from mlcoop.sources.frames import covered_frame, indicator_frame
 
 COLUMNS = ("year", "country_a", "country_b", "works")
 YEARS = (1800, 2200)
+MOST_WORKS = 10**9
 
 
 def read(path: str | Path, *, absent: str = "zero") -> Counts:
@@ -47,9 +48,8 @@ def read(path: str | Path, *, absent: str = "zero") -> Counts:
     if table.empty:
         raise DataError(f"{where}: no rows; it needs {', '.join(COLUMNS)}")
     year = whole_numbers(table["year"], where, "year", *YEARS)
-    works = whole_numbers(table["works"], where, "works", 0, 10**9)
-    a = _countries(table["country_a"], where, "country_a")
-    b = _countries(table["country_b"], where, "country_b")
+    works = whole_numbers(table["works"], where, "works", 0, MOST_WORKS)
+    a, b = _ends(table, where)
     same = a == b
     if same.any():
         names = [f"{a[i]} ({at(i)})" for i in table.index[same]]
@@ -157,6 +157,20 @@ def _check_columns(table: pd.DataFrame, wanted: Sequence[str], where: str) -> No
         raise DataError(f"{where}: columns {'; '.join(parts)}; they must be {', '.join(wanted)}")
 
 
+def _ends(table: pd.DataFrame, where: str) -> tuple[pd.Series, pd.Series]:
+    """Return both ends as ISO3, or name what is not understood in either column."""
+    found: list[pd.Series] = []
+    slips: list[str] = []
+    for column in ("country_a", "country_b"):
+        try:
+            found.append(_countries(table[column], where, column))
+        except DataError as error:
+            slips.append(str(error) if not slips else str(error).removeprefix(f"{where}, "))
+    if slips:
+        raise DataError("; ".join(slips))
+    return found[0], found[1]
+
+
 def _countries(values: pd.Series, where: str, column: str) -> pd.Series:
     try:
         return resolve(values, f"{where}, {column}")
@@ -183,6 +197,11 @@ def _from_matrix(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return the long form of one matrix for each year."""
     if "year" not in table.columns:
         raise DataError(f"{where}: a matrix needs the column year beside country")
+    # Before cells without a figure go: a heading above an empty column is a name as well.
+    partners = [c for c in table.columns if c not in ("year", "country")]
+    resolve(pd.Series(partners, dtype=object), f"{where}, heading")
+    _countries(table["country"], where, "country")
+    whole_numbers(table["year"], where, "year", *YEARS)
     long = table.reset_index(names="row").melt(
         id_vars=["row", "year", "country"], var_name="partner", value_name="works"
     )
@@ -198,11 +217,14 @@ def _from_matrix(table: pd.DataFrame, where: str) -> pd.DataFrame:
     if len(odd):
         names = [f"{x}-{y} {year}" for x, y, year in odd.index]
         raise DataError(f"{where}: the two sides of the matrix differ for {some(names)}")
-    bad = long[numbers[a != b].isna()]
+    numbers = numbers[a != b]
+    bad = long[~(numbers.between(0, MOST_WORKS) & (numbers % 1 == 0))]
     if len(bad):
-        shown = [f"{v!r} ({at(i)})" for i, v in bad[["row", "works"]].itertuples(index=False)]
-        low, high, year = bad[["low", "high", "year"]].iloc[0]
-        raise DataError(f"{where}: works of {low}-{high} {year}: no number: {some(shown)}")
+        shown = [
+            f"{value!r} under {partner} ({at(row)})"
+            for row, partner, value in bad[["row", "partner", "works"]].itertuples(index=False)
+        ]
+        raise DataError(f"{where}, works: not a whole number from 0 to {MOST_WORKS}: {some(shown)}")
     long = long.drop_duplicates(["low", "high", "year"])
     long = long.rename(columns={"low": "country_a", "high": "country_b"})
     return long[list(COLUMNS)].reset_index(drop=True)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
+import zipfile
 from collections.abc import Callable
+
+import pandas as pd
+import pycountry
+
+from mlcoop.sources.cepii import NAMES
+from mlcoop.sources.corrections import RECODES, SUPPLEMENTS
 
 
 def openalex_answer(
@@ -115,3 +124,28 @@ def _grouped(works: int, groups: list[tuple[str, int]]) -> bytes:
     meta = {"count": works, "page": 1, "per_page": 200, "groups_count": len(groups)}
     listed = [{"key": k, "key_display_name": k, "count": n} for k, n in groups]
     return json.dumps({"meta": meta, "results": [], "group_by": listed}).encode()
+
+
+CEPII_OLD = {r.iso3: r.code for r in RECODES if r.source == "cepii" and r.iso3}
+
+
+def cepii_table() -> pd.DataFrame:
+    """A file in CEPII's shape: its old codes, and distances by position in the list."""
+    absent = set(CEPII_OLD) | set(SUPPLEMENTS) | {"ATA", "BVT", "HMD", "IOT", "UMI", "TKL"}
+    codes = sorted({c.alpha_3 for c in pycountry.countries} - absent) + [*CEPII_OLD.values(), "ANT"]
+    place = {code: i for i, code in enumerate(codes)}
+    pairs = list(itertools.product(codes, codes))
+    out = pd.DataFrame(pairs, columns=["iso_o", "iso_d"])
+    apart = (out["iso_o"].map(place) - out["iso_d"].map(place)).abs()
+    for column in NAMES:
+        out[column] = 10.0 * apart if column.startswith("dist") else 0
+    out["distwces"] = 1.0
+    return out
+
+
+def archive(raw: pd.DataFrame, name: str = "dist_cepii.csv") -> bytes:
+    """Pack a table as CEPII does."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as zipped:
+        zipped.writestr(name, raw.to_csv(index=False))
+    return target.getvalue()

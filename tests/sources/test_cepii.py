@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import io
-import itertools
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pycountry
 import pytest
+from sources_tools import CEPII_OLD as OLD
+from sources_tools import archive
+from sources_tools import cepii_table as table
 
 from mlcoop.errors import SourceError
 from mlcoop.schema import TIE_VARIABLES
 from mlcoop.sources import cepii
 from mlcoop.sources.cepii import NAMES, fetch, tidy
-from mlcoop.sources.corrections import RECODES, SUPPLEMENTS
-
-OLD = {r.iso3: r.code for r in RECODES if r.source == "cepii" and r.iso3}
-
-
-def table() -> pd.DataFrame:
-    """A file in CEPII's shape: its old codes, and distances by position in the list."""
-    absent = set(OLD) | set(SUPPLEMENTS) | {"ATA", "BVT", "HMD"}
-    codes = sorted({c.alpha_3 for c in pycountry.countries} - absent) + [*OLD.values(), "ANT"]
-    place = {code: i for i, code in enumerate(codes)}
-    pairs = list(itertools.product(codes, codes))
-    out = pd.DataFrame(pairs, columns=["iso_o", "iso_d"])
-    apart = (out["iso_o"].map(place) - out["iso_d"].map(place)).abs()
-    for column in NAMES:
-        out[column] = 10.0 * apart if column.startswith("dist") else 0
-    out["distwces"] = 1.0
-    return out
-
-
-def archive(raw: pd.DataFrame, name: str = "dist_cepii.csv") -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as zipped:
-        zipped.writestr(name, raw.to_csv(index=False))
-    return target.getvalue()
+from mlcoop.sources.corrections import SUPPLEMENTS
 
 
 @pytest.fixture(autouse=True)

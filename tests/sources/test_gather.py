@@ -215,11 +215,17 @@ def test_one_row_a_year_for_a_focal_country(standin: Any, quick_client: Callable
         for e in standin.log()
         if "authorships.countries%3ACN" in e["path"] or "authorships.countries:CN" in e["path"]
     ]
-    # Six years, and two pages more where the list of China's partners is cut at 200.
-    assert 6 <= len(rows) <= 18
+    # Six years; a list of China's partners that is cut at 200 names all that are wanted.
+    assert len(rows) == 6
     pairs = g.counts
     assert ((pairs["country_a"] == "CHN") | (pairs["country_b"] == "CHN")).all()
-    assert sorted(set(g.covered["iso3"])) == ["CHN"] and len(g.covered) == 6
+    named = set(zip(pairs["country_a"], pairs["country_b"], pairs["year"], strict=True))
+    whole = set(g.covered.itertuples(index=False, name=None))
+    assert {c for c, _ in whole} == {"CHN"} and len(whole) < 6
+    for year in range(2016, 2022):
+        partners = set(g.countries) - {"CHN"}
+        wanted = {(min(c, "CHN"), max(c, "CHN"), year) for c in partners}
+        assert ("CHN", year) in whole or wanted <= named
 
 
 def test_own_counts_take_the_place_of_openalex(
@@ -302,3 +308,30 @@ def test_main_path_without_the_shared_folder(serve: Any, quick_client: Callable)
     assert steps[-1][0] == steps[-1][1]
     # 1 of years, 7 of totals, 2 rows in each of 5 years.
     assert len(service.paths) == 1 + 7 + 10
+
+
+@pytest.mark.parametrize("focal", [None, ("CHN",)])
+def test_the_dry_run_counts_the_requests_that_are_then_sent(
+    standin: Any, quick_client: Callable, focal: tuple[str, ...] | None
+) -> None:
+    """Truth: the stand-in's log. Years are named and no list is cut off above these countries."""
+    study = GatherRequest(
+        first=2015,
+        last=2018,
+        this_year=2019,
+        most_active=0,
+        countries=("CHN", "DEU", "USA"),
+        focal=focal,
+        variables=("international_works", "gdp_usd2015", "un_ideal_point"),
+        years_before=3,
+    )
+    client = quick_client(standin.environ())
+    before = plan(study, client)
+    gather(study, client)
+    sent = {entry["path"] for entry in standin.log() if entry["status"] == 200}
+    openalex = {path for path in sent if path.startswith("/openalex/")}
+    assert before["by_source"]["openalex"]["left"] == len(openalex)
+    assert before["by_source"]["worldbank"]["left"] == 1
+    after = plan(study, client)
+    assert (after["left"], after["exact"]) == (0, True)
+    assert after["needed"] == len(sent), "mirrors answer at another address than the first tried"

@@ -14,12 +14,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from sources_tools import openalex_answer
+from sources_tools import archive, cepii_table, openalex_answer
 
 from mlcoop.errors import DataError, SourceError
-from mlcoop.sources import collaboration, unvotes, worldbank
+from mlcoop.sources import cepii, collaboration, owncounts, unvotes, worldbank
 from mlcoop.sources.asking import Answer, Progress, Request
 from mlcoop.sources.cache import Record
 from mlcoop.sources.openalex import Filters
@@ -193,3 +193,75 @@ def test_a_changed_digit_is_named_where_both_ends_count(change: int) -> None:
         return openalex_answer(pairs, OWN, dict(request.params))
 
     assert any("CHN-DEU 2019" in line for line in counted(answer).warnings)
+
+
+LONG = "year,country_a,country_b,works\n2019,CN,Germany,40\n2019,NA,US,25\n2020,Germany,CN,44\n"
+KNOWN = {"CN": "CHN", "Germany": "DEU", "NA": "NAM", "US": "USA"}
+CELLS = ["", " ", "-1", "1e99", "0", "7", "x", "NA", "CN", "US", "2019", "nan", "\t", '"', "\u0000"]
+
+
+@given(st.data())
+def test_a_users_damaged_table_is_refused_or_read_as_it_stands(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Truth: the damaged text read by the plainest means."""
+    rows = [line.split(",") for line in LONG.splitlines()]
+    for _ in range(data.draw(st.integers(1, 2))):
+        i = data.draw(st.integers(0, len(rows) - 1))
+        kind = data.draw(st.sampled_from(["cell", "drop cell", "drop row", "double row", "column"]))
+        if kind == "cell" and rows[i]:
+            rows[i][data.draw(st.integers(0, len(rows[i]) - 1))] = data.draw(st.sampled_from(CELLS))
+        elif kind == "drop cell" and rows[i]:
+            rows[i].pop()
+        elif kind == "column":
+            rows = [[*row, "9"] for row in rows]
+        elif kind == "double row":
+            rows.append(list(rows[i]))
+        elif len(rows) > 1:
+            rows.pop(i)
+    path = tmp_path_factory.mktemp("own") / "counts.csv"
+    path.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    try:
+        table = owncounts.read(path).table
+    except DataError as error:
+        assert "\n" not in str(error) and str(error).startswith(str(path))
+        return
+    plainly = []
+    for year, a, b, works in rows[1:]:
+        ends = sorted(KNOWN[end.strip()] for end in (a, b))
+        plainly.append((*ends, int(float(year)), float(works)))
+    assert sorted(plainly) == list(table.itertuples(index=False, name=None))
+
+
+DISTANCES = cepii_table()
+CLEAN_TIES, CLEAN_NOTES = cepii.tidy(archive(DISTANCES))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_a_damaged_table_of_distances_is_refused_named_or_without_effect(
+    data: st.DataObject,
+) -> None:
+    raw = DISTANCES.astype(object)
+    row = data.draw(st.integers(0, len(raw) - 1))
+    column = data.draw(st.sampled_from(list(raw.columns)))
+    kind = data.draw(st.sampled_from(["cell", "column", "row", "bytes"]))
+    if kind == "column":
+        raw = raw.drop(columns=column)
+    elif kind == "row":
+        raw = raw.drop(index=row)
+    elif kind == "cell":
+        junk = st.sampled_from(["", "x", -5, 1e12, "CHN", 0, 1, ".", None])
+        raw.loc[row, column] = data.draw(junk)
+    content = archive(raw)
+    if kind == "bytes":
+        at = data.draw(st.integers(0, len(content) - 1))
+        content = content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+    try:
+        cepii.read(content)
+        ties, notes = cepii.tidy(content)
+    except (ValueError, SourceError, DataError) as error:
+        assert "\n" not in str(error) or isinstance(error, ValueError)
+        return
+    if notes == CLEAN_NOTES:
+        pd.testing.assert_frame_equal(ties, CLEAN_TIES)

@@ -75,8 +75,30 @@ def test_a_matrix_for_each_year(tmp_path: Path) -> None:
     ]
     with pytest.raises(DataError, match="two sides of the matrix differ for CHN-DEU 2019"):
         read(write(tmp_path, text.replace("2019,DE,40", "2019,DE,44")))
-    with pytest.raises(DataError, match="works of CHN-DEU 2019.*'forty'"):
-        read(write(tmp_path, text.replace("40", "forty")))
+    for slip in ("forty", "-4", "4.5", "1e99"):
+        with pytest.raises(DataError, match=f"works: .*'{slip}' under Germany .row 2"):
+            read(
+                write(
+                    tmp_path,
+                    text.replace("2019,CN,99,40", f"2019,CN,99,{slip}").replace(
+                        "2019,DE,40", f"2019,DE,{slip}"
+                    ),
+                )
+            )
+    with pytest.raises(DataError, match="year: .*'20' .row 5"):
+        read(write(tmp_path, text.replace("2020,CN", "20,CN")))
+
+
+def test_a_heading_above_an_empty_column_is_not_passed_over(tmp_path: Path) -> None:
+    text = "year,country,CN,Germny,Total\n2019,CN,,,\n2019,US,4,,\n"
+    with pytest.raises(DataError, match='heading: .*"Germny" .did you mean "Germany".*"Total"'):
+        read(write(tmp_path, text))
+
+
+def test_names_that_are_not_understood_are_listed_for_both_columns(tmp_path: Path) -> None:
+    rows = "2019,Chna,Frnce,5\n"
+    with pytest.raises(DataError, match='country_a: .*"Chna".*; country_b: .*"Frnce"'):
+        read(write(tmp_path, HEADING + rows))
 
 
 @pytest.mark.parametrize(
