@@ -17,7 +17,7 @@ from mlcoop.errors import ConfigError
 from mlcoop.sources import collaboration, openalex, snapshot
 from mlcoop.sources.asking import Asks, Progress, Request
 from mlcoop.sources.cache import Record
-from mlcoop.sources.http import Client
+from mlcoop.sources.http import BudgetSpent, Client
 from mlcoop.sources.openalex import Filters
 from mlcoop.sources.request import GatherRequest, most_active_countries, span, study_years
 
@@ -93,14 +93,27 @@ def fetch(
     return Impact(_shares(table, "year"), records, list(dict.fromkeys(warnings)))
 
 
-def of_study(request: GatherRequest, client: Asks, progress: Progress | None = None) -> Impact:
+def of_study(request: GatherRequest, client: Client, progress: Progress | None = None) -> Impact:
     """Return the highly cited works of a study's own countries, in its years of counts.
 
     Those that the study names, or else the most active ones. An aggregated snapshot is counted
     where it lies; a user's own table of counts knows no citations.
+
+    Raises
+    ------
+    BudgetSpent
+        With the requests done and left of all.
     """
     if request.own_counts is not None:
         return _of_snapshot(request)
+    try:
+        return _asked(request, client, progress)
+    except BudgetSpent as error:
+        steps = plan(request, client)
+        raise error.counted(steps["cached"], steps["left"]) from None
+
+
+def _asked(request: GatherRequest, client: Client, progress: Progress | None) -> Impact:
     totals, records = collaboration.year_totals(client, *span(request), request.filters)
     first, last = study_years(request, totals)
     years = range(first, last + 1)

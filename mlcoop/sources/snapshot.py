@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 ENDINGS = (".gz", ".json", ".jsonl", ".parquet")
 # Part of a part table's name: counts made by another version of the query are made again.
 QUERY_VERSION = "1"
+# Bytes of a line. Buffers are as large, so the larger size is taken only where a line needs it:
+# some works have thousands of authors.
+LONGEST_LINES = (16_777_216, 268_435_456)
 
 # What is read of a work. DuckDB takes these fields out of each line and leaves the rest.
 _COLUMNS = """{
@@ -297,14 +300,13 @@ def _count_file(connection: duckdb.DuckDBPyConnection, file: Path, part: Path) -
     if file.name.endswith(".parquet"):
         source = f"read_parquet('{place}')"
     else:
-        # Some works have thousands of authors: a line may be longer than DuckDB's 16 MB.
         source = (
             f"read_json('{place}', format = 'newline_delimited', columns = {_COLUMNS}, "
-            "maximum_object_size = 134217728)"
+            "maximum_object_size = {longest})"
         )
     beside = part.with_suffix(f".{os.getpid()}.part")
     try:
-        connection.execute(_WORKS.format(source=source))
+        _read_works(connection, source)
         seen = connection.execute("SELECT count(*), count_if(is_work) FROM works").fetchone()
         if seen and seen[0] and not seen[1]:
             raise DataError(
@@ -322,6 +324,19 @@ def _count_file(connection: duckdb.DuckDBPyConnection, file: Path, part: Path) -
         ) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _read_works(connection: duckdb.DuckDBPyConnection, source: str) -> None:
+    """Read a file's works into the table `works`."""
+    import duckdb
+
+    for longest in LONGEST_LINES:
+        try:
+            connection.execute(_WORKS.format(source=source.replace("{longest}", str(longest))))
+            return
+        except duckdb.Error as error:
+            if longest == LONGEST_LINES[-1] or "maximum_object_size" not in str(error):
+                raise
 
 
 def _sum(

@@ -11,7 +11,7 @@ import pytest
 
 from mlcoop.errors import ConfigError
 from mlcoop.sources import impact
-from mlcoop.sources.http import Client
+from mlcoop.sources.http import BudgetSpent, Client
 from mlcoop.sources.openalex import Filters
 from mlcoop.sources.request import GatherRequest
 
@@ -54,6 +54,7 @@ def test_shares_by_hand_and_the_plan_is_what_is_sent(
     service = serve(answer)
     client = quick_client({"MLCOOP_OPENALEX_URL": service.base})
     before = impact.plan(study(), client)
+    assert before["exact"]
     found = impact.of_study(study(), client)
     # 4 lists in each of 4 years, 4 series of the world, and the years that the source holds.
     assert before["left"] == len(service.paths) == len(set(service.paths)) == 16 + 4 + 1
@@ -76,3 +77,18 @@ def test_a_table_of_counts_has_no_citations(
 ) -> None:
     with pytest.raises(ConfigError, match="knows no citations"):
         impact.of_study(study(own_counts=tmp_path / "x.csv"), quick_client({}))
+
+
+def test_a_spent_budget_counts_all_that_is_done_and_left(
+    serve: Callable[..., Any], quick_client: Callable[..., Client]
+) -> None:
+    def spent(path: str, query: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        if len(service.paths) > 10:
+            return 429, {"Retry-After": "54000"}, b"{}"
+        return answer(path, query)
+
+    service = serve(spent)
+    client = quick_client({"MLCOOP_OPENALEX_URL": service.base})
+    with pytest.raises(BudgetSpent) as caught:
+        impact.of_study(study(), client)
+    assert (caught.value.done, caught.value.left) == (10, 21 - 10)

@@ -21,11 +21,14 @@ from mlcoop.errors import ConfigError, SourceError
 from mlcoop.features.build import explain_rows
 from mlcoop.plan import make_plan
 from mlcoop.sources import institution as unit
+from mlcoop.sources.asking import Answer
+from mlcoop.sources.cache import Record
 from mlcoop.sources.gather import GatherRequest, gather, plan
 from mlcoop.sources.http import Client
 from mlcoop.sources.openalex import Filters
 
 CODE = "TUR:I27837315"
+RECORD = Record("openalex", "x", "", "", 0, "", "", {})
 PAIRS = {("CN", "TR"): 400, ("DE", "TR"): 600, ("NA", "TR"): 10, ("CN", "DE"): 900}
 OWN = {"CN": 1200, "DE": 1400, "TR": 900, "NA": 12}
 
@@ -179,3 +182,33 @@ def test_config_says_what_does_not_go_together() -> None:
             check_config({"name": "x", **more}, "x")
     assert check_config({"name": "x", "focus": {"institution": "I27837315"}}, "x").training
     assert Filters().clauses(None)[0] == "is_paratext:false"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"international": 90}, "90 and 100 international works"),
+        ({"all": 60}, "100 international of 60 works"),
+        ({"DE": 130}, "130 works with a country of all its 100"),
+    ],
+)
+def test_figures_that_do_not_fit_are_named(change: dict[str, int], says: str) -> None:
+    world = {"international": 100, "all": 300, "DE": 80, "CN": 40, **change}
+
+    class Service:
+        def get_many(self, requests_: Any, **_: Any) -> list[Answer]:
+            return [Answer(self.content(dict(r.params)), RECORD) for r in requests_]
+
+        def content(self, query: dict[str, str]) -> bytes:
+            if query["group_by"] == "publication_year":
+                groups = [("2019", world["international" if ">1" in query["filter"] else "all"])]
+            else:
+                groups = [("TR", 100), ("DE", world["DE"]), ("CN", world["CN"])]
+            listed = [{"key": k, "count": n} for k, n in groups]
+            meta = {"count": 100 if len(groups) > 1 else groups[0][1], "page": 1}
+            return json.dumps({"meta": meta, "group_by": listed}).encode()
+
+    mine = unit.Institution("I27837315", "A university", "TUR")
+    asked: Any = Service()
+    got = unit.counts(asked, mine, [2019], (2019, 2019), Filters())
+    assert says in got.warnings[0] and "A university" in got.warnings[0]

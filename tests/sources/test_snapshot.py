@@ -258,3 +258,9 @@ def test_nothing_to_read_and_unknown_choices(tmp_path: Path) -> None:
         read_counts(tmp_path)
     with pytest.raises(ConfigError, match="neither full nor fractional"):
         read_counts(tmp_path, counting="half")
+
+
+def test_a_line_longer_than_the_usual_buffer_is_read(tmp_path: Path) -> None:
+    long = {**work("CN", "DE"), "title": "x" * (snapshot.LONGEST_LINES[0] + 1)}
+    write(tmp_path / "in", [work("CN", "DE"), long, work("DE", "US")], "part_000")
+    assert aggregate(tmp_path / "in", tmp_path / "out").links == 3
