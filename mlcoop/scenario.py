@@ -354,7 +354,7 @@ def name_factors(
     DataFrame
         `surprises` with the column `factors`: the three factors with the largest Shapley values
         against the focus pairs of that year, each with its share of the expected works, such as
-        "Distance -35 %; Scientific articles, partner +20 %; ..."; empty for the rest.
+        "Distance −35 %; Scientific articles, partner +20 %; ..."; empty for the rest.
     """
     out = surprises.assign(factors="")
     order = np.argsort(~out["in_focus"].to_numpy(dtype=bool), kind="stable")[:most]
@@ -386,4 +386,5 @@ def name_factors(
 
 def _largest(values: pd.Series, most: int = 3) -> str:
     order = values.abs().sort_values(ascending=False, kind="stable").index[:most]
-    return "; ".join(f"{name} {100 * np.expm1(values[name]):+.0f} %" for name in order)
+    told = (f"{name} {100 * np.expm1(values[name]):+.0f} %" for name in order)
+    return "; ".join(told).replace(" -", " \N{MINUS SIGN}")

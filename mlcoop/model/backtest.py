@@ -253,7 +253,8 @@ def assemble(
             if s in calibrations:
                 widths = adapt(calibrations.pop(s), outcomes[s])
         errors = common_errors(growth, k, horizon)
-        calibration = calibrate([outcomes[s] for s in known], widths, errors) if known else None
+        past = [outcomes[s] for s in known]
+        calibration = calibrate(past, widths, errors, horizon) if past else None
         weights = weigh_experts(growth, experts, k, horizon)
         if k in reported or k == last_column:
             weight_rows += [

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from mlcoop.model.baselines import drift, group_growth
 from mlcoop.model.blend import Scored, choose_weights
 from mlcoop.model.follow import Shift, follow_countries
 from mlcoop.model.forecasters import FITTED, FOLLOWING, to_works
@@ -23,7 +24,20 @@ so those that follow its last growth start higher there (22 sets, see docs/forec
 few rows train them, the fitted experts start low."""
 
 FEW_ROWS = 1500.0
-"""Training rows at which a prior is half that of few rows."""
+"""Counts known at which a prior is half that of few rows, and a forecast half the simple rules'.
+
+Measured on 24 small studies (30 pairs of one country over eight years, four origins each): error
+over that of the best simple rule of each, in hindsight, 1.11 on average and 1.71 at worst for the
+blend alone, 1.02 and 1.14 for the mean of five-year drift and group growth."""
+
+
+def trust_of(rows: int) -> float:
+    """Return how far the fitted model is trusted against simple rules, given the counts known.
+
+    >>> round(trust_of(240), 3), trust_of(1500), round(trust_of(100_000), 4)
+    (0.025, 0.5, 0.9998)
+    """
+    return rows**2 / (rows**2 + FEW_ROWS**2)
 
 
 def follow_all(growth: Growth, experts: Mapping[int, FloatArray], horizon: int) -> dict[int, Shift]:
@@ -101,7 +115,15 @@ def blend_works(
     horizon: int,
     focus_shift: float = 0.0,
 ) -> FloatArray:
-    """Return the blended forecast of works at column `k`; NaN for a pair never seen by then."""
+    """Return the blended forecast of works at column `k`; NaN for a pair never seen by then.
+
+    Where few counts are known it leans on the mean of five-year drift and group growth.
+    """
     focus, rest = experts @ weights["focus"] + focus_shift, experts @ weights["rest"]
     mixed = np.where(growth.history.in_focus, focus, rest)
-    return to_works(mixed + expect_common(growth, k, horizon), growth.counts[:, k])
+    counts = growth.counts[:, : k + 1]
+    works = to_works(mixed + expect_common(growth, k, horizon), counts[:, k])
+    history = growth.history
+    trust = trust_of(int(np.isfinite(history.counts[:, : k + 1]).sum()))
+    grown = group_growth(counts, history.ends, len(history.countries), horizon)
+    return trust * works + (1 - trust) * (drift(counts, 5, horizon) + grown) / 2

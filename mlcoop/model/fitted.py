@@ -37,7 +37,7 @@ from mlcoop.model.history import FloatArray, History, build_history
 from mlcoop.model.intervals import Calibration
 from mlcoop.schema import FORECAST_CSV
 
-FORMAT = 1
+FORMAT = 2
 EXTRA_HORIZON_ORIGINS = 6
 """Origins backtested for a horizon that no backtest was given for: enough to calibrate on."""
 
@@ -83,8 +83,8 @@ class FittedForecaster:
         level: float | None = None,
         features: Mapping[int, pd.DataFrame] | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
-        """Return the forecast of all pairs in FORECAST_CSV columns, then `in_focus`
-        and `restless` (how much the pair's growth jumps; 1 is usual for its size).
+        """Return the forecast of all pairs in FORECAST_CSV columns, then `p_zero` (the chance of
+        no work at all), `in_focus` and `restless` (how much its growth jumps; 1 is usual).
 
         Parameters
         ----------
@@ -308,8 +308,9 @@ def _horizon_table(
     restless = restlessness(growth, k)
     seen = np.isfinite(panel.counts)
     last_at = k - np.argmax(seen[:, ::-1], axis=1)
-    low = high = np.full(len(predicted), np.nan)
+    low = high = p_zero = np.full(len(predicted), np.nan)
     if model.calibration is not None:
+        p_zero = model.calibration.chance_of_zero(predicted)
         low, high = model.calibration.interval(predicted, restless, panel.in_focus, level)
     return pd.DataFrame(
         {
@@ -322,7 +323,8 @@ def _horizon_table(
             "lower": low,
             "upper": high,
             "level": level,
+            "p_zero": p_zero,
             "in_focus": panel.in_focus,
             "restless": restless,
         }
-    )[[*FORECAST_CSV, "in_focus", "restless"]]
+    )[[*FORECAST_CSV, "p_zero", "in_focus", "restless"]]

@@ -65,10 +65,11 @@ def follow_focus(growth: Growth, predicted: FloatArray, origin: int, horizon: in
     """Return the focus set's shift that the forecast `predicted` at column `origin` teaches.
 
     Zero where all pairs are in focus: their common error is the common growth's, which does not
-    last.
+    last. Zero beyond a year ahead, where the last error known is that old: following it took the
+    error of the focus from 0.188 to 0.201 two years ahead and from 0.262 to 0.289 three.
     """
     history = growth.history
-    if history.in_focus.all():
+    if history.in_focus.all() or horizon > 1:
         return 0.0
     left = np.log1p(history.counts[:, origin + horizon]) - np.log1p(predicted)
     weight = np.nan_to_num(growth.counts[:, origin])

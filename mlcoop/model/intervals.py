@@ -3,7 +3,8 @@
 A residual is the log ratio of observed to predicted works (plus one), divided by the noise that
 a count of that size has. In each bin of size, and for the focus set as a bin of its own, it is
 taken apart into a shock that all pairs of a year share and the pair's own part; an interval holds
-both, and its width is adapted each year by the share of misses in the year before.
+both, and its width is adapted each year by the share of misses in the year before. A shock moves
+large and small pairs alike, so among the large ones, whose noise is small, it is most of the width.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from mlcoop.model.growth import weighted_median
 from mlcoop.model.history import FloatArray
+from mlcoop.model.zeros import chance_of_zero, fit_zero_shares
 
 SIZE_SHARES = (0.5, 0.8, 0.95)
 """Bins of predicted size: the smaller half, up to four fifths, up to 95 %, the largest 5 %."""
@@ -27,11 +29,18 @@ FOCUS = "focus"
 REFERENCE_LEVEL = 0.9
 """Level whose misses adapt the widths; one for all levels, so that intervals nest."""
 
-WIDEN, NARROW = 0.2, 0.07
-"""Steps of the adaptation: at twice the nominal misses a bin widens by 20 % of a log unit, without
-a miss it narrows by 7 %. Narrowing as fast as widening left the years of a shock at 73 %."""
+WIDEN, NARROW, MEMORY = 0.3, 0.07, 0.5
+FOCUS_WIDEN, FOCUS_MEMORY = 0.2, 1.0
+"""Steps of the adaptation: at twice the nominal misses a bin widens by 30 % of a log unit, without
+a miss it narrows by 7 %, and half of what it had is forgotten. Misses of a focus set follow one
+another, so there nothing is forgotten and the step is smaller (docs/forecasting.md)."""
 
-RESTLESS_POWER = 0.6
+SHOCK_YEARS, SHOCK_LOG, SHOCK_NOISE = 5, 0.08, 0.5
+"""Prior of a yearly shock: as if five more years had had one of 8 %, or in the focus set of half
+its noise. Growth of all pairs was off by 8 % or more in two of the years 1993 to 2009; a study's
+few origins need not have met such a year, and without the prior 2016 and 2017 held 0.72."""
+
+RESTLESS_POWER, RESTLESS_SIZE = 1.0, 8.0
 
 FEWEST = 30
 """Residuals that a bin needs before it is calibrated by itself rather than by all pairs."""
@@ -58,24 +67,28 @@ class Bin:
     ----------
     own : float array of shape (200,)
         Quantiles of the residuals less their year's shock, in units of noise.
-    shock : float
-        Standard deviation of the yearly shock, in units of noise.
+    shock, log_shock : float
+        Standard deviation of the yearly shock: in units of noise, and in log units beside it. One
+        of them is zero: that of a focus set grows with its pairs' noise, that of all pairs not.
     years : int
-        Years that the shock was measured on.
+        Years that the shock rests on, those of its prior among them.
     width : float
         Factor of the yearly adaptation.
     """
 
     own: FloatArray
     shock: float
+    log_shock: float
     years: int
     width: float = 1.0
 
-    def half_width(self, level: float) -> float:
-        """Return the half-width at `level`, in units of noise."""
-        shocks = self.shock * stats.t.ppf(np.linspace(0.0125, 0.9875, 40), max(self.years - 1, 2))
+    def reach(self, noise: FloatArray, level: float) -> FloatArray:
+        """Return the half-widths at `level` of pairs with this noise, in log units."""
+        df = max(self.years - 1, 3)
+        shocks = self.shock * stats.t.ppf(np.linspace(0.0125, 0.9875, 40), df)
         sizes = np.abs(self.own[:, None] + shocks[None, :]).ravel()
-        return float(np.quantile(sizes, level)) * self.width
+        shared = self.log_shock * float(stats.t.ppf((1 + level) / 2, df))
+        return self.width * np.hypot(float(np.quantile(sizes, level)) * noise, shared)
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,8 @@ class Calibration:
     country_sizes, country_shocks : float arrays
         Log of a country's total, rising, and the standard deviation of its yearly shock there,
         never rising: the largest countries' totals move by 2 %, the smallest ones' by 15 %.
+    zero_sizes, zero_shares : float arrays
+        See `mlcoop.model.zeros`.
     origins : int
         Origins calibrated on.
     """
@@ -109,15 +124,17 @@ class Calibration:
     focus_shock: float
     country_sizes: FloatArray
     country_shocks: FloatArray
+    zero_sizes: FloatArray
+    zero_shares: FloatArray
     origins: int
 
     def noise(self, predicted: FloatArray, restless: FloatArray) -> FloatArray:
         """Return the log noise of counts of this predicted size and restlessness.
 
-        Among small pairs chance hides who is restless, so its power rises with size, to 0.6.
+        Among small pairs chance hides who is restless, so its power rises with size, to one.
         """
         size = np.log1p(predicted)
-        power = np.minimum(size / 10, RESTLESS_POWER)
+        power = np.minimum(size / RESTLESS_SIZE, RESTLESS_POWER)
         return np.exp(np.interp(size, self.sizes, self.spreads)) * restless**power
 
     def bin_names(self, predicted: FloatArray, in_focus: NDArray[np.bool_]) -> NDArray[np.str_]:
@@ -147,12 +164,17 @@ class Calibration:
         -------
         lower, upper : float arrays of whole numbers
         """
-        names = self.bin_names(predicted, in_focus)
-        half = {name: self.bins[name].half_width(level) for name in np.unique(names)}
-        reach = np.array([half[n] for n in names]) * self.noise(predicted, restless)
+        names, noise = self.bin_names(predicted, in_focus), self.noise(predicted, restless)
+        reach = np.empty(len(predicted))
+        for name in np.unique(names):
+            reach[names == name] = self.bins[name].reach(noise[names == name], level)
         low = (predicted + 1) * np.exp(-reach) - 1
         high = (predicted + 1) * np.exp(reach) - 1
         return np.maximum(np.round(low), 0.0), np.maximum(np.round(high), 0.0)
+
+    def chance_of_zero(self, predicted: FloatArray) -> FloatArray:
+        """Return the probability that a pair has no work, by the size of its forecast."""
+        return chance_of_zero(self.zero_sizes, self.zero_shares, predicted)
 
     def draw(
         self,
@@ -199,14 +221,13 @@ class Calibration:
             "sizes": self.sizes.tolist(),
             "spreads": self.spreads.tolist(),
             "edges": list(self.edges),
-            "bins": {
-                n: {"own": b.own.tolist(), "shock": b.shock, "years": b.years, "width": b.width}
-                for n, b in self.bins.items()
-            },
+            "bins": {n: {**vars(b), "own": b.own.tolist()} for n, b in self.bins.items()},
             "world_shock": self.world_shock,
             "focus_shock": self.focus_shock,
             "country_sizes": self.country_sizes.tolist(),
             "country_shocks": self.country_shocks.tolist(),
+            "zero_sizes": self.zero_sizes.tolist(),
+            "zero_shares": self.zero_shares.tolist(),
             "origins": self.origins,
         }
 
@@ -214,7 +235,13 @@ class Calibration:
     def from_json(state: Mapping[str, Any]) -> Calibration:
         """Return what `to_json` wrote."""
         bins = {
-            n: Bin(np.array(b["own"]), float(b["shock"]), int(b["years"]), float(b["width"]))
+            n: Bin(
+                np.array(b["own"]),
+                float(b["shock"]),
+                float(b["log_shock"]),
+                int(b["years"]),
+                float(b["width"]),
+            )
             for n, b in state["bins"].items()
         }
         return Calibration(
@@ -226,6 +253,8 @@ class Calibration:
             float(state["focus_shock"]),
             np.array(state["country_sizes"]),
             np.array(state["country_shocks"]),
+            np.array(state["zero_sizes"]),
+            np.array(state["zero_shares"]),
             int(state["origins"]),
         )
 
@@ -239,6 +268,7 @@ def calibrate(
     past: Sequence[Outcome],
     widths: Mapping[str, float] | None = None,
     common: Sequence[float] = (),
+    horizon: int = 1,
 ) -> Calibration:
     """Return the calibration that the outcomes of earlier origins give.
 
@@ -251,6 +281,8 @@ def calibrate(
     common : sequence of float
         Log errors of the common growth in all years known, which begin before the first outcome;
         they tell more of the world's shock than a few origins do.
+    horizon : int
+        Years ahead; the prior of a shock grows with its square root.
 
     Notes
     -----
@@ -259,27 +291,30 @@ def calibrate(
     """
     widths = widths or {}
     predicted = np.concatenate([o.predicted for o in past])
+    observed = np.concatenate([o.observed for o in past])
     residual = np.concatenate([log_residual(o) for o in past])
     restless = np.concatenate([o.restless for o in past])
     year = np.concatenate([np.full(len(o.predicted), i) for i, o in enumerate(past)])
     in_focus = np.concatenate([o.in_focus for o in past])
     sizes, spreads = _fit_noise(predicted, residual)
     edges = tuple(float(e) for e in np.unique(np.quantile(past[-1].predicted, SIZE_SHARES)))
-    empty = np.zeros(1)
-    draft = Calibration(sizes, spreads, edges, {}, 0.0, 0.0, empty, empty, len(past))
-    scaled = residual / draft.noise(predicted, restless)
+    shocks, zeros = _shocks(past, common), fit_zero_shares(predicted, observed)
+    draft = Calibration(sizes, spreads, edges, {}, *shocks, *zeros, len(past))
+    noise = draft.noise(predicted, restless)
     names = draft.bin_names(predicted, np.zeros(len(predicted), dtype=bool))
-    everything = _measure(scaled, year, predicted)
+    prior = SHOCK_LOG * float(np.sqrt(horizon))
     bins: dict[str, Bin] = {}
     for i in range(len(edges) + 1):
         name, at = f"size{i}", names == f"size{i}"
-        found = _measure(scaled[at], year[at], predicted[at]) if at.sum() >= FEWEST else everything
-        bins[name] = replace(found, width=widths.get(name, 1.0))
+        at = at if at.sum() >= FEWEST else np.ones(len(at), dtype=bool)
+        own, shock, years = _measure(residual[at], noise[at], year[at], prior)
+        bins[name] = Bin(own, 0.0, shock, years, widths.get(name, 1.0))
     # A focus of nearly all pairs is no set of its own: size tells more.
     if in_focus.sum() >= FEWEST and in_focus.mean() < 0.5:
-        found = _measure(scaled[in_focus], year[in_focus], predicted[in_focus])
-        bins[FOCUS] = replace(found, width=widths.get(FOCUS, 1.0))
-    return Calibration(sizes, spreads, edges, bins, *_shocks(past, common), len(past))
+        scaled = residual[in_focus] / noise[in_focus]
+        own, shock, years = _measure(scaled, np.ones(len(scaled)), year[in_focus], SHOCK_NOISE)
+        bins[FOCUS] = Bin(own, shock, 0.0, years, widths.get(FOCUS, 1.0))
+    return replace(draft, bins=bins)
 
 
 def adapt(calibration: Calibration, outcome: Outcome) -> dict[str, float]:
@@ -300,8 +335,9 @@ def adapt(calibration: Calibration, outcome: Outcome) -> dict[str, float]:
         width, at = found.width, names == name
         if at.sum() >= 10:
             excess = float(np.clip(missed[at].mean() / (1 - REFERENCE_LEVEL) - 1, -1, 1))
-            step = WIDEN if excess > 0 else NARROW
-            width = float(np.clip(width * np.exp(step * excess), 0.5, 2.5))
+            widen, memory = (FOCUS_WIDEN, FOCUS_MEMORY) if name == FOCUS else (WIDEN, MEMORY)
+            step = widen if excess > 0 else NARROW
+            width = float(np.clip(width**memory * np.exp(step * excess), 0.5, 2.5))
         widths[name] = width
     return widths
 
@@ -325,18 +361,25 @@ def _fit_noise(predicted: FloatArray, residual: FloatArray) -> tuple[FloatArray,
     return np.array(sizes), np.asarray(falling, dtype=float)
 
 
-def _measure(scaled: FloatArray, year: NDArray[np.int64], predicted: FloatArray) -> Bin:
-    """Return the bin of these residuals: the shock of every year taken out of them."""
+def _measure(
+    residual: FloatArray, noise: FloatArray, year: NDArray[np.int64], prior: float
+) -> tuple[FloatArray, float, int]:
+    """Return quantiles of residuals less their year's shock, in noise; the shock's spread; years.
+
+    The spread is in the residuals' unit and starts from `SHOCK_YEARS` years of `prior`, which
+    count among the years.
+    """
     years = np.unique(year)
     shocks = np.zeros(len(years))
-    own = scaled.copy()
+    own = residual.copy()
     for i, y in enumerate(years):
         at = year == y
         # Few pairs tell little of a shock: shrink as if five more had none.
-        shocks[i] = np.median(scaled[at]) * at.sum() / (at.sum() + 5)
+        shocks[i] = np.median(residual[at]) * at.sum() / (at.sum() + 5)
         own[at] -= shocks[i]
-    spread = float(np.sqrt(np.mean(shocks**2))) if len(years) else 0.0
-    return Bin(np.quantile(own, GRID), spread, len(years))
+    n = len(years) + SHOCK_YEARS
+    spread = float(np.sqrt((np.sum(shocks**2) + SHOCK_YEARS * prior**2) / n))
+    return np.quantile(own / noise, GRID), spread, n
 
 
 def _shocks(

@@ -91,7 +91,17 @@ def measure_backtest(
         "skill": skill,
         "coverage": coverage,
         "by_year": by_year,
+        "coverage_by_size": {size: _coverage(table[mask]) for size, mask in _sizes(table).items()},
     }
+
+
+def _sizes(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return masks of four bins by last count, at every origin: the smaller half to the top 5 %."""
+    last = table["persistence"]
+    rank = last.groupby(table["origin"]).rank(pct=True, method="first")
+    cuts = {"size_half": (0.0, 0.5), "size_30pct": (0.5, 0.8), "size_15pct": (0.8, 0.95)}
+    masks = {name: (rank > low) & (rank <= high) for name, (low, high) in cuts.items()}
+    return {**masks, "size_5pct": rank > 0.95}
 
 
 def _plain(means: pd.Series) -> dict[str, float | None]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlcoop.report.outlook import Outlook
 
 from mlcoop.report.content_defence import Defence
 
@@ -249,6 +252,7 @@ class Summary:
     errors: tuple[SetErrors, ...]
     calibration: tuple[Calibration, ...]
     forecasts: tuple[Expected, ...]
+    outlook: Outlook
     past: Mapping[tuple[str, str], tuple[Held, ...]]
     factor_model: Mapping[str, Mapping[str, float]]
     countries: tuple[str, ...]

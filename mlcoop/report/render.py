@@ -16,6 +16,7 @@ from mlcoop.report import (
     charts_factors,
     charts_time,
     mapview,
+    outlook_tables,
     sentences,
     sentences_factors,
     tables,
@@ -24,6 +25,7 @@ from mlcoop.report.comparison import comparison_content
 from mlcoop.report.content import SetErrors, Summary, Tuning
 from mlcoop.report.defence import defence_content
 from mlcoop.report.names import country_name, listing, number, percent, plain, span
+from mlcoop.report.outlook import Outlook
 from mlcoop.report.summary import summarise
 from mlcoop.report.svg import both
 from mlcoop.report.worldmap import SOURCE, world
@@ -170,7 +172,7 @@ def _content(s: Summary) -> dict[str, Any]:
     if s.curves:
         values["curves_drawing"] = both(lambda w: charts.effect_grid(s.curves[:CURVES], colours, w))
     values |= defence_content(s.defence)
-    values |= _forecast_content(s)
+    values |= _forecast_content(s) | _outlook_content(s.outlook)
     values["error_parts"] = [_error_part(part, s) for part in s.errors]
     if s.calibration:
         values["calibration_table"] = tables.calibration(s)
@@ -213,6 +215,18 @@ def _forecast_content(s: Summary) -> dict[str, Any]:
         )
         content |= {"map_drawing": drawing, "map_legend": legend, "map_source": _map_caption(s)}
     return content
+
+
+def _outlook_content(outlook: Outlook) -> dict[str, Any]:
+    farther = {r.horizon for r in outlook.horizons} > {1}
+    return {
+        "totals_table": outlook_tables.totals(outlook.totals) if outlook.totals else None,
+        "surprises_table": outlook_tables.surprises(outlook.surprises)
+        if outlook.surprises
+        else None,
+        "horizons_table": outlook_tables.horizons(outlook.horizons) if farther else None,
+        "size_table": outlook_tables.by_size(outlook.by_size) if outlook.by_size else None,
+    }
 
 
 def _map_caption(s: Summary) -> str:

@@ -131,8 +131,12 @@ def forecast_sentence(
     forecasts: Sequence[Expected],
     past: Mapping[tuple[str, str], Sequence[Held]],
     simulated: bool,
+    joint: tuple[float, float] | None = None,
 ) -> str:
-    """Return next year's total, how far such totals missed before, and the largest pair."""
+    """Return next year's total, how far such totals missed before, and the largest pair.
+
+    `joint` is the interval of the total.
+    """
     year = forecasts[0].year
     rows = [f for f in forecasts if f.year == year]
     total = sum(f.predicted for f in rows)
@@ -153,9 +157,10 @@ def forecast_sentence(
     top = rows[0]
     pairs = f"the {len(rows)} pairs" if len(rows) > 1 else "the pair"
     largest = "" if len(rows) == 1 else f"the largest, {top.label}, "
+    held = f" ({percent(top.level)} interval {span(*joint)})" if joint else ""
     return (
         f"For {year} the forecast is {number(total)} {'simulated ' if simulated else ''}works over "
-        f"{pairs}{change}; {largest}{number(top.predicted)} "
+        f"{pairs}{held}{change}; {largest}{number(top.predicted)} "
         f"({percent(top.level)} interval {span(top.lower, top.upper)})."
     )
 

@@ -10,6 +10,7 @@ from scipy.stats import kendalltau
 from mlcoop.report import gather, gather_defence, gather_forecast, institution, sentences
 from mlcoop.report.content import Planted, Summary
 from mlcoop.report.names import filled, number, optional, percent
+from mlcoop.report.outlook import focus_total, gather_outlook
 from mlcoop.schema import Experiment
 
 ABSENT = {
@@ -70,8 +71,11 @@ def summarise(experiment: Experiment) -> Summary:
         answer.append(sentences.ranking_sentence(factors, rank_level, simulated))
     if groups:
         answer.append(sentences.group_sentence(groups, rank_level))
+    outlook = gather_outlook(experiment, errors, focal)
     if forecasts:
-        answer.append(sentences.forecast_sentence(forecasts, held, simulated))
+        total = focus_total(outlook)
+        joint = (total.lower, total.upper) if total and total.year == forecasts[0].year else None
+        answer.append(sentences.forecast_sentence(forecasts, held, simulated, joint))
     trust = []
     if planted:
         trust.append(sentences.planted_sentence(planted, factors, tau))
@@ -114,6 +118,7 @@ def summarise(experiment: Experiment) -> Summary:
         facts=_facts(coverage),
         planted=planted,
         planted_tau=tau,
+        outlook=outlook,
         reference=gather.reference(coverage),
         tuning=gather.tuning(experiment.trials),
         sources=gather.sources(experiment.provenance),

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from mlcoop.model.intervals import (
+    FOCUS_WIDEN,
+    WIDEN,
     Calibration,
     Outcome,
     adapt,
     calibrate,
 )
+from mlcoop.model.zeros import chance_of_zero, fit_zero_shares
 
 
 def outcomes(
@@ -77,8 +80,31 @@ def test_misses_widen_and_hits_narrow() -> None:
     miss = Outcome(hit.predicted, hit.predicted * 3 + 50, hit.restless, hit.in_focus, hit.ends)
     assert all(w < 1 for w in adapt(calibration, hit).values())
     assert all(w > 1 for w in adapt(calibration, miss).values())
-    # Steps are bounded: a single year of misses widens by a fifth of a log unit.
-    assert max(adapt(calibration, miss).values()) == pytest.approx(np.exp(0.2))
+    # Steps are bounded: from a width of one, a year of misses widens by the step of the bin.
+    adapted = adapt(calibration, miss)
+    assert adapted.pop("focus") == pytest.approx(np.exp(FOCUS_WIDEN))
+    assert list(adapted.values()) == pytest.approx([np.exp(WIDEN)] * 4)
+
+
+def test_a_shock_without_precedent_does_not_leave_the_large_pairs_bare() -> None:
+    # Planted: nine calm years, then all pairs 6 % below. Only the prior of a shock can know it.
+    years = outcomes(9, 5, shock=0.0)
+    hit = outcomes(1, 6, shock=0.0)[0]
+    observed = np.round(hit.observed * 0.94)
+    struck = Outcome(hit.predicted, observed, hit.restless, hit.in_focus, hit.ends)
+    large = hit.predicted > np.quantile(hit.predicted, 0.8)
+    assert covered(calibrate(years), struck, 0.9)[large & ~hit.in_focus].mean() >= 0.8
+
+
+def test_the_chance_of_a_zero_is_poissons_on_poisson_counts() -> None:
+    # Truth: counts drawn from Poisson's law are zero with probability exp(-mean).
+    rng = np.random.default_rng(3)
+    mean = np.exp(rng.uniform(-3, 4, 40_000))
+    sizes, shares = fit_zero_shares(mean, rng.poisson(mean).astype(float))
+    asked = np.array([0.1, 0.3, 1.0, 2.0, 5.0, 30.0])
+    assert chance_of_zero(sizes, shares, asked) == pytest.approx(np.exp(-asked), abs=0.04)
+    # Invariant: a larger forecast is never likelier to be zero.
+    assert (np.diff(chance_of_zero(sizes, shares, np.sort(mean))) <= 0).all()
 
 
 def test_sums_know_that_pairs_err_together() -> None:
