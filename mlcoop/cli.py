@@ -301,6 +301,26 @@ def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
     print(path)
 
 
+@app.command(epilog="Example: mlcoop explore china-bri")
+def explore(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXP...]", help="all when none is named")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535)] = 8501,
+    browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
+    experiments: Experiments = EXPERIMENTS,
+    models: Models = MODELS,
+) -> None:
+    """Serve a page on this machine alone: browse studies, compare them, try what-if scenarios."""
+    from mlcoop.artefacts import find_experiment, read_experiment
+    from mlcoop.explore import serve
+
+    for name in names or []:
+        read_experiment(find_experiment(name, experiments), ())
+    code = serve(names or [], experiments=experiments, models=models, port=port, browser=browser)
+    raise typer.Exit(code)
+
+
 @app.command(epilog="Example: mlcoop factors economy_market")
 def factors(
     name: Annotated[str | None, typer.Argument(help="a factor or a group")] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from mlcoop.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlcoop.scenario import ScenarioModel
     from mlcoop.schema import Experiment
 
 
@@ -154,28 +152,13 @@ def _play(
 ) -> Any:
     from mlcoop.scenario import play_scenario
     from mlcoop.scenario_file import find_moves, read_scenario
+    from mlcoop.scenario_store import read_scenario_model
 
     scenario = read_scenario(path)
-    model = _scenario_model(experiment, models)
+    model = read_scenario_model(experiment, models)
     years = sorted(int(y) for y in forecast["year"].unique())
     moves = find_moves(scenario, model.features, model.rows, years, str(path))
     return play_scenario(scenario, model, forecast, moves)
-
-
-def _scenario_model(experiment: Experiment, models: Path) -> ScenarioModel:
-    from mlcoop.artefacts import read_table
-    from mlcoop.scenario import ScenarioModel
-
-    rows = Path(experiment.folder) / "scenario.parquet"
-    state = models / experiment.name / "scenario.json.gz"
-    for path in (rows, state):
-        if not path.is_file():
-            raise DataError(f"{path}: not there; run the study again, or give --models")
-    try:
-        document = json.loads(gzip.decompress(state.read_bytes()))
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{state}: damaged ({error}); run the study with --force") from error
-    return ScenarioModel.from_json(document, read_table(rows))
 
 
 def _print(document: Any) -> None:

@@ -12,7 +12,8 @@ import mlcoop
 MAP = """
 errors schema tables countries sources panel reference planted simulate features model explain
 comparison forecast hindsight report config scenario_file scenario artefacts family family_folder
-results plan assemble card run run_family terminal terminal_forecast forecast_cli cli
+results scenario_store explore plan assemble card run run_family terminal terminal_forecast
+forecast_cli cli
 """
 ORDER = MAP.split()
 PACKAGE = Path(mlcoop.__file__).parent

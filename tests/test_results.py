@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -92,23 +90,12 @@ def test_comparing_takes_folders_names_and_studies(monkeypatch: pytest.MonkeyPat
         mlcoop.load("china-bro")
 
 
-def test_the_notebook_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notebook_runs_again(notebook: dict[str, Any]) -> None:
     """Truth: the drivers that its planted world names; every cell, executed in order."""
-    notebook = json.loads((ROOT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))
-    cells = [c for c in notebook["cells"] if c["cell_type"] == "code"]
+    cells = notebook["cells"]
     assert all(c["execution_count"] for c in cells)
     assert not any(o["output_type"] == "error" for c in cells for o in c["outputs"])
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    space: dict[str, Any] = {}
-    for cell in cells:
-        text = "".join(cell["source"])
-        if text.startswith("!mlcoop "):
-            command = f"{sys.executable} -m mlcoop {text.removeprefix('!mlcoop ')}"
-            subprocess.run(command, shell=True, check=True)
-        else:
-            exec(compile(text, "notebook", "exec"), space)
-    found = SimpleNamespace(**space)
-    top = found.study.factors.sort_values("rank").head(2)["factor"]
+    study = notebook["space"]["study"]
+    top = study.factors.sort_values("rank").head(2)["factor"]
     assert set(top) <= {"articles_partner", "articles_focal", "distance", "gdp_partner"}
-    assert "<svg" in found.study.outlook._repr_html_()
+    assert "<svg" in study.outlook._repr_html_()

@@ -1,0 +1,251 @@
+"""The explorer's page, a script that Streamlit runs again at every choice."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from mlcoop.artefacts import find_experiment, list_experiments, read_experiment
+from mlcoop.comparison import compare
+from mlcoop.errors import MlcoopError
+from mlcoop.explore import what_if
+from mlcoop.explore.serve import decode
+from mlcoop.family_folder import read_rankings
+from mlcoop.report.comparison import answer
+from mlcoop.report.content import Summary
+from mlcoop.report.names import number, pair_name, span
+from mlcoop.report.summary import summarise
+from mlcoop.report.units import short
+from mlcoop.scenario import ScenarioModel
+from mlcoop.scenario_store import read_scenario_model
+from mlcoop.schema import Experiment
+
+MOST_FACTORS = 20
+MARKUP = re.compile(r"([\\`*_{}\[\]()#+.!|<>~$:-])")
+TONES = {"counted": "#1c2430", "forecast": "#1f4e79", "scenario": "#b4532a"}
+VIEWS = ("Study", "Compare", "What if")
+
+
+def plain(text: str) -> str:
+    """Return text that Streamlit's Markdown shows as it stands: a name is never markup."""
+    return MARKUP.sub(r"\\\1", text)
+
+
+@st.cache_resource(show_spinner="Reading the study")
+def study(root: str, changed: int) -> tuple[Experiment, Summary]:
+    """Return a study and its summary; `changed` reads it again after a new run."""
+    experiment = read_experiment(Path(root))
+    return experiment, summarise(experiment)
+
+
+@st.cache_resource(show_spinner="Reading the model")
+def stored_model(root: str, models: str, changed: int) -> ScenarioModel:
+    """Return the factor model that scenarios are played with."""
+    return read_scenario_model(read_experiment(Path(root), ()), Path(models))
+
+
+def stamp(root: Path) -> int:
+    """Return when a study was last written."""
+    return (root / "manifest.json").stat().st_mtime_ns if (root / "manifest.json").is_file() else 0
+
+
+def show_study(experiment: Experiment, s: Summary) -> None:
+    """Show the question, the answer, and the tables behind it."""
+    st.title(plain(s.title + (" (simulated)" if s.simulated else "")), anchor=False)
+    st.caption(plain(s.asked))
+    for sentence in s.answer:
+        st.markdown(plain(sentence))
+    with st.expander("How far to trust it", expanded=True):
+        st.markdown("\n".join(f"- {plain(text)}" for text in s.trust))
+    if s.factors:
+        st.subheader("Ranking of factors", anchor=False)
+        rows = [
+            {
+                "factor": f.label,
+                "group": f.group,
+                "rank": f.rank,
+                "tier": f.tier,
+                "share": f.share,
+                "low": f.share_low,
+                "high": f.share_high,
+                "told from chance": f.above_null is not False,
+            }
+            for f in s.factors
+        ]
+        table = pd.DataFrame(rows)
+        st.altair_chart(ranking_chart(table.head(MOST_FACTORS)), width="stretch")
+        st.dataframe(table, hide_index=True)
+    if experiment.forecast is not None:
+        st.subheader("Forecasts", anchor=False)
+        st.dataframe(experiment.forecast, hide_index=True)
+    st.caption(plain(f"The whole report: {experiment.folder}/report.html"))
+
+
+def ranking_chart(table: pd.DataFrame) -> Any:
+    """Return dots with intervals, the first factor on top, grey where not told from chance."""
+    base = alt.Chart(table).encode(
+        y=alt.Y("factor:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)),
+        color=alt.condition(
+            "datum['told from chance']", alt.Color("group:N"), alt.value("#9aa0a8")
+        ),
+        tooltip=["factor", "rank", "tier", alt.Tooltip("share", format=".1%")],
+    )
+    share = alt.Axis(format="%")
+    lines = base.mark_rule(strokeWidth=2, opacity=0.6).encode(
+        x=alt.X("low:Q", axis=share, title="share of the total importance"), x2="high:Q"
+    )
+    return lines + base.mark_circle(size=70).encode(x="share:Q")
+
+
+def show_comparison(names: list[str], experiments: Path) -> None:
+    """Compare the rankings of some studies."""
+    st.title("Rankings compared", anchor=False)
+    chosen = st.multiselect("Studies, or one family", names, default=names[:2])
+    try:
+        studies, _ = read_rankings(chosen, experiments)
+        found = compare(studies)
+    except MlcoopError as error:
+        st.info(plain(str(error)))
+        return
+    for sentence in answer(found):
+        st.markdown(plain(sentence))
+    for note in found.notes:
+        st.warning(plain(note))
+    kinds = list(found.ranks["kind"].unique())[::-1]
+    kind = st.radio("Of", kinds, format_func=lambda k: f"{k}s", horizontal=True)
+    ranks = found.ranks[found.ranks["kind"] == kind]
+    lines = alt.Chart(ranks).mark_line(point=True)
+    lines = lines.encode(
+        x=alt.X("experiment:N", sort=list(found.names), title=None),
+        y=alt.Y("rank:Q", scale=alt.Scale(reverse=True)),
+        color=alt.Color("label:N", legend=None),
+        tooltip=["label", "experiment", "rank", "rank_low", "rank_high"],
+    )
+    st.altair_chart(lines, width="stretch")
+    st.dataframe(found.changes[found.changes["kind"] == kind], hide_index=True)
+    st.dataframe(found.agreement[found.agreement["kind"] == kind], hide_index=True)
+
+
+def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
+    """Move factors of a pair and show its forecast beside itself."""
+    st.title("What if", anchor=False)
+    if experiment.forecast is None:
+        st.info(plain(s.absent.get("forecasts", "No forecast stands in this folder.")))
+        return
+    try:
+        root = Path(experiment.folder)
+        model = stored_model(experiment.folder, str(models), stamp(root))
+    except MlcoopError as error:
+        st.info(plain(str(error)))
+        return
+    pairs = {(f.a, f.b): f.label for f in s.forecasts}
+    pair = st.selectbox("Pair", list(pairs), format_func=lambda p: pairs[p])
+    knobs = what_if.knobs(model, pair)
+    order = [f.key for f in s.factors if f.key in knobs]
+    names = [*order, *(n for n in knobs if n not in order)]
+    moved = st.multiselect(
+        "Factors to move", names, default=names[:1], format_func=lambda n: knobs[n].label
+    )
+    values = {}
+    for name in moved:
+        knob = knobs[name]
+        now = "unknown" if knob.now is None else short(knob.now)
+        value = st.number_input(
+            f"{knob.label} ({knob.unit})" if knob.unit else knob.label,
+            value=float(knob.low if knob.now is None else knob.now),
+            step=(knob.high - knob.low) / 50 or 1.0,
+            format="%.6g",
+            key=f"{experiment.name}/{pair}/{name}",
+            help=f"now {now}; the data run from {short(knob.low)} to {short(knob.high)}",
+        )
+        if knob.now is None or value != float(knob.now):
+            values[name] = float(value)
+    if not values:
+        st.info("Set a factor to another value to see what goes with it.")
+        return
+    try:
+        outcome = what_if.play(model, experiment.forecast, pair, values)
+    except MlcoopError as error:
+        st.info(plain(str(error)))
+        return
+    for warning in outcome.warnings:
+        st.warning(plain(warning))
+    first = outcome.table.sort_values("year").iloc[0]
+    left, middle, right = st.columns(3)
+    level = f"{100 * first['level']:.0f} % interval"
+    for column, words, stem in (
+        (left, f"Forecast for {first['year']:.0f}", ("predicted", "lower", "upper")),
+        (middle, "Under the scenario", ("scenario", "scenario_lower", "scenario_upper")),
+        (right, "Difference", ("difference", "difference_lower", "difference_upper")),
+    ):
+        column.metric(words, number(first[stem[0]]))
+        column.caption(plain(f"{level} {span(first[stem[1]], first[stem[2]])}"))
+    st.altair_chart(fan_chart(experiment, pair, outcome.table), width="stretch")
+    st.info(plain(outcome.note))
+    st.dataframe(outcome.table, hide_index=True)
+
+
+def fan_chart(experiment: Experiment, pair: tuple[str, str], table: pd.DataFrame) -> Any:
+    """Return the counts so far, and both forecasts beside each other with their intervals."""
+    ahead = pd.concat(
+        [
+            table[["year", *columns]]
+            .set_axis(["year", "works", "low", "high"], axis=1)
+            .assign(what=what)
+            for what, columns in (
+                ("forecast", ["predicted", "lower", "upper"]),
+                ("scenario", ["scenario", "scenario_lower", "scenario_upper"]),
+            )
+        ],
+        ignore_index=True,
+    )
+    tones = alt.Scale(domain=list(TONES), range=list(TONES.values()))
+    colour = alt.Color("what:N", title=None, scale=tones)
+    year = alt.X("year:O", title=None, axis=alt.Axis(labelAngle=0))
+    works = alt.Y("works:Q", title="works")
+    beside = alt.Chart(ahead).encode(x=year, xOffset="what:N", color=colour)
+    chart = beside.mark_rule(strokeWidth=3, opacity=0.45).encode(y=alt.Y("low:Q"), y2="high:Q")
+    chart += beside.mark_circle(size=90).encode(y=works, tooltip=["what", "works", "low", "high"])
+    if experiment.backtest is not None:
+        past = experiment.backtest
+        past = past[(past["country_a"] == pair[0]) & (past["country_b"] == pair[1])]
+        past = past.drop_duplicates("year")[["year", "observed"]].assign(what="counted")
+        seen = alt.Chart(past.rename(columns={"observed": "works"}))
+        chart = seen.mark_line(point=True).encode(x=year, y=works, color=colour) + chart
+    return chart.properties(title=pair_name(*pair))
+
+
+def main() -> None:
+    """Show the view that the reader chose."""
+    st.set_page_config(page_title="mlcoop", layout="centered")
+    names, experiments, models = decode(os.environ)
+    known = {p.name: p for p in list_experiments(experiments)}
+    roots = {Path(n).name: find_experiment(n, experiments) for n in names} or known
+    st.sidebar.markdown("**mlcoop**")
+    view = st.sidebar.radio("View", VIEWS)
+    if view == "Compare":
+        families = [p.parent.name for p in sorted(experiments.glob("*/family.json"))]
+        show_comparison([*roots, *(n for n in (*known, *families) if n not in roots)], experiments)
+        return
+    if not roots:
+        st.info(plain(f"{experiments}: holds no study yet; mlcoop run makes one"))
+        return
+    root = roots[st.sidebar.selectbox("Study", list(roots))]
+    try:
+        experiment, summary = study(str(root), stamp(root))
+    except MlcoopError as error:
+        st.error(plain(str(error)))
+        return
+    if view == "Study":
+        show_study(experiment, summary)
+    else:
+        show_what_if(experiment, summary, models)
+
+
+main()

@@ -1,0 +1,73 @@
+"""What the explorer asks of a stored model: a pair's factors as they are, and its forecast moved.
+
+Nothing is computed here that `mlcoop forecast --scenario` does not compute: the choices on the page
+become a scenario, and the same functions play it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.report.units import factor_unit, natural
+from mlcoop.scenario import Outcome, ScenarioModel, play_scenario
+from mlcoop.scenario_file import Change, Scenario, find_moves, scale_of
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A factor of one pair that can be moved, on its natural scale (dollars, not logarithms).
+
+    Attributes
+    ----------
+    name, label, unit : str
+    now : float or None
+        Its value for the year to be forecast; None when it is not known.
+    low, high : float
+        The range of the data that the model learnt from.
+    """
+
+    name: str
+    label: str
+    unit: str
+    now: float | None
+    low: float
+    high: float
+
+
+def knobs(model: ScenarioModel, pair: tuple[str, str]) -> dict[str, Knob]:
+    """Return the factors of a pair by feature name, in the model's order."""
+    rows = model.rows
+    row = rows[(rows["country_a"] == pair[0]) & (rows["country_b"] == pair[1])].iloc[0]
+    found = {}
+    for feature in model.features:
+        name, unit = str(feature["name"]), factor_unit(str(feature["factor"]))
+        there, _ = scale_of(unit)
+        low, now, high = there(
+            np.array([feature["low"], row[name], feature["high"]], dtype=float)
+        ).tolist()
+        known = now if np.isfinite(now) else None
+        words = natural(float(feature["low"]), unit)[1]
+        found[name] = Knob(name, str(feature["label"]), words, known, low, high)
+    return found
+
+
+def play(
+    model: ScenarioModel, forecast: pd.DataFrame, pair: tuple[str, str], values: Mapping[str, float]
+) -> Outcome:
+    """Return a pair's forecast as it is and with some of its factors set to other values.
+
+    Raises
+    ------
+    ConfigError, DataError
+        From `find_moves` and `play_scenario`, when the pair or a factor is not in the study.
+    """
+    where = "-".join(pair)
+    changes = [Change(factor=name, pairs=where, set=value) for name, value in values.items()]
+    scenario = Scenario(title=where, changes=changes)
+    years = sorted(int(y) for y in forecast["year"].unique())
+    moves = find_moves(scenario, model.features, model.rows, years, "what if")
+    return play_scenario(scenario, model, forecast, moves)

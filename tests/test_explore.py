@@ -1,0 +1,158 @@
+"""The explorer: through Streamlit's own test client, and as a server on loopback alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mlcoop.artefacts import read_experiment
+from mlcoop.errors import ConfigError
+from mlcoop.explore.serve import APP, SETTINGS, command, encode, need_streamlit
+from mlcoop.report.names import number, span
+from mlcoop.report.summary import summarise
+from mlcoop.scenario import Outcome, play_scenario
+from mlcoop.scenario_file import find_moves, read_scenario
+from mlcoop.scenario_store import read_scenario_model
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("streamlit") is None, reason="no streamlit (pip install '.[explore]')"
+)
+
+
+@pytest.fixture
+def folder(notebook: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = notebook["folder"]
+    shown = {"experiments": str(place / "experiments"), "models": str(place / "models")}
+    monkeypatch.setenv(SETTINGS, json.dumps({"names": ["planted-boosted"], **shown}))
+    return place
+
+
+def opened(view: str = "Study") -> Any:
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_file(str(APP), default_timeout=120).run()
+    if view != "Study":
+        app.sidebar.radio[0].set_value(view).run()
+    assert not app.exception
+    return app
+
+
+def words(parts: Any) -> str:
+    return re.sub(r"\\(.)", r"\1", "\n".join(part.value for part in parts))
+
+
+def test_a_study_says_what_its_report_says(folder: Path) -> None:
+    """Truth: the sentences and tables of the study's folder."""
+    app = opened()
+    experiment = read_experiment(folder / "experiments" / "planted-boosted")
+    text = words(app.markdown)
+    assert all(sentence in text for sentence in summarise(experiment).answer)
+    shares = app.dataframe[0].value["share"].to_numpy()
+    assert experiment.factors is not None and experiment.forecast is not None
+    assert shares == pytest.approx(experiment.factors.sort_values("rank")["share"].to_numpy())
+    pd.testing.assert_frame_equal(app.dataframe[1].value, experiment.forecast)
+
+
+def scenario(folder: Path, text: str) -> Outcome:
+    """Play a scenario file as `mlcoop forecast --scenario` does."""
+    path = folder / "scenario.yaml"
+    path.write_text(text, encoding="utf-8")
+    experiment = read_experiment(folder / "experiments" / "planted-boosted")
+    model = read_scenario_model(experiment, folder / "models")
+    assert experiment.forecast is not None
+    asked, years = read_scenario(path), sorted(experiment.forecast["year"].unique())
+    moves = find_moves(asked, model.features, model.rows, years, str(path))
+    return play_scenario(asked, model, experiment.forecast, moves)
+
+
+def test_what_if_is_the_command_lines_scenario(folder: Path) -> None:
+    """Truth: the same change in a scenario file, played as the command line plays it."""
+    app = opened("What if")
+    assert not app.metric and "Set a factor to another value" in words(app.info)
+    app.selectbox[0].set_value(("IDN", "KOR")).run()
+    app.multiselect[0].set_value(["distance"]).run()
+    app.number_input[0].set_value(4000.0).run()
+    assert not app.exception
+    change = "changes:\n- {factor: distance, pairs: [IDN-KOR], set: 4000}\n"
+    first = scenario(folder, change).table.iloc[0]
+    assert [m.value for m in app.metric] == [
+        number(first[column]) for column in ("predicted", "scenario", "difference")
+    ]
+    for stem in ("", "scenario_", "difference_"):
+        assert span(first[f"{stem}lower"], first[f"{stem}upper"]) in words(app.caption)
+    assert not app.warning
+    assert "Association, not effect" in words(app.info)
+
+
+def test_a_value_outside_the_data_is_warned_of(folder: Path) -> None:
+    """Truth: the planted countries lie within some 7,000 km, and no two 90,000 km apart."""
+    app = opened("What if")
+    app.multiselect[0].set_value(["distance"]).run()
+    app.number_input[0].set_value(90_000.0).run()
+    assert "lies outside the data" in words(app.warning)
+
+
+def test_studies_and_families_are_compared(folder: Path) -> None:
+    """Truth: compare.json of the family, which the run wrote."""
+    app = opened("Compare")
+    app.multiselect[0].set_value(["planted"]).run()
+    assert not app.exception
+    document = json.loads((folder / "experiments/planted/compare.json").read_text())
+    tau = [a["value"] for a in document["agreement"] if a["kind"] == "group"]
+    assert app.dataframe[1].value["value"].tolist() == pytest.approx(tau)
+    app.multiselect[0].set_value(["planted-ppml"]).run()
+    assert "1 experiments given; give two" in words(app.info)
+
+
+def test_a_study_without_forecast_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        SETTINGS,
+        json.dumps({**json.loads(os.environ[SETTINGS]), "names": ["planted-ppml"]}),
+    )
+    assert "No forecast stands in this folder" in words(opened("What if").info)
+
+
+def test_it_serves_loopback_alone(folder: Path) -> None:
+    """Truth: the kernel's table of sockets; 0100007F is 127.0.0.1."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = encode(["planted-boosted"], folder / "experiments", folder / "models")
+    server = subprocess.Popen(
+        command(port, browser=False), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        address, health = f"http://127.0.0.1:{port}", b""
+        for _ in range(240):
+            try:
+                health = urllib.request.urlopen(f"{address}/_stcore/health", timeout=5).read()
+                break
+            except OSError:
+                time.sleep(0.25)
+        page = urllib.request.urlopen(address, timeout=20).read().decode()
+        assert health == b"ok" and "<title>" in page
+        table = [*Path("/proc/net/tcp").read_text().splitlines()]
+        tcp6 = Path("/proc/net/tcp6")
+        table += tcp6.read_text().splitlines() if tcp6.is_file() else []
+        bound = [row.split()[1] for row in table if f":{port:04X} " in row and " 0A " in row]
+        assert bound == [f"0100007F:{port:04X}"]
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+
+
+def test_without_the_extra_one_line_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install -e '\.\[explore\]'$"):
+        need_streamlit()
