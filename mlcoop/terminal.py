@@ -29,6 +29,12 @@ from mlcoop.schema import Experiment
 
 TOP = 15
 LARGEST = 10
+BESIDE = 6  # experiments whose ranks still fit beside each other
+MEASURES = {
+    "tau_b": "Kendall’s tau-b",
+    "weighted_tau": "weighted tau",
+    "rbo": "rank-biased overlap",
+}
 PIPED = 400  # columns: wide enough that a piped table is never folded
 
 
@@ -68,10 +74,11 @@ def print_forecast(experiment: Experiment) -> None:
 def print_comparison(comparison: Comparison) -> None:
     """Print ranks side by side, what changed, and how far the rankings agree."""
     console = _console()
+    many = len(comparison.names) > BESIDE
     for kind in comparison.ranks["kind"].unique():
-        console.print(_ranks_beside(comparison, kind))
+        console.print((_told if many else _ranks_beside)(comparison, kind))
     if len(comparison.agreement):
-        console.print(_agreement(comparison))
+        console.print((_agreement_range if many else _agreement)(comparison))
     if len(comparison.differences):
         rows = comparison.differences.astype(str).to_numpy().tolist()
         console.print(_table("What differs", comparison.differences.columns, rows))
@@ -333,6 +340,36 @@ def _ranks_beside(comparison: Comparison, kind: str) -> Table:
     return _table(title, heads, rows, right=set(heads) - {kind, "group"})
 
 
+def _told(comparison: Comparison, kind: str) -> Table:
+    """Return the changes that the data tell, largest first; all of them would fill a book."""
+    changes = comparison.changes[comparison.changes["kind"] == kind]
+    told = changes[changes["told"].fillna(False).astype(bool)]
+    order = told["change"].abs().sort_values(ascending=False, kind="stable").index
+    rows = [
+        [str(row["label"]), str(row["experiment"]), _change(row)]
+        for _, row in told.loc[order].head(2 * TOP).iterrows()
+    ]
+    heads = [kind, "experiment", f"change of rank ({percent(comparison.level)})"]
+    title = (
+        f"\n{len(told)} of {len(changes)} changes of {kind}s from {comparison.names[0]} are told"
+    )
+    title += f"; the {len(rows)} largest" if len(rows) < len(told) else ""
+    return _table(title, heads, rows, right={heads[2]})
+
+
+def _agreement_range(comparison: Comparison) -> Table:
+    """Return the range of every measure over all pairs of experiments."""
+    rows = []
+    for (kind, measure), part in comparison.agreement.groupby(["kind", "measure"], sort=False):
+        low, high = part.loc[part["value"].idxmin()], part.loc[part["value"].idxmax()]
+        row = [str(kind), MEASURES[str(measure)], number(part["value"].median(), 2)]
+        for end in (low, high):
+            row.append(f"{number(end['value'], 2)} ({end['experiment_a']}, {end['experiment_b']})")
+        rows.append(row)
+    heads = ["kind", "measure", "median", "least", "most"]
+    return _table(f"\nAgreement of every two of {len(comparison.names)}", heads, rows, {"median"})
+
+
 def _change(row: pd.Series) -> str:
     change = float(row["change"])
     text = f"{'+' if change > 0 else ''}{number(change)}"
@@ -342,11 +379,7 @@ def _change(row: pd.Series) -> str:
 
 
 def _agreement(comparison: Comparison) -> Table:
-    words = {
-        "tau_b": "Kendall’s tau-b",
-        "weighted_tau": "weighted tau",
-        "rbo": "rank-biased overlap",
-    }
+    words = MEASURES
     rows = []
     for (kind, a, b), part in comparison.agreement.groupby(
         ["kind", "experiment_a", "experiment_b"], sort=False

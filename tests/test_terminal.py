@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from test_compare import IMPORTANCE, REVERSED, study
+from test_comparison import IMPORTANCE, REVERSED, study
 
 from mlcoop import terminal
 from mlcoop.comparison import compare
@@ -84,6 +84,19 @@ def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
     row = next(line for line in text.splitlines() if line.startswith("A "))
     assert "+7" in row and row.rstrip().endswith("*")
     assert "-1.00" in text.replace("−", "-")
+
+
+def test_many_experiments_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """Truth: by hand. Seven alike and one reversed: `a` and `h` move by 7 there alone."""
+    alike = [study(f"same{i}", IMPORTANCE) for i in range(7)]
+    terminal.print_comparison(compare([*alike, study("turned", REVERSED)]))
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if "turned" in line and line.rstrip().endswith("*")]
+    assert told[0].startswith("A ") and "+7" in told[0]
+    assert told[1].startswith("H ") and "−7" in told[1]
+    least = next(line for line in lines if "Kendall’s tau-b" in line)
+    assert "−1.00 (same0, turned)" in least and "1.00 (same0, same1)" in least
+    assert max(len(line) for line in lines) < 200
 
 
 def test_catalogue_and_list(capsys: pytest.CaptureFixture[str]) -> None:

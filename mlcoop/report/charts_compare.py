@@ -16,7 +16,7 @@ WHOLE = 20  # experiments up to which a heat map shows both halves
 
 def lines_shown(experiments: int) -> int:
     """Return how many lines of a bump chart the eye can follow over that many experiments."""
-    return 30 if experiments <= 8 else 12
+    return 30 if experiments <= 4 else 16 if experiments <= 8 else 12
 
 
 def bump(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -31,7 +32,7 @@ def stream(
     share = share.loc[order]
     stated = {(r.name, r.experiment): r for r in ranks.itertuples(index=False)}
     narrow = width < 500
-    left, right, top, height = 14, 14 if narrow else 250, 34, 360 if narrow else 420
+    left, right, top, height = 36, 36 if narrow else 250, 34, 360 if narrow else 420
     x = scale(0, max(len(names) - 1, 1), left, width - right)
     y = scale(0, float(share.sum().max()), height - 8, top)
     label = (
@@ -40,12 +41,11 @@ def stream(
     )
     canvas = Canvas(width, height, label, "stream")
     room = (width - left - right) / max(len(names) - 1, 1)
-    every = max(1, round(74 / room + 0.49))
+    every = math.ceil(74 / room)
     last = len(names) - 1
     for i, name in enumerate(names):
         if i == last or (i % every == 0 and last - i >= every):
-            anchor = "start" if i == 0 else "end" if i == last else "middle"
-            canvas.text(x(i), top - 14, name, "tick", anchor)
+            canvas.text(x(i), top - 14, name, "tick", "middle")
     foot = share.iloc[::-1].cumsum().iloc[::-1] - share  # the first group is on top
     xs = [x(i) for i in range(len(names))]
     for key, row in share.iterrows():

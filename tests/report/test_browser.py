@@ -222,3 +222,31 @@ def test_a_comparison_opens(study: Experiment, simulated_study: Experiment, tmp_
     """
     seen = act(render_comparison(compare([study, simulated_study])), script, tmp_path, 390)
     assert seen["lines"] > 30 and seen["sorted"] == "rbo" and seen["wider"] <= 0
+
+
+def test_everything_works_by_keyboard(study: Experiment, tmp_path: Path) -> None:
+    """Truth: HTML's own controls take focus and keys; what a click on the map does, a list does."""
+    script = """
+    document.querySelectorAll("details").forEach((d) => { d.open = true; });
+    const controls = Array.from(document.querySelectorAll("button, select, input, summary, a"));
+    const shown = controls.filter((c) => c.getClientRects().length && !c.closest(".skip"));
+    seen.missed = shown.filter((c) => {
+      c.focus(); return document.activeElement !== c || c.tabIndex < 0;
+    }).map((c) => c.outerHTML);
+    seen.controls = shown.length;
+    seen.nameless = shown.filter((c) => !(c.textContent.trim() || c.getAttribute("aria-label")
+      || (c.labels && c.labels.length))).map((c) => c.outerHTML);
+    const codes = (what) => Array.from(document.querySelectorAll(what)).map((e) => e.dataset.code
+      || e.value).sort();
+    seen.lands = codes("svg.map [data-code]");
+    seen.listed = codes("#country option");
+    seen.scrolls = Array.from(document.querySelectorAll(".scroll"))
+      .filter((d) => d.scrollHeight > d.clientHeight + 4 && d.tabIndex < 0).length;
+    const button = head("forecast", "predicted");
+    button.focus(); button.click();
+    seen.kept = document.activeElement === button;
+    """
+    seen = act(render_report(study), script, tmp_path)
+    assert seen["controls"] > 50 and seen["missed"] == [] and seen["nameless"] == []
+    assert set(seen["lands"]) <= set(seen["listed"])
+    assert seen["scrolls"] == 0 and seen["kept"]
