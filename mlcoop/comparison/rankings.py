@@ -121,8 +121,9 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
             )
         if not common:
             continue
-        share = np.array([t.loc[common, "share"].to_numpy(float) for t in given])
-        order = np.array([-t.loc[common, "rank"].to_numpy(float) for t in given])
+        given = [t.loc[common] for t in given]
+        share = np.array([t["share"].to_numpy(float) for t in given])
+        order = np.array([-t["rank"].to_numpy(float) for t in given])
         draws = [_replicates(e, kind, common) for e in experiments]
         labels = _labels(experiments, given, common, kind)
         ranks.append(_ranks(kind, common, labels, names, given, share, order))
@@ -252,10 +253,8 @@ def _ranks(
     share: np.ndarray,
     order: np.ndarray,
 ) -> pd.DataFrame:
-    own = [table.loc[list(common)] for table in tables]
-
     def stated(column: str) -> np.ndarray:
-        return np.concatenate([table[column].to_numpy() for table in own])
+        return np.concatenate([table[column].to_numpy() for table in tables])
 
     return pd.DataFrame(
         {
