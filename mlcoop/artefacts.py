@@ -247,6 +247,7 @@ TABLES = {
     "witnesses": ".csv",
     "group_players": ".csv",
     "interactions_with_focus": ".csv",
+    "missing": ".csv",
 }
 RANKINGS = ("factors", "groups", "resamples")
 

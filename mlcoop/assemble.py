@@ -14,16 +14,18 @@ from mlcoop.countries import name_of
 from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
 from mlcoop.features.catalogue import split_input, usable_factors
+from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.panel import Panel, build_panel, coverage_by_country, pairs_among, unordered
 from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order, simulate_indicators
 from mlcoop.reference import beside_table_1
-from mlcoop.schema import COUNTRY_VARIABLES, PAIR, PAIR_YEAR
+from mlcoop.schema import COUNTRY_VARIABLES, PAIR, PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources import geography, owncounts, readypanel
 from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
 from mlcoop.sources.http import Client
+from mlcoop.sources.imported import how_to_get, imported_variables
 from mlcoop.tables import group_members
 
 Progress = Callable[[int, int], None]
@@ -99,6 +101,7 @@ def gather_request(plan: Plan, today: date) -> GatherRequest:
         absent=config.target.absent,
         counting=config.target.counting,
         ties=True,
+        pair_variables=pair_variables(plan.factors),
     )
 
 
@@ -106,6 +109,28 @@ def country_variables(factors: tuple[Factor, ...]) -> list[str]:
     """Return the country variables that some factors read, in the schema's order."""
     read = {split_input(name)[0] for factor in factors for name in factor.inputs}
     return [v for v in COUNTRY_VARIABLES if v in read or v == "international_works"]
+
+
+def pair_variables(factors: tuple[Factor, ...]) -> list[str]:
+    """Return the imported figures of pairs that some factors read."""
+    read = {split_input(name)[0] for factor in factors for name in factor.inputs}
+    return [v for v in PAIR_VARIABLES if v in read]
+
+
+def _refuse_without_imports(plan: Plan, client: Client) -> None:
+    """Refuse a factor that the config names and whose file was not imported; `all` leaves it out.
+
+    Raises
+    ------
+    ConfigError
+        With what to download and import.
+    """
+    named = [f for f in plan.factors if f.name in plan.config.factors.include]
+    missing = set(pair_variables(tuple(named))) - imported_variables(client.cache)
+    for factor in named:
+        for variable in factor.inputs:
+            if variable in missing:
+                raise ConfigError(f"factors: {factor.name} {how_to_get(variable)}")
 
 
 def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | None = None) -> Study:
@@ -120,6 +145,8 @@ def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | No
         return _from_ready_panel(plan)
     if plan.config.target.source == "simulated":
         return _from_planted_world(plan)
+
+    _refuse_without_imports(plan, client)
 
     def report(done: int, total: int, what: str) -> None:
         if progress:
@@ -141,6 +168,7 @@ def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | No
         years=figures.years,
         min_coverage=plan.config.factors.min_coverage,
         history_years=HISTORY_YEARS,
+        pair_figures=figures.pair_figures,
     )
     return _study(
         plan,
@@ -219,6 +247,7 @@ def _study(
         },
         "dropped": [*panel.dropped, *out],
         "factors": _factor_coverage(matrix, {f.name: f for f in factors}),
+        "known": known_shares(matrix),
         "years": [first, last],
         "pairs": len(table[PAIR].drop_duplicates()),
         "focus_pairs": len(panel.focus),
@@ -448,6 +477,7 @@ def _from_ready_panel(plan: Plan) -> Study:
             for name in constant
         ],
         "factors": _factor_coverage(matrix, {}),
+        "known": known_shares(matrix),
         "years": [int(history["year"].min()), int(history["year"].max())],
         "pairs": len(focus),
         "focus_pairs": len(focus),

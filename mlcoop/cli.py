@@ -408,6 +408,35 @@ def data_fetch(
     _show(asked if len(asked) > 1 else next(iter(asked.values())), as_json)
 
 
+@data_app.command("import", epilog="Example: mlcoop data import gravity Gravity_csv_V202211.zip")
+def data_import(
+    kind: Annotated[str, typer.Argument(help="gravity or baci")],
+    files: Annotated[list[Path], typer.Argument(help="the files as CEPII gives them")],
+    as_json: Json = False,
+) -> None:
+    """Read CEPII's Gravity or BACI files that you downloaded into the cache; resumable."""
+    from mlcoop.sources.imported import import_files
+
+    with _terminal() as terminal:
+        terminal.start("import", f"{len(files)} files")
+        done = import_files(
+            kind,
+            files,
+            _client().cache,
+            today=_today().isoformat(),
+            progress=lambda ready, total, what: terminal.step(ready, total),
+        )
+        for warning in done.warnings:
+            terminal.note(warning)
+    if as_json:
+        _print_json({"rows": done.rows, "kept": done.kept, "warnings": done.warnings})
+        return
+    for name, rows in done.rows.items():
+        print(f"{name}: {rows:,} pairs and years")
+    for name in done.kept:
+        print(f"{name}: in the cache already")
+
+
 @data_app.command("status", epilog="Example: mlcoop data status --html coverage.html")
 def data_status(
     config: Annotated[Path | None, typer.Argument(help="only what this study reads")] = None,

@@ -68,6 +68,7 @@ def build_panel(
     years: tuple[int, int],
     min_coverage: float = 0.5,
     history_years: int = 10,
+    pair_figures: pd.DataFrame | None = None,
 ) -> Panel:
     """Join counts, indicators and ties to one panel, and account for all that is lost.
 
@@ -92,6 +93,9 @@ def build_panel(
     history_years : int
         Years before the first for which country variables are kept, so that lagged features of
         the first years exist. Their `works` are missing.
+
+    pair_figures : DataFrame or None
+        Key `country_a, country_b, year`, and a column for each imported figure of a pair.
 
     Raises
     ------
@@ -131,6 +135,8 @@ def build_panel(
     grid = tied.merge(pd.DataFrame({"year": range(first - history_years, last + 1)}), how="cross")
     grid = grid.merge(counts, on=PAIR_YEAR, how="left", validate="one_to_one")
     grid["works"] = _zeros_told_from_missing(grid, covered, first)
+    if pair_figures is not None and len(pair_figures):
+        grid = grid.merge(pair_figures, on=PAIR_YEAR, how="left", validate="one_to_one")
     wide = _wide(window)
     for end in ("a", "b"):
         side = wide.add_suffix(f"_{end}").reset_index()

@@ -35,6 +35,12 @@ COUNTRY_VARIABLES = (
     "voice_accountability",
     "un_ideal_point",
     "international_works",
+    "royalties_received_usd",
+    "royalties_paid_usd",
+    "renewable_electricity_pct",
+    "tertiary_enrolment_pct",
+    "migrants_pct",
+    "tourist_arrivals",
 )
 TIE_VARIABLES = (
     "dist_km",
@@ -48,6 +54,9 @@ TIE_VARIABLES = (
     "colony_after_1945",
     "same_country",
 )
+
+# Of a pair in a year, from files that a user imports.
+PAIR_VARIABLES = ("trade_kusd", "common_religion", "trade_agreement_wto")
 
 
 def _number(nullable: bool = False, **bounds: float) -> pa.Column:
@@ -234,3 +243,4 @@ class Experiment:
     witnesses: pd.DataFrame | None = None
     group_players: pd.DataFrame | None = None
     interactions_with_focus: pd.DataFrame | None = None
+    missing: pd.DataFrame | None = None

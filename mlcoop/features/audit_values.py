@@ -183,7 +183,9 @@ def _plain_leaks(rows: pd.DataFrame, X: pd.DataFrame) -> Iterator[Leak]:
     zero = (rows.loc[known, "works"] == 0).to_numpy()
     for name in X.columns:
         hole = X.loc[known, name].isna().to_numpy()
-        if min(hole.sum(), zero.sum(), (~zero).sum()) >= 20 and (hole == zero).mean() > 0.99:
+        # Overlap, not agreement: of rare holes and rare zeros most rows are neither.
+        overlap = (hole & zero).sum() / max((hole | zero).sum(), 1)
+        if min(hole.sum(), zero.sum(), (~zero).sum()) >= 20 and overlap > 0.95:
             yield (
                 "missing_when_zero",
                 name,

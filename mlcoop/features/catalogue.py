@@ -18,7 +18,8 @@ from mlcoop.features import (
     technology_supply,
 )
 from mlcoop.features.factor import GROUPS, Factor
-from mlcoop.schema import TIE_VARIABLES
+from mlcoop.schema import PAIR_VARIABLES, TIE_VARIABLES
+from mlcoop.sources.imported import how_to_get
 
 _MODULES = (
     proximity,
@@ -119,7 +120,10 @@ def usable_factors(
         needed = input_columns(factor)
         absent = [c for c in needed if c not in panel.columns]
         empty = [c for c in needed if c in panel.columns and not has_values[c]]
-        if absent:
+        to_import = [c for c in (*absent, *empty) if c in PAIR_VARIABLES]
+        if to_import:
+            left_out.append((factor, f"{to_import[0]} {how_to_get(to_import[0])}"))
+        elif absent:
             left_out.append((factor, f"the panel has no column {some(absent)}"))
         elif empty:
             left_out.append((factor, f"no value of {some(empty)}"))
@@ -128,7 +132,7 @@ def usable_factors(
     return kept, left_out
 
 
-PAIR_INPUTS = ("works", *TIE_VARIABLES)
+PAIR_INPUTS = ("works", *TIE_VARIABLES, *PAIR_VARIABLES)
 
 
 def split_input(name: str) -> tuple[str, int]:

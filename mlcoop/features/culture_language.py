@@ -63,6 +63,26 @@ FACTORS = (
         "CLDR's shares of speakers; second languages included where CLDR counts them.",
         reference="Melitz and Toubal (2014), doi:10.1016/j.jinteco.2014.04.004",
     ),
+    Factor(
+        name="common_religion",
+        label="Religion in common",
+        group="culture_language",
+        unit="index, 0 to 1",
+        source="CEPII Gravity, imported",
+        role="pair",
+        inputs=("common_religion",),
+        lag=1,
+        carry=99,
+        function=column("common_religion"),
+        sign=1,
+        kind="level",
+        definition="CEPII's index of common religion: shares of the main religions in either "
+        "country, multiplied and summed. One figure for all years; the nearest that CEPII comes to "
+        "cultural distance, and religion only.",
+        reference="Melitz and Toubal (2014), doi:10.1016/j.jinteco.2014.04.004; data: CEPII "
+        "Gravity, variable comrelig, CEPII working paper 2022-05",
+        default=False,
+    ),
     _tie(
         "colonial_tie",
         "Colonial tie",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mlcoop.features.factor import Factor, Function, column, log, log_gap
+from mlcoop.features.factor import Factor, Function, column, log, log1p, log_gap
 
 WDI = "World Development Indicators"
 BANK = "World Bank, World Development Indicators"
@@ -22,6 +22,7 @@ def _country(
     definition: str,
     reference: str,
     default: bool = True,
+    carry: int = 3,
 ) -> Factor:
     return Factor(
         name=name,
@@ -32,7 +33,7 @@ def _country(
         role="country",
         inputs=(input_,),
         lag=2,
-        carry=3,
+        carry=carry,
         function=function,
         sign=1,
         kind=kind,  # type: ignore[arg-type]
@@ -107,6 +108,50 @@ FACTORS = (
         "level",
         "Share of the population that lives in towns.",
         BANK,
+    ),
+    _country(
+        "migrants",
+        "Migrants among the population",
+        "%",
+        "migrants_pct",
+        column("migrants_pct"),
+        "level",
+        "Share of residents born abroad, estimated every five years and carried forward: how far "
+        "people have come to live, not how many researchers move.",
+        "World Bank, World Development Indicators, indicator SM.POP.TOTL.ZS",
+        default=False,
+        carry=5,
+    ),
+    _country(
+        "tourist_arrivals",
+        "Visitors from abroad",
+        "log(1 + arrivals)",
+        "tourist_arrivals",
+        log1p("tourist_arrivals"),
+        "log",
+        "Overnight visitors from abroad, whatever brings them; the series ends in 2020.",
+        "World Bank, World Development Indicators, indicator ST.INT.ARVL",
+        default=False,
+    ),
+    Factor(
+        name="bilateral_trade",
+        label="Trade between the two",
+        group="economy_market",
+        unit="log(1 + thousand USD)",
+        source="CEPII BACI or Gravity, imported",
+        role="pair",
+        inputs=("trade_kusd",),
+        lag=3,
+        carry=3,
+        function=log1p("trade_kusd"),
+        sign=1,
+        kind="log",
+        definition="Logarithm of 1 plus goods traded between the two countries, both directions "
+        "summed, in thousand current USD. A flow that neither end reports is missing, not zero. "
+        "Figures of a year come out at the start of the second year after it.",
+        reference="Gaulier and Zignago (2010), CEPII working paper 2010-23, "
+        "doi:10.2139/ssrn.1994500",
+        default=False,
     ),
     Factor(
         name="wealth_gap",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mlcoop.features.factor import Factor
+from mlcoop.features.factor import Factor, column
 from mlcoop.features.memberships import (
     bilateral_agreements,
     shared_memberships,
@@ -88,6 +88,24 @@ FACTORS = (
         "1 if an economic bloc or a bilateral agreement listed in the tables is in force between "
         "the two.",
         "Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
+    ),
+    Factor(
+        name="trade_agreement_wto",
+        label="Trade agreement notified to the WTO",
+        group="integration_policy",
+        unit="0 or 1",
+        source="CEPII Gravity, imported",
+        role="pair",
+        inputs=("trade_agreement_wto",),
+        lag=2,
+        carry=3,
+        function=column("trade_agreement_wto"),
+        sign=1,
+        kind="dummy",
+        definition="1 if a regional trade agreement between the two stands in the WTO's database. "
+        "Says nearly the same as trade_agreement, for more countries and fewer years.",
+        reference="Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
+        default=False,
     ),
     _club(
         "forums",

@@ -207,6 +207,21 @@ FACTORS = (
         carry=5,
         default=False,
     ),
+    _country(
+        "tertiary_enrolment",
+        "Enrolment in higher education",
+        "% of the age group",
+        UIS,
+        ("tertiary_enrolment_pct",),
+        column("tertiary_enrolment_pct"),
+        "level",
+        "Students in tertiary education of any age over the five-year age group that has left "
+        "secondary school; above 100 where many study late.",
+        "UNESCO Institute for Statistics, indicator SE.TER.ENRR",
+        lag=3,
+        carry=5,
+        default=False,
+    ),
     Factor(
         name="research_gap",
         label="Gap of research output",

@@ -44,6 +44,7 @@ def _country(
     definition: str,
     *,
     lag: int = 2,
+    carry: int = 3,
     reference: str = BANK,
     default: bool = True,
 ) -> Factor:
@@ -56,7 +57,7 @@ def _country(
         role="country",
         inputs=inputs,
         lag=lag,
-        carry=3,
+        carry=carry,
         function=function,
         sign=1,
         kind=kind,  # type: ignore[arg-type]
@@ -118,6 +119,44 @@ FACTORS = (
         "level",
         "Net inflow of foreign direct investment over gross domestic product, the channel of "
         "technology transfer that most countries report.",
+    ),
+    _country(
+        "royalties_paid",
+        "Royalties paid abroad",
+        "log(1 + USD)",
+        ("royalties_paid_usd",),
+        log1p("royalties_paid_usd"),
+        "log",
+        "Charges for the use of intellectual property paid to other countries, current USD: "
+        "technology that a country takes in.",
+        reference="World Bank, World Development Indicators, indicator BM.GSR.ROYL.CD",
+        default=False,
+    ),
+    _country(
+        "royalties_received",
+        "Royalties received from abroad",
+        "log(1 + USD)",
+        ("royalties_received_usd",),
+        log1p("royalties_received_usd"),
+        "log",
+        "Charges for the use of intellectual property received from other countries, current USD: "
+        "technology that a country gives out.",
+        reference="World Bank, World Development Indicators, indicator BX.GSR.ROYL.CD",
+        default=False,
+    ),
+    _country(
+        "renewable_electricity",
+        "Electricity from new renewables",
+        "%",
+        ("renewable_electricity_pct",),
+        column("renewable_electricity_pct"),
+        "level",
+        "Share of electricity from wind, sun, biomass, tides and geothermal heat, without hydro. "
+        "It tells how much of the technology a country uses, not what it makes or exports.",
+        lag=3,
+        carry=5,
+        reference="World Bank, World Development Indicators, indicator EG.ELC.RNWX.ZS",
+        default=False,
     ),
     Factor(
         name="technology_gap",

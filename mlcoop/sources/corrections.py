@@ -65,6 +65,18 @@ RECODES: tuple[Recode, ...] = (
 # not know stay missing. On the 25,000 pairs that both have, the median difference of distances is
 # 0.1 % (99 % of them within 18 %), 12 of 308 borders differ, and one pair in 25 on the official
 # language.
+# BACI's own numeric codes, where they are not ISO 3166's: customs territories of the United
+# Nations' trade statistics, from BACI's table of countries. Belgium-Luxembourg (58), the Southern
+# African Customs Union (711) and states that are no more are left out and named.
+BACI_CODES: dict[int, str] = {
+    251: "FRA",  # with Monaco
+    490: "TWN",  # "Other Asia, not elsewhere specified"
+    579: "NOR",  # with Svalbard
+    699: "IND",  # without Sikkim
+    757: "CHE",  # with Liechtenstein
+    842: "USA",  # with Puerto Rico
+}
+
 SUPPLEMENTS: dict[str, str] = {
     "MNE": "Montenegro, independent since 2006; in CEPII a part of YUG, measured at Belgrade",
     "SSD": "South Sudan, independent since 2011; in CEPII a part of SDN",

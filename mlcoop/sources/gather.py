@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from mlcoop.errors import DataError, some
-from mlcoop.schema import INDICATORS, check
+from mlcoop.schema import INDICATORS, PAIR_YEAR, check
 from mlcoop.sources import (
     cepii,
     collaboration,
+    imported,
     institution,
     owncounts,
     snapshot,
@@ -72,6 +73,9 @@ class Gathered:
         list of all checksums), licence, version, citation, answers.
     warnings : list of str
         Surprises and corrections, one line each.
+    pair_figures : DataFrame
+        `country_a, country_b, year` and the imported variables asked for; empty where there are
+        none.
     """
 
     counts: pd.DataFrame
@@ -84,6 +88,7 @@ class Gathered:
     institution: Institution | None = None
     records: list[dict[str, object]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    pair_figures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAIR_YEAR))
 
 
 def gather(request: GatherRequest, client: Client, progress: Progress | None = None) -> Gathered:
@@ -178,8 +183,17 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         ties, lines = cepii.tidy(answer.content)
         records.append(answer.record)
         warnings += lines
+    pair_figures = pd.DataFrame(columns=PAIR_YEAR)
+    if request.pair_variables:
+        pair_figures, read, lines = imported.pair_figures(
+            client.cache, request.pair_variables, lo, hi
+        )
+        own += [_imported(record) for record in read]
+        warnings += lines
     indicators = pd.concat(pieces, ignore_index=True)
     if home is not None:
+        # Imported figures are its country's, as distances are.
+        _, pair_figures = institution.as_home(home, indicators, pair_figures, counts.totals)
         indicators, ties = institution.as_home(home, indicators, ties, counts.totals)
     indicators = indicators.sort_values(["variable", "iso3", "year"], ignore_index=True)
     return Gathered(
@@ -193,7 +207,22 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         institution=home,
         records=own + summarise(records, client),
         warnings=warnings + client.warnings,
+        pair_figures=pair_figures,
     )
+
+
+def _imported(record: Record) -> dict[str, object]:
+    entry = imported.IMPORTS[record.source]
+    return {
+        "source": entry.label,
+        "address": record.about["file"],
+        "date": record.date,
+        "sha256": record.about["file_sha256"],
+        "licence": entry.licence,
+        "version": record.version,
+        "citation": entry.citation,
+        "answers": 1,
+    }
 
 
 def summarise(records: Sequence[Record], client: Client) -> list[dict[str, object]]:

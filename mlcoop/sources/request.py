@@ -48,6 +48,8 @@ class GatherRequest:
         list), or the folder of an aggregated snapshot (`counting` says how).
     ties : bool
         Whether distances and ties are wanted.
+    pair_variables : sequence of str
+        Figures of pairs from imported files, `schema.PAIR_VARIABLES`.
     """
 
     first: int
@@ -65,6 +67,7 @@ class GatherRequest:
     absent: str = "zero"
     counting: str = "full"
     ties: bool = True
+    pair_variables: Sequence[str] = ()
 
 
 def earliest(request: GatherRequest) -> int:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mlcoop.sources import unvotes, worldbank
 from mlcoop.sources.cache import Cache, Record
+from mlcoop.sources.imported import IMPORTS
 from mlcoop.sources.openalex import by_country, describe, read_filter, read_groups
 from mlcoop.sources.registry import SOURCES
 from mlcoop.sources.request import GatherRequest, span
@@ -42,7 +43,7 @@ def cache_status(cache: Cache) -> pd.DataFrame:
             groups[_what(record)].append(record)
     rows = []
     for (source, what, filters), records in sorted(groups.items()):
-        label = SOURCES[source].label if source in SOURCES else source
+        label = _label(source)
         countries = {r.about["country"] for r in records if "country" in r.about}
         dates = [r.date for r in records]
         rows.append(
@@ -92,7 +93,7 @@ def coverage(cache: Cache, request: GatherRequest | None = None) -> pd.DataFrame
             seen[_what(record)].update(_with_value(record, hit[0]) if hit else ())
     rows = []
     for (source, what, filters), pairs in sorted(seen.items()):
-        label = SOURCES[source].label if source in SOURCES else source
+        label = _label(source)
         if request is not None:
             pairs = _wanted(pairs, source, what, filters, request)
         for year, countries in sorted(Counter(year for year, _ in pairs).items()):
@@ -144,6 +145,11 @@ def year_ranges(years: set[int]) -> str:
 def _listed(record: Record, content: bytes) -> set[tuple[int, str]]:
     known, _ = by_country(read_groups(content).counts)
     return {(year, country) for year in _years(record) for country, n in known.items() if n}
+
+
+def _label(source: str) -> str:
+    entry = SOURCES.get(source) or IMPORTS.get(source)
+    return entry.label if entry else source
 
 
 def _with_value(record: Record, content: bytes) -> set[tuple[int, str]]:

@@ -50,10 +50,16 @@ CODES: dict[str, tuple[str, ...]] = {
     "rule_of_law": ("GOV_WGI_RL.EST", "RL.EST"),
     "regulatory_quality": ("GOV_WGI_RQ.EST", "RQ.EST"),
     "voice_accountability": ("GOV_WGI_VA.EST", "VA.EST"),
+    "royalties_received_usd": ("BX.GSR.ROYL.CD",),
+    "royalties_paid_usd": ("BM.GSR.ROYL.CD",),
+    "renewable_electricity_pct": ("EG.ELC.RNWX.ZS",),
+    "tertiary_enrolment_pct": ("SE.TER.ENRR",),
+    "migrants_pct": ("SM.POP.TOTL.ZS",),
+    "tourist_arrivals": ("ST.INT.ARVL",),
 }
 
 
-class _UnknownIndicator(ValueError):
+class UnknownIndicator(SourceError):
     """The service says that it has no such indicator."""
 
 
@@ -182,8 +188,10 @@ def fetch(
     ------
     ConfigError
         `variable` is none of `CODES`.
+    UnknownIndicator
+        The service has none of the variable's codes.
     SourceError
-        The service has none of the variable's codes, or fails.
+        It fails.
     """
     if variable not in CODES:
         raise ConfigError(f'{WHERE} has no variable "{variable}"; it has {", ".join(CODES)}')
@@ -204,9 +212,9 @@ def fetch(
             what=f"pages of {variable}",
         )
         return [first, *rest]
-    raise SourceError(
-        f"{WHERE}: none of the codes of {variable} is known there ({', '.join(codes)}); leave the "
-        "factors that need it out, or correct mlcoop/sources/worldbank.py"
+    raise UnknownIndicator(
+        f"{WHERE}: none of the codes of {variable} is known there ({', '.join(codes)}); the "
+        "factors that read it are left out"
     )
 
 
@@ -218,14 +226,22 @@ def indicators(
     *,
     progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, list[Record], list[str]]:
-    """Return the values of several variables in one long table, with records and warnings."""
+    """Return the values of several variables in one long table, with records and warnings.
+
+    A variable that the service no longer has is named in a warning and has no values.
+    """
     tables: list[pd.DataFrame] = []
     records: list[Record] = []
     warnings: list[str] = []
     for i, variable in enumerate(variables):
         if progress:
             progress(i, len(variables), "indicators")
-        answers = fetch(client, variable, lo, hi)
+        try:
+            answers = fetch(client, variable, lo, hi)
+        except UnknownIndicator as error:
+            # The Bank drops indicators now and then; a study need not stop for one.
+            warnings.append(str(error))
+            continue
         table, lines = tidy([a.content for a in answers], variable)
         if table.empty:
             lines.append(f"{WHERE}, {variable}: no values in {lo}-{hi}")

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from mlcoop.schema import COUNTRY_VARIABLES, PAIR, TIE_VARIABLES
+from mlcoop.schema import COUNTRY_VARIABLES, PAIR, PAIR_VARIABLES, TIE_VARIABLES
 
 COUNTRIES = ("CHN", "DEU", "KAZ", "PAK", "THA", "USA")
 DUMMIES = [name for name in TIE_VARIABLES if not name.startswith("dist")]
@@ -27,6 +27,8 @@ def random_panel(
     )
     ties[DUMMIES] = rng.integers(0, 2, (len(pairs), len(DUMMIES))).astype(float)
     panel = pd.concat([pairs, ties], axis=1).merge(pd.DataFrame({"year": years}), how="cross")
+    yearly = pd.DataFrame(rng.random((len(panel), len(PAIR_VARIABLES))), columns=PAIR_VARIABLES)
+    panel[list(PAIR_VARIABLES)] = yearly.mask(rng.random(yearly.shape) < missing)
     panel["works"] = rng.poisson(20, len(panel)).astype(float)
     national = pd.MultiIndex.from_product([sorted(countries), years], names=["iso3", "year"])
     figures = pd.DataFrame(

@@ -133,6 +133,21 @@ def test_missing_only_where_works_are_zero() -> None:
     assert [(f.kind, f.column) for f in found] == [("missing_when_zero", column)]
 
 
+def test_rare_gaps_and_rare_zeros_that_miss_each_other_are_clean() -> None:
+    # 0.3 % of each: where most rows are neither, plain agreement is above 99 %.
+    world = simulate_world("linear", seed=5, pairs=1000, years=8)
+    panel = world.panel
+    rng = np.random.default_rng(2)
+    panel.loc[rng.permutation(len(panel))[:24], "y"] = 0
+    column = world.factors[1]
+    panel.loc[rng.permutation(len(panel))[:24], column] = np.nan
+    matrix = matrix_from_ready_panel(
+        panel, pair=["i", "j"], year="year", target="y", factors=world.factors, exposure="exposure"
+    )
+    assert 20 <= (matrix.rows["works"] == 0).sum() < 40
+    assert audit(matrix) == []
+
+
 def test_an_exposure_made_from_the_target() -> None:
     matrix = world_matrix("linear", seed=1)
     rows = matrix.rows.assign(exposure=matrix.rows["works"] + 1)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlcoop.errors import ConfigError, SourceError
+from mlcoop.errors import ConfigError
 from mlcoop.schema import COUNTRY_VARIABLES
 from mlcoop.sources import worldbank
 from mlcoop.sources.worldbank import CODES, indicators, read_page, requests_for, tidy
@@ -134,8 +134,12 @@ def test_an_indicator_that_is_nowhere_and_a_variable_that_is_none(
 ) -> None:
     gone = json.dumps([{"message": [{"id": "175", "key": "archived"}]}]).encode()
     client = quick_client({"MLCOOP_WORLDBANK_URL": serve(lambda *_: (200, {}, gone)).base})
-    with pytest.raises(SourceError, match="rule_of_law.*GOV_WGI_RL.EST, RL.EST"):
-        indicators(client, ["rule_of_law"], 2018, 2019)
+    # Dropped by the service: named, and the study goes on with what is left.
+    table, records, warnings = indicators(client, ["rule_of_law"], 2018, 2019)
+    assert table.empty and records == []
+    assert (
+        len(warnings) == 1 and "rule_of_law is known there (GOV_WGI_RL.EST, RL.EST)" in warnings[0]
+    )
     with pytest.raises(ConfigError, match="gdp_usd2015"):
         indicators(client, ["gdp"], 2018, 2019)
 
