@@ -129,6 +129,11 @@ class LearnerChoice(Section):
     name: str = "linear_boosting"
     exposure: bool = Field(False, description="model intensity: works per product of totals")
     params: dict[str, Any] = Field(default_factory=dict, description="fixed, instead of tuned")
+    missing: Literal["impute", "own", "complete"] = Field(
+        "impute",
+        description="missing figures: filled inside the training window, left to the learner, or "
+        "rows with every factor known only",
+    )
 
 
 class Tuning(Section):

@@ -6,6 +6,7 @@ import gzip
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,19 +34,21 @@ from mlcoop.errors import DataError, MlcoopError
 from mlcoop.explain.collinearity import collinearity
 from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
 from mlcoop.explain.defence import defend
+from mlcoop.explain.missing import compare_treatments, treat, treated
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
+from mlcoop.features.build import FeatureMatrix
 from mlcoop.forecast import find_surprises, look_ahead
 from mlcoop.model.backtest import plan_origins
 from mlcoop.model.forecast_search import tuning_problem
-from mlcoop.model.learners import LEARNERS, Estimator
+from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.stored import to_json
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.plan import Plan
 from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
 from mlcoop.scenario import fit_scenario_model, name_factors
-from mlcoop.schema import Experiment
+from mlcoop.schema import PAIR, Experiment
 from mlcoop.sources.http import Client
 
 FoldScores = Callable[[dict[str, Any]], Iterator[float]]
@@ -165,6 +168,8 @@ class _Run:
         self.experiments, self.models = experiments, models
         self.listener, self.now, self.workers = listener, now, workers
         self.assemble = assemble
+        self.missing = self.config.learner.missing
+        self.learner: Learner = treated(LEARNERS[self.config.learner.name], self.missing)
         self.warnings: list[str] = []
         self.log: list[str] = []
         self._fitted: Estimator | None = None
@@ -203,6 +208,8 @@ class _Run:
         forecasting = study.can_forecast and self.config.evaluation.enabled
         if not study.can_forecast:
             self._warn("The history is too short or no counts: no backtest and no forecast.")
+        whole = study.matrix
+        study = _treated(study, self.missing)
         tuned = self._tune(study, data_key, forecasting)
         metrics: dict[str, Any] = {}
         if self.config.evaluation.enabled:
@@ -210,6 +217,8 @@ class _Run:
         if self.config.explain.enabled:
             metrics["ranking"] = self._explain(study, data_key, tuned["factor"])
             self._relate(study)
+            if whole.X.isna().to_numpy().any():
+                metrics["missing"] = self._compare_missing(whole, tuned["factor"])
         if forecasting:
             metrics["forecast"] = self._forecast(study, data_key, tuned["forecast"])
             self._what_if(study, data_key, tuned["factor"], metrics["forecast"])
@@ -266,13 +275,13 @@ class _Run:
         self._stage("audit", "does any feature know its target?", fingerprint(data_key), work)
 
     def _tune(self, study: Study, data_key: str, forecasting: bool) -> dict[str, dict[str, Any]]:
-        learner = LEARNERS[self.config.learner.name]
+        learner = self.learner
         fixed = dict(self.config.learner.params)
         if not self.config.tuning.enabled:
             return {"factor": {**learner.defaults, **fixed}, "forecast": {}}
         settings = self.config.tuning
         key = fingerprint(
-            data_key, settings.model_dump(), learner.name, fixed, self.config.seed,
+            data_key, settings.model_dump(), learner.name, fixed, self.missing, self.config.seed,
             forecasting, self.config.evaluation.origins,
         )  # fmt: skip
         searches = ["factor", "forecast"] if forecasting else ["factor"]
@@ -348,24 +357,31 @@ class _Run:
 
     def _score(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         settings = self.config.evaluation
-        name = self.config.learner.name
-        key = fingerprint(data_key, name, params, settings.folds, self.config.seed)
+        learner = self.learner
+        key = fingerprint(
+            data_key, learner.name, self.missing, params, settings.folds, self.config.seed
+        )
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
             focus = study.matrix.rows["in_focus"].to_numpy(bool)
             masks = {"focus_unseen": focus}
             if not focus.all():
                 masks["world_unseen"] = np.ones(len(focus), dtype=bool)
-            models = {"deviance_explained": (name, params), "ppml_deviance_explained": ("ppml", {})}
+            # The same factors, and the same treatment of what is missing of them.
+            ppml = treated(LEARNERS["ppml"], self.missing)
+            models = {
+                "deviance_explained": (learner, params),
+                "ppml_deviance_explained": (ppml, {}),
+            }
             jobs = [(metric, part) for metric in models for part in masks]
             done: list[float] = []
 
             def score(job: tuple[str, str]) -> float:
-                learner, chosen = models[job[0]]
+                model, chosen = models[job[0]]
                 done.append(
                     cross_validated_deviance(
                         study.matrix,
-                        learner,
+                        model,
                         chosen,
                         folds=settings.folds,
                         seed=self.config.seed,
@@ -384,13 +400,15 @@ class _Run:
 
     def _explain(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         settings = self.config.explain
-        name = self.config.learner.name
-        key = fingerprint(data_key, name, params, settings.model_dump(), self.config.seed)
+        learner = self.learner
+        key = fingerprint(
+            data_key, learner.name, self.missing, params, settings.model_dump(), self.config.seed
+        )
 
         def work() -> tuple[dict[str, Any], dict[str, Any]]:
             ranking = rank_factors(
                 study.matrix,
-                name,
+                learner,
                 params,
                 level=settings.level,
                 resamples=settings.resamples,
@@ -410,7 +428,7 @@ class _Run:
             if settings.witnesses:
                 beside = defend(
                     study.matrix,
-                    LEARNERS[name],
+                    learner,
                     params,
                     ranking,
                     seed=self.config.seed,
@@ -439,6 +457,23 @@ class _Run:
 
         key = fingerprint(study.matrix.rows, study.matrix.X, ranking)
         self._stage("collinearity", "factors that move together", key, work)
+
+    def _compare_missing(self, whole: FeatureMatrix, params: dict[str, Any]) -> dict[str, Any]:
+        """Show how much the ranking hangs on the treatment of missing figures."""
+        entry = LEARNERS[self.config.learner.name]
+        key = fingerprint(whole.rows, whole.X, entry.name, params, self.missing, self.config.seed)
+
+        def work() -> tuple[dict[str, Any], dict[str, Any]]:
+            found = compare_treatments(
+                whole, entry, params, seed=self.config.seed, workers=self.workers
+            )
+            result = {"notes": plain({**found.notes, "treatment": self.missing})}
+            if self.missing == "own":
+                result["warnings"] = found.warnings
+            return {"missing.csv": found.table}, result
+
+        result = self._stage("missing", "the ranking under three treatments of gaps", key, work)
+        return dict(result["notes"])
 
     def _forecast(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         origins, level = self.config.evaluation.origins, self.config.forecast.level
@@ -543,7 +578,7 @@ class _Run:
     def _factor_estimator(self, study: Study, params: dict[str, Any]) -> Estimator:
         """Return the factor model fitted on all rows with counts, once a run."""
         if self._fitted is None:
-            learner = LEARNERS[self.config.learner.name]
+            learner = self.learner
             known = study.matrix.take(study.matrix.rows["works"].notna())
             rows = known.rows
             self._fitted = learner.make({**learner.defaults, **params}, self.config.seed).fit(
@@ -572,6 +607,28 @@ class _Run:
         if text not in self.warnings:
             self.warnings.append(text)
             self._note(f"warning: {text}")
+
+
+def _treated(study: Study, missing: str) -> Study:
+    """Leave out the rows that a treatment of missing figures does, and say how many they are."""
+    kept = treat(study.matrix, missing)
+    lost = len(study.matrix.rows) - len(kept.rows)
+    if not lost:
+        return study
+    pairs = len(study.matrix.rows[PAIR].drop_duplicates()), len(kept.rows[PAIR].drop_duplicates())
+    if not kept.rows["in_focus"].any():
+        raise DataError(
+            "learner.missing: complete leaves no focus pair with every factor known; leave the "
+            "factors with most gaps out, or choose impute"
+        )
+    dropped = {
+        "kind": "row",
+        "what": f"{lost / len(study.matrix.rows):.0%} of the rows, {pairs[0] - pairs[1]} pairs",
+        "reason": "a factor is missing (learner.missing: complete)",
+        "count": lost,
+    }
+    coverage = {**study.coverage, "dropped": [*study.coverage["dropped"], dropped]}
+    return replace(study, matrix=kept, coverage=coverage)
 
 
 def _describe(study: Study) -> list[str]:

@@ -10,6 +10,7 @@ import xgboost
 
 from mlcoop.errors import DataError
 from mlcoop.model.basis import Basis, Smooth
+from mlcoop.model.imputation import Imputer, Imputing
 from mlcoop.model.learners import PPML, Estimator, LinearBoosting, PoissonBoosting
 from mlcoop.model.loglinear import MixedFit
 
@@ -22,6 +23,10 @@ def to_json(estimator: Estimator) -> dict[str, Any]:
     estimator : fitted estimator of an entry of `LEARNERS`
         Its training rows are not stored, so it can predict and explain but not be refitted.
     """
+    if isinstance(estimator, Imputing):
+        assert estimator.imputer is not None
+        filling = {name: part.tolist() for name, part in vars(estimator.imputer).items()}
+        return {"kind": "imputing", "imputer": filling, "inner": to_json(estimator.inner)}
     if isinstance(estimator, PoissonBoosting):
         return {
             "kind": "poisson_boosting",
@@ -54,6 +59,9 @@ def from_json(state: dict[str, Any]) -> Estimator:
     """
     try:
         kind = state["kind"]
+        if kind == "imputing":
+            parts = {name: np.array(part, dtype=float) for name, part in state["imputer"].items()}
+            return Imputing(from_json(state["inner"]), Imputer(**parts))
         if kind == "poisson_boosting":
             boosted = PoissonBoosting({}, 0)
             boosted.level_ = float(state["level"])

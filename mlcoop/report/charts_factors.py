@@ -1,4 +1,4 @@
-"""Drawings about the factors' own figures: which of them move together."""
+"""Drawings about the factors' own figures: which move together, and which are missing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from mlcoop.report.content import Collinear
-from mlcoop.report.names import number
+from mlcoop.report.content import Collinear, Missing
+from mlcoop.report.names import number, percent
 from mlcoop.report.svg import Canvas, cut
 
 SHADES = (0.3, 0.5, 0.65, 0.8, 0.95)  # absolute rank correlations at which a cell darkens
@@ -68,3 +68,31 @@ def _frame(canvas: Canvas, start: int, end: int, frame: tuple[float, float, floa
         points += [(left + cell * i, top + row_height * i)]
         points += [(left + cell * (i - 1), top + row_height * i)]
     canvas.path([*points, (x, y)], "frame")
+
+
+def known_map(found: Missing, width: int) -> Markup:
+    """Draw the share of focus rows in which each factor with gaps is known, by year."""
+    narrow = width < 500
+    rows = found.by_year
+    years = sorted({year for _, shares in rows for year in shares})
+    row_height, top = 16, 24
+    left = 150 if narrow else 300
+    cell = (width - left - 6) / len(years)
+    label = (
+        f"Share of figures known for {len(rows)} factors with gaps, {years[0]} to {years[-1]}; "
+        "the darker, the more"
+    )
+    canvas = Canvas(width, top + row_height * len(rows) + 6, label, "known")
+    step = max(1, round(len(years) / (3 if narrow else 7)))
+    for k, year in enumerate(years):
+        if k % step == 0:
+            canvas.text(left + cell * (k + 0.5), top - 8, str(year), "tick", "middle")
+    for i, (name, shares) in enumerate(rows):
+        y = top + row_height * i
+        canvas.text(left - 8, y + row_height - 4, cut(name, left - 12), "tick", "end")
+        for k, year in enumerate(years):
+            share = shares.get(year, 0.0)
+            shade = "hs" if share == 0 else f"h{min(int(share * 5), 4)}"
+            tip = f"{name}, {year}: {percent(share)}"
+            canvas.rect(left + cell * k, y + 0.5, cell - 0.6, row_height - 1, f"cell {shade}", tip)
+    return canvas.markup("known")

@@ -179,6 +179,39 @@ class Collinear:
 
 
 @dataclass(frozen=True)
+class Gaps:
+    """How a factor with gaps ranks under each treatment of them (None: nothing ranked).
+
+    `known` is the share of explained rows with the figure, `works` the mean works of the rows
+    without it over those of the rows with it.
+    """
+
+    key: str
+    label: str
+    known: float
+    works: float | None
+    shares: Mapping[str, float | None]
+    ranks: Mapping[str, int | None]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What is missing, how the study treats it, and what other treatments would have ranked.
+
+    `between` holds, for two treatments, Kendall's tau, how many of the first five are the same, and
+    the factor that moves most with its ranks. `by_year` and `by_country` hold the share of rows
+    with the figure.
+    """
+
+    treatment: str
+    rows: tuple[Gaps, ...]
+    explained: Mapping[str, tuple[int, int]]
+    between: Mapping[tuple[str, str], Mapping[str, Any]]
+    by_year: tuple[tuple[str, Mapping[int, float]], ...]
+    by_country: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class Left:
     """Something left out of the study, and why."""
 
@@ -258,6 +291,7 @@ class Summary:
     countries: tuple[str, ...]
     factor_data: tuple[FactorData, ...]
     collinear: Collinear | None
+    missing: Missing | None
     left_out: tuple[Left, ...]
     facts: tuple[tuple[str, str], ...]
     planted: tuple[Planted, ...]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from mlcoop.report.charts import colour_index
 from mlcoop.report.content import Ranked, SetErrors, Summary
-from mlcoop.report.figures_factors import correlation_map
+from mlcoop.report.figures_factors import correlation_map, known_map
 from mlcoop.report.names import method_name, number, percent, plain
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
@@ -51,7 +51,7 @@ def draw_figures(experiment: Experiment) -> dict[str, bytes]:
     Returns
     -------
     dict from str to bytes
-        `ranking`, `groups`, `backtest`, `forecast`, `collinearity`, `coverage` as
+        `ranking`, `groups`, `backtest`, `forecast`, `collinearity`, `known`, `coverage` as
         `.png` and `.svg`; a figure
         whose stage is off is left out. No file carries a time or a version.
     """
@@ -62,6 +62,7 @@ def draw_figures(experiment: Experiment) -> dict[str, bytes]:
         ("backtest", any(len(e.by_year) > 1 for e in s.errors), _backtest),
         ("forecast", bool(s.forecasts), _forecast),
         ("collinearity", s.collinear is not None, correlation_map),
+        ("known", s.missing is not None, known_map),
         ("coverage", any(f.coverage is not None for f in s.factor_data), _coverage),
     ]
     files: dict[str, bytes] = {}

@@ -6,6 +6,26 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlcoop.report.content import Summary
+from mlcoop.report.names import percent
+
+
+def known_map(s: Summary) -> Figure:
+    """Draw the share of focus rows in which each factor with gaps is known, by year."""
+    assert s.missing is not None
+    rows = s.missing.by_year
+    years = sorted({year for _, shares in rows for year in shares})
+    table = np.array([[shares.get(year, np.nan) for year in years] for _, shares in rows])
+    figure = Figure(figsize=(7.2, 1.2 + 0.19 * len(rows)))
+    axes = figure.add_subplot()
+    image = axes.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=7)
+    step = max(1, len(years) // 6)
+    axes.set_xticks(range(0, len(years), step), [str(year) for year in years[::step]])
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, format=lambda v, _: percent(v))
+    axes.set_title(f"Figures at hand by year{' (simulated)' if s.simulated else ''}")
+    return figure
 
 
 def correlation_map(s: Summary) -> Figure:

@@ -11,11 +11,9 @@ import pandas as pd
 
 from mlcoop.errors import DataError, some
 from mlcoop.report.content import (
-    Collinear,
     Curve,
     FactorData,
     Left,
-    Neighbours,
     Planted,
     Ranked,
     Reference,
@@ -189,38 +187,6 @@ def factor_data(coverage: Mapping[str, Any]) -> tuple[FactorData, ...]:
         for row in coverage.get("factors") or []
     ]
     return tuple(sorted(rows, key=lambda r: (r.coverage is None, r.coverage or 0.0, r.key)))
-
-
-def collinear(experiment: Experiment, labels: Mapping[str, str]) -> Collinear | None:
-    """Return which factors move together, or None where the folder does not say."""
-    table, pairs = experiment.collinearity, experiment.correlations
-    if table is None or pairs is None or table["spearman"].notna().sum() < 2:
-        return None
-    need(table, ["factor", "cluster", "neighbour", "spearman", "close", "told"], "collinearity.csv")
-    need(pairs, ["factor", "other", "spearman"], "correlations.csv")
-
-    def label(key: Any) -> str:
-        return "" if pd.isna(key) else labels.get(str(key), plain(str(key)))
-
-    rows = tuple(
-        Neighbours(
-            key=str(row["factor"]),
-            label=label(row["factor"]),
-            group=base_group(str(row.get("group", ""))),
-            cluster=int(row["cluster"]),
-            neighbour=label(row["neighbour"]),
-            spearman=optional(row["spearman"]),
-            close=str(row["close"]) == "True",
-            told=None if pd.isna(row["told"]) else str(row["told"]) == "True",
-        )
-        for row in table.sort_values("position", kind="stable").to_dict("records")
-    )
-    known = pairs.dropna(subset=["spearman"])
-    size = {
-        (str(a), str(b)): float(rho)
-        for a, b, rho in zip(known["factor"], known["other"], known["spearman"], strict=True)
-    }
-    return Collinear(rows, size)
 
 
 def left_out(coverage: Mapping[str, Any]) -> tuple[Left, ...]:

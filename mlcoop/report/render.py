@@ -169,6 +169,14 @@ def _content(s: Summary) -> dict[str, Any]:
             lambda w: charts_factors.correlation_map(found, colours, w)
         )
         values["collinear_table"] = tables.neighbours(found)
+    if s.missing:
+        gaps = s.missing
+        values |= {
+            "missing_words": sentences_factors.missing_sentences(gaps),
+            "known_drawing": both(lambda w: charts_factors.known_map(gaps, w)),
+            "known_country_table": tables.known_by_country(gaps),
+            "missing_table": tables.missing(gaps) if gaps.rows else None,
+        }
     if s.curves:
         values["curves_drawing"] = both(lambda w: charts.effect_grid(s.curves[:CURVES], colours, w))
     values |= defence_content(s.defence)

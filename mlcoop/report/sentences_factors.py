@@ -1,9 +1,9 @@
-"""Sentences about the factors' own figures: which move together."""
+"""Sentences about the factors' own figures: which move together, and what is missing."""
 
 from __future__ import annotations
 
-from mlcoop.report.content import Collinear
-from mlcoop.report.names import listing
+from mlcoop.report.content import Collinear, Missing
+from mlcoop.report.names import listing, number, percent
 
 
 def collinear_sentences(found: Collinear) -> tuple[str, ...]:
@@ -28,5 +28,62 @@ def collinear_sentences(found: Collinear) -> tuple[str, ...]:
         texts.append(
             f"For {len(untold)} factors the data cannot tell the rank from that of the closest "
             f"neighbour: {listing([r.label for r in untold], most=6)}."
+        )
+    return tuple(texts)
+
+
+TREATED = {
+    "impute": (
+        "Missing figures are filled from the other factors, as the pairs of each training window "
+        "relate them, with a residual drawn from known ones. Whether a figure is missing then "
+        "tells the model nothing, so gaps in a small country’s statistics cannot stand in for its "
+        "size."
+    ),
+    "own": (
+        "Missing figures are left to the model: trees send them their own way, so a gap can act "
+        "as a sign of a small country, and a factor may owe part of its share to its gaps."
+    ),
+    "complete": (
+        "Only rows with every factor known take part, so the ranking is about countries whose "
+        "statistics are complete."
+    ),
+}
+BRIEFLY = {
+    "own": "Left to the model",
+    "impute": "Filled from the other factors",
+    "complete": "With complete rows only",
+}
+
+
+def missing_sentences(found: Missing) -> tuple[str, ...]:
+    """Return how gaps are treated, and how the order would differ under other treatments."""
+    mine = found.treatment
+    texts = [TREATED[mine]]
+    labels = {row.key: row.label for row in found.rows}
+    for how, words in BRIEFLY.items():
+        if how == mine or how not in found.explained:
+            continue
+        row, turned = found.between.get((mine, how)), False
+        if row is None:
+            row, turned = found.between.get((how, mine)), True
+        if row is None:
+            pairs = found.explained[how][1]
+            texts.append(f"{words}, {pairs} focus pairs are left: too few to rank by.")
+            continue
+        rows, pairs = found.explained[how]
+        kept = ""
+        if how == "complete" and mine in found.explained:
+            of_rows, of_pairs = found.explained[mine]
+            kept = f" ({percent(rows / of_rows)} of the rows, {pairs} of {of_pairs} pairs)"
+        first, last = (row["to"], row["from"]) if turned else (row["from"], row["to"])
+        name = labels.get(str(row["factor"]), str(row["factor"]))
+        move = (
+            f"; of the leading factors {name} moves most, from rank {first} to {last}"
+            if first != last
+            else ""
+        )
+        texts.append(
+            f"{words}{kept}, the order agrees with this one by Kendall’s tau "
+            f"{number(row['tau'], 2)}, with {row['top']} of the first five the same{move}."
         )
     return tuple(texts)

@@ -7,7 +7,14 @@ from typing import Any
 
 from scipy.stats import kendalltau
 
-from mlcoop.report import gather, gather_defence, gather_forecast, institution, sentences
+from mlcoop.report import (
+    gather,
+    gather_defence,
+    gather_factors,
+    gather_forecast,
+    institution,
+    sentences,
+)
 from mlcoop.report.content import Planted, Summary
 from mlcoop.report.names import filled, number, optional, percent
 from mlcoop.report.outlook import focus_total, gather_outlook
@@ -112,7 +119,8 @@ def summarise(experiment: Experiment) -> Summary:
         rank_level=rank_level,
         resamples=resamples,
         factor_model=factor_model,
-        collinear=gather.collinear(experiment, labels),
+        collinear=gather_factors.collinear(experiment, labels),
+        missing=gather_factors.missing(experiment, labels),
         countries=tuple(str(c) for c in coverage.get("countries") or []),
         left_out=gather.left_out(coverage),
         facts=_facts(coverage),

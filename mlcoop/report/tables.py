@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mlcoop.report.charts_time import spark
-from mlcoop.report.content import Collinear, Planted, Ranked, SetErrors, Summary
+from mlcoop.report.content import Collinear, Missing, Planted, Ranked, SetErrors, Summary
 from mlcoop.report.names import (
     country_name,
     method_name,
@@ -252,6 +252,47 @@ def neighbours(found: Collinear) -> Table:
         for r in found.rows
     )
     return Table("collinearity", "Factors that move together", columns, body)
+
+
+def missing(found: Missing) -> Table:
+    """Return the ranking under each treatment of missing figures."""
+    hows = {"own": "left to the model", "impute": "filled", "complete": "complete rows"}
+    columns = (
+        Column("factor", "Factor", numeric=False),
+        Column("known", "Known"),
+        Column("works_where_missing", "Works where missing, of those where known"),
+        *(Column(f"rank_{how}", f"Rank, {words}") for how, words in hows.items()),
+        *(Column(f"share_{how}", f"Share, {words}") for how, words in hows.items()),
+    )
+    body = tuple(
+        (
+            Cell(r.label, r.key),
+            Cell(percent(r.known), r.known),
+            Cell(percent(r.works), r.works),
+            *(Cell(number(r.ranks[h]), r.ranks[h]) for h in hows),
+            *(Cell(small_percent(r.shares[h]), r.shares[h]) for h in hows),
+        )
+        for r in found.rows
+    )
+    return Table("missing", "The ranking under three treatments of gaps", columns, body)
+
+
+def known_by_country(found: Missing) -> Table:
+    """Return what share of the factors with gaps is known for each country."""
+    columns = (
+        Column("country", "Country", numeric=False),
+        Column("known", "Known, of factors with gaps"),
+        Column("never", "Never known", numeric=False),
+    )
+    rows = []
+    for country, shares in found.by_country.items():
+        mean = sum(shares.values()) / len(shares)
+        never = ", ".join(label for label, share in shares.items() if share == 0)
+        rows.append(
+            (mean, (Cell(country_name(country), country), Cell(percent(mean), mean), _words(never)))
+        )
+    body = tuple(row for _, row in sorted(rows, key=lambda r: (r[0], r[1][0].text)))
+    return Table("known-by-country", "Figures at hand by country", columns, body)
 
 
 def left_out(summary: Summary) -> Table:

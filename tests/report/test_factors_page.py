@@ -61,3 +61,65 @@ def test_the_tree_is_drawn_and_left_out_with_its_tables(
     )
     assert set(draw_figures(only)) == {"collinearity.png", "collinearity.svg"}
     assert "Which factors move together" not in render_report(study)
+
+
+@pytest.fixture(scope="module")
+def gappy(study: Experiment) -> Experiment:
+    """The study with gaps in two factors, ranked under three treatments."""
+    one, two, whole = study.factors["factor"].head(3)
+    table = pd.DataFrame(
+        {
+            "factor": [one, two, whole],
+            "group": study.factors["group"].head(3).tolist(),
+            "role": "pair",
+            "known": [0.5, 0.8, 1.0],
+            "works_where_missing": [0.25, 1.2, np.nan],
+            "credit_where_missing_own": [1.4, 0.2, np.nan],
+            "share_own": [0.5, 0.3, 0.2],
+            "rank_own": [1, 2, 3],
+            "share_impute": [0.2, 0.3, 0.5],
+            "rank_impute": [3, 2, 1],
+            **dict.fromkeys(["share_complete", "rank_complete"], np.nan),
+        }
+    )
+    known = {
+        "by_year": [{"factor": one, "2001": 0.0, "2002": 1.0}, {"factor": two, "2001": 0.6}],
+        "by_country": [{"factor": one, "THA": 0.0, "PAK": 1.0}, {"factor": two, "THA": 0.6}],
+    }
+    notes = {
+        "treatment": "impute",
+        "rows": {"own": 1000, "impute": 1000, "complete": 40},
+        "pairs": {"own": 58, "impute": 58, "complete": 6},
+        "between": {"own/impute": {"tau": -1.0, "top": 3, "factor": one, "from": 1, "to": 3}},
+    }
+    return dataclasses.replace(
+        study,
+        missing=table,
+        coverage={**study.coverage, "known": known},
+        metrics={**study.metrics, "missing": notes},
+    )
+
+
+def test_missing_figures_are_the_folders(gappy: Experiment) -> None:
+    """Truth: missing.csv, metrics.json and coverage.json as made above."""
+    html = render_report(gappy)
+    page = Page(html)
+    table = page.tables["missing"]
+    assert table.column("factor") == gappy.missing["factor"].tolist()
+    assert table.column("rank_own") == ["1", "2", "3"]
+    assert table.column("rank_impute") == ["3", "2", "1"]
+    assert table.column("rank_complete") == ["", "", ""]
+    assert [float(v) for v in table.column("known")] == [0.5, 0.8, 1.0]
+    countries = page.tables["known-by-country"]
+    # Thailand: the mean of 0 and 0.6, and one factor never known; the gappiest first.
+    assert countries.column("country") == ["THA", "PAK"]
+    assert [float(v) for v in countries.column("known")] == [0.3, 1.0]
+    assert countries.column("never")[0] and not countries.column("never")[1]
+    # The report's own treatment is filling: its order comes first in the comparison.
+    assert "Left to the model, the order agrees with this one by Kendall’s tau −1.00" in html
+    assert "from rank 3 to 1" in html
+    assert "6 focus pairs are left: too few to rank by" in html
+
+
+def test_a_study_without_gaps_says_nothing_of_them(study: Experiment) -> None:
+    assert "What is missing" not in render_report(study)

@@ -1,0 +1,194 @@
+"""Missing figures filled from the other factors, learnt from training rows only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.model.learners import Estimator, Learner
+
+MOST_ROWS = 5_000
+QUANTILES = 101
+RIDGE = 0.02  # of the number of rows: collinear factors share a coefficient instead of cancelling
+
+
+@dataclass(frozen=True)
+class Imputer:
+    """What fills a missing value: a regression of each factor on all others.
+
+    Attributes
+    ----------
+    mean, scale, low, high : arrays of shape (n_features,)
+        Of the training rows; a filled value stays inside the range that was seen.
+    coef : array of shape (n_features, n_features)
+        Row j predicts the standardised factor j from the others; zero on the diagonal, and in rows
+        of factors that had no gap.
+    residuals : array of shape (n_residuals, n_features)
+        Quantiles of what the regressions leave, evenly spaced.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    coef: np.ndarray
+    residuals: np.ndarray
+
+    def fill(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return X with its gaps filled; what is known stays as it is.
+
+        A filled value is the regression's plus a residual of another row. Which one depends on
+        the row's known values alone: the same row is filled alike wherever and whenever it stands.
+        """
+        values = X.to_numpy(float)
+        gaps = np.isnan(values)
+        if not gaps.any():
+            return X
+        z = np.where(gaps, 0.0, (values - self.mean) / self.scale)
+        guess = z @ self.coef.T + self._residual(_uniform(values))
+        guess = np.clip(guess * self.scale + self.mean, self.low, self.high)
+        return pd.DataFrame(np.where(gaps, guess, values), index=X.index, columns=X.columns)
+
+    def _residual(self, uniform: np.ndarray) -> np.ndarray:
+        grid = np.linspace(0, 1, len(self.residuals))
+        columns = [np.interp(uniform[:, j], grid, r) for j, r in enumerate(self.residuals.T)]
+        return np.column_stack(columns)
+
+
+def _uniform(values: np.ndarray) -> np.ndarray:
+    """Return a number in [0, 1) for each cell, a hash of its row's values and its column."""
+    bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
+    steps = np.arange(1, values.shape[1] + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    state = _mixed(_mixed(bits ^ steps).sum(axis=1, dtype=np.uint64)[:, None] + steps)
+    return (state >> np.uint64(11)).astype(float) / 2.0**53
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    # splitmix64 (Steele, Lea and Flood 2014, doi:10.1145/2714064.2660195), wrapping on purpose.
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def learn_imputer(X: pd.DataFrame, *, seed: int = 0) -> Imputer:
+    """Learn how to fill gaps from the rows of a training window.
+
+    A ridge regression of each factor with gaps on all others, whose own gaps stand at their mean,
+    plus a residual drawn from those of the rows where it is known: one round of chained equations
+    (van Buuren 2011, doi:10.18637/jss.v045.i03), and a single filling, since the ranking's doubt
+    comes from resampled pairs. Without the residual filled values lie so close together that trees
+    tell them from known ones: measured on a planted world where a factor without effect lacks for
+    countries of low capacity, it then took 29 % of the importance, with it 6 %.
+    A factor that was never seen is filled with 0.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_rows, n_features), NaN where missing
+        Training rows; of more than 5,000, so many are drawn.
+    seed : int
+
+    Returns
+    -------
+    Imputer
+    """
+    values = X.to_numpy(float)
+    if len(values) > MOST_ROWS:
+        chosen = np.random.default_rng(seed).choice(len(values), MOST_ROWS, replace=False)
+        values = values[np.sort(chosen)]
+    seen = ~np.isnan(values)
+    n = np.maximum(seen.sum(axis=0), 1)
+    mean = np.where(seen, values, 0.0).sum(axis=0) / n
+    spread = np.sqrt(np.where(seen, (values - mean) ** 2, 0.0).sum(axis=0) / n)
+    scale = np.where(spread > 1e-9, spread, 1.0)
+    low = np.where(seen.any(axis=0), np.where(seen, values, np.inf).min(axis=0), 0.0)
+    high = np.where(seen.any(axis=0), np.where(seen, values, -np.inf).max(axis=0), 0.0)
+    z = np.where(seen, (values - mean) / scale, 0.0)
+    k = values.shape[1]
+    coef = np.zeros((k, k))
+    residuals = np.zeros((QUANTILES, k))
+    for j in np.flatnonzero(X.isna().any(axis=0).to_numpy()):
+        others = np.delete(np.arange(k), j)
+        A, b = z[seen[:, j]][:, others], z[seen[:, j], j]
+        gram = A.T @ A + RIDGE * max(len(A), 1) * np.eye(k - 1)
+        coef[j, others] = np.linalg.solve(gram, A.T @ b)
+        if len(b):
+            residuals[:, j] = np.quantile(b - A @ coef[j, others], np.linspace(0, 1, QUANTILES))
+    return Imputer(mean, scale, low, high, coef, residuals)
+
+
+class Imputing:
+    """An estimator that never sees a gap: they are filled from its own training rows.
+
+    Whether a figure is missing then says nothing to the model, so that gaps of small countries'
+    statistics cannot stand in for the countries' size.
+    """
+
+    def __init__(
+        self,
+        inner: Estimator,
+        imputer: Imputer | None = None,
+        *,
+        most_rows: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.inner, self.imputer = inner, imputer
+        self.most_rows, self.seed = most_rows, seed
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray, **given: Any) -> Imputing:
+        """Fit on rows of factors and counts, gaps filled."""
+        self.imputer = learn_imputer(X, seed=self.seed)
+        n = len(X)
+        if self.most_rows is not None and n > self.most_rows and X.isna().to_numpy().any():
+            # The learner would draw as many rows itself: no need to fill all of them first.
+            rng = np.random.default_rng(self.seed)
+            drawn = np.sort(rng.choice(n, self.most_rows, replace=False))
+            X, y = X.iloc[drawn], np.asarray(y)[drawn]
+            given = {k: None if v is None else np.asarray(v)[drawn] for k, v in given.items()}
+        self.inner.fit(self.imputer.fill(X), y, **given)
+        return self
+
+    def refit(self, multiplicity: pd.Series, seed: int) -> Imputing:
+        """Return a copy with training pairs reweighted; the filling is kept."""
+        return Imputing(self.inner.refit(multiplicity, seed), self.imputer)
+
+    @property
+    def has_posterior(self) -> bool:
+        """Whether `draw` tells the whole doubt of the fit."""
+        return bool(getattr(self.inner, "has_posterior", False))
+
+    def draw(self, seed: int) -> Imputing:
+        """Return a copy with coefficients drawn from their posterior."""
+        return Imputing(self.inner.draw(seed), self.imputer)  # type: ignore[attr-defined]
+
+    def margin(self, X: pd.DataFrame) -> np.ndarray:
+        """Return log expected works per exposure, shape (n_rows,)."""
+        return self.inner.margin(self._filled(X))
+
+    def predict(self, X: pd.DataFrame, *, exposure: np.ndarray | None = None) -> np.ndarray:
+        """Return expected works, shape (n_rows,)."""
+        return self.inner.predict(self._filled(X), exposure=exposure)
+
+    def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+        """Return interventional Shapley values on the log scale, and the base value.
+
+        A filled value is credited to its own factor, as if it had been observed.
+        """
+        return self.inner.shap_values(self._filled(X), self._filled(background))
+
+    def _filled(self, X: pd.DataFrame) -> pd.DataFrame:
+        assert self.imputer is not None, "fit first"
+        return self.imputer.fill(X)
+
+
+def imputing(learner: Learner) -> Learner:
+    """Return the catalogue's entry with every gap filled before the learner sees it."""
+    return replace(learner, make=partial(_make, learner.make))
+
+
+def _make(make: Any, params: dict[str, Any], seed: int) -> Imputing:
+    most = [rows for name, rows in params.items() if name.endswith("_rows")]
+    return Imputing(make(params, seed), most_rows=max(most, default=None), seed=seed)
