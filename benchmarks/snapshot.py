@@ -2,7 +2,7 @@
 
     python benchmarks/snapshot.py [--works 1000000] [--files 16] [--workers 2] [--repeats 2]
 
-Draws a snapshot of OpenAlex's shape (JSON lines of some 3 kB, gzip, a fifth of the size packed),
+Draws a snapshot of OpenAlex's shape (JSON lines of some 3 kB, gzip, a third of the size packed),
 counts it, and prints for `gunzip` to nowhere, `mlcoop data aggregate` and the loop: MB of JSON a
 second, by the clock and by processor time, the best of some repeats taken in turns; their ratios;
 peak memory for a quarter of the works and for all; what a finished run takes again. The loop counts
@@ -184,10 +184,10 @@ def main() -> None:
         for name in ("gunzip to nowhere", "loop over json.loads"):
             ratios = [a / b for a, b in zip(ours, best[name], strict=True)]
             print(f"ours / {name:19}{ratios[0]:14.2f}{ratios[1]:14.2f}")
-        print(f"peak memory of a worker, a quarter of the works {float(printed):>10.0f} MB")
-        print(f"peak memory of a worker, all works              {memory:>10.0f} MB")
-        print(f"a finished run again                            {again:>10.1f} s")
-        print(f"counts equal the loop's                         {got == in_iso3(expected)!s:>10}")
+        print(f"peak memory, a quarter of the works {float(printed):>22.0f} MB")
+        print(f"peak memory, all works              {memory:>22.0f} MB")
+        print(f"a finished run again                {again:>22.1f} s")
+        print(f"counts equal the loop's             {got == in_iso3(expected)!s:>22}")
 
 
 def gzip_size(file: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -93,10 +94,13 @@ def load(path: str | Path) -> tuple[pd.DataFrame, str]:
         if path.suffix.lower() in (".parquet", ".pq"):
             table = pd.read_parquet(path)
         else:
-            heading = content.decode("utf-8-sig").partition("\n")[0]
+            text = content.decode("utf-8-sig")
+            heading = text.partition("\n")[0]
             separator = max(",;\t", key=heading.count)
-            # Before pandas, which would rename a second "works" to "works.1".
+            # Before pandas, which would rename a second "works" to "works.1", fill short rows, and
+            # take the first cells of long ones for names of rows.
             _refuse_repeated(next(csv.reader([heading], delimiter=separator), []), where)
+            _refuse_ragged(text, separator, where)
             # As text: Namibia's NA must not become missing, nor 007 seven.
             table = pd.read_csv(
                 path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
@@ -120,6 +124,14 @@ def _refuse_repeated(columns: list[str], where: str) -> None:
         raise DataError(f"{where}: column {some(repeated)} stands there twice; rename one")
 
 
+def _refuse_ragged(text: str, separator: str, where: str) -> None:
+    rows = csv.reader(io.StringIO(text), delimiter=separator)
+    width = len(next(rows, []))
+    odd = [f"{len(row)} cells ({at(i)})" for i, row in enumerate(rows) if row and len(row) != width]
+    if odd:
+        raise DataError(f"{where}: rows with other than the heading's {width} cells: {some(odd)}")
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -139,13 +151,21 @@ def at(index: int) -> str:
 def whole_numbers(values: pd.Series, where: str, column: str, lo: int, hi: int) -> pd.Series:
     """Return a column as integers, or name the rows that are no whole numbers in `lo` to `hi`."""
     number = pd.to_numeric(values, errors="coerce")
-    bad = number.isna() | (number % 1 != 0) | (number < lo) | (number > hi)
+    bad = number.isna() | (number % 1 != 0) | (number < lo) | (number > hi) | _ambiguous(values)
     if bad.any():
         offenders = [f"{values[i]!r} ({at(i)})" for i in values.index[bad]]
         raise DataError(
             f"{where}, {column}: not a whole number from {lo} to {hi}: {some(offenders)}"
         )
     return number.astype(int)
+
+
+def _ambiguous(values: pd.Series) -> pd.Series:
+    """Say which values are true or false, or may write thousands with a point (1.000)."""
+    if pd.api.types.is_bool_dtype(values):
+        return pd.Series(True, index=values.index)
+    texts = values.where(values.map(lambda v: isinstance(v, str)), "").astype(str)
+    return texts.str.strip().str.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+")
 
 
 def _check_columns(table: pd.DataFrame, wanted: Sequence[str], where: str) -> None:
@@ -199,9 +219,16 @@ def _from_matrix(table: pd.DataFrame, where: str) -> pd.DataFrame:
         raise DataError(f"{where}: a matrix needs the column year beside country")
     # Before cells without a figure go: a heading above an empty column is a name as well.
     partners = [c for c in table.columns if c not in ("year", "country")]
-    resolve(pd.Series(partners, dtype=object), f"{where}, heading")
-    _countries(table["country"], where, "country")
-    whole_numbers(table["year"], where, "year", *YEARS)
+    heads = resolve(pd.Series(partners, dtype=object), f"{where}, heading")
+    ends = _countries(table["country"], where, "country")
+    years = whole_numbers(table["year"], where, "year", *YEARS)
+    twice = [f"{partners[i]}" for i in heads.index[heads.duplicated(keep=False)]]
+    if twice:
+        raise DataError(f"{where}: columns of one and the same country: {some(twice)}; keep one")
+    again = pd.DataFrame({"country": ends, "year": years}).duplicated(keep=False)
+    if again.any():
+        names = [f"{ends[i]} {years[i]} ({at(i)})" for i in table.index[again]]
+        raise DataError(f"{where}: a country has two rows in a year: {some(names)}; keep one")
     long = table.reset_index(names="row").melt(
         id_vars=["row", "year", "country"], var_name="partner", value_name="works"
     )
@@ -218,7 +245,8 @@ def _from_matrix(table: pd.DataFrame, where: str) -> pd.DataFrame:
         names = [f"{x}-{y} {year}" for x, y, year in odd.index]
         raise DataError(f"{where}: the two sides of the matrix differ for {some(names)}")
     numbers = numbers[a != b]
-    bad = long[~(numbers.between(0, MOST_WORKS) & (numbers % 1 == 0))]
+    good = numbers.between(0, MOST_WORKS) & (numbers % 1 == 0) & ~_ambiguous(long["works"])
+    bad = long[~good]
     if len(bad):
         shown = [
             f"{value!r} under {partner} ({at(row)})"

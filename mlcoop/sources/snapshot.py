@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -44,15 +44,14 @@ _COLUMNS = """{
     primary_topic: 'STRUCT("domain" STRUCT(id VARCHAR))',
     citation_normalized_percentile: 'STRUCT(is_in_top_10_percent BOOLEAN)'
 }"""
+# Lists and countries that are null fall out of the list of countries by themselves.
 _WORKS = """
     CREATE OR REPLACE TEMP TABLE works AS
     SELECT publication_year AS year,
         coalesce(regexp_extract(primary_topic."domain".id, '([0-9]+)$', 1), '') AS field,
         type = 'article' AS article,
         coalesce(citation_normalized_percentile.is_in_top_10_percent, false) AS top,
-        list_sort(list_distinct(flatten(
-            list_transform(coalesce(authorships, []), lambda a: coalesce(a.countries, []))
-        ))) AS countries,
+        list_distinct(flatten(list_transform(authorships, lambda a: a.countries))) AS countries,
         publication_year IS NOT NULL AND authorships IS NOT NULL AS is_work,
         NOT coalesce(is_retracted, false) AND NOT coalesce(is_paratext, false) AS counts
     FROM {source}
@@ -119,7 +118,7 @@ def aggregate(
     memory : str
         DuckDB's limit for each worker; beyond it, it spills to a folder in `out`.
     workers : int
-        Processes, each with a file at a time; a file's gzip cannot be read by two.
+        Threads, each with a file at a time; a file's gzip cannot be read by two.
     progress : function of (done, total, what) or None
 
     Notes
@@ -260,20 +259,30 @@ def _count_all(
                 _count_file(connection, file, part)
                 yield
         return
-    # Spawned, since DuckDB's threads do not survive a fork.
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"))
+    # Threads, each with a database of its own: DuckDB works outside Python's lock, and processes
+    # would load everything again.
+    running: list[duckdb.DuckDBPyConnection] = []
+
+    def one(file: Path, part: Path) -> None:
+        with _connect(folder, memory) as connection:
+            running.append(connection)
+            try:
+                _count_file(connection, file, part)
+            finally:
+                running.remove(connection)
+
+    pool = ThreadPoolExecutor(min(workers, len(jobs)))
     try:
-        started = [pool.submit(_count_alone, file, part, folder, memory) for file, part in jobs]
-        for future in as_completed(started):
+        for future in as_completed([pool.submit(one, file, part) for file, part in jobs]):
             future.result()
             yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for connection in list(running):
+            connection.interrupt()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _count_alone(file: Path, part: Path, folder: Path, memory: str) -> None:
-    with _connect(folder, memory) as connection:
-        _count_file(connection, file, part)
 
 
 def _connect(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
@@ -287,7 +296,7 @@ def _connect(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
         config={
             "memory_limit": memory,
             "threads": 1,
-            "temp_directory": str(folder / "spill" / str(os.getpid())),
+            "temp_directory": str(folder / "spill" / f"{os.getpid()}-{get_ident()}"),
             "preserve_insertion_order": False,
         }
     )

@@ -152,3 +152,27 @@ def test_provenance_of_a_file_is_its_checksum(tmp_path: Path) -> None:
     path = write(tmp_path, "abc")
     entry = owncounts.describe(path)
     assert entry["sha256"].startswith("ba7816bf8f01cfea") and str(tmp_path) not in str(entry)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEADING + "2019,CN,DE,1.000\n", "works: .*'1.000' .row 2"),
+        (HEADING + "2019,CN,DE,5\n2019,CN,US\n", "3 cells .row 3"),
+        (HEADING + "x,2019,CN,DE,5\n", "5 cells .row 2"),
+        ("year;country;CN;DE\n2019;DE;1.000;\n", "works: .*'1.000' under CN .row 2"),
+        ("year,country,CN,China\n2019,DE,4,4\n", "one and the same country: CN, China"),
+        ("year,country,DE\n2019,CN,4\n2019,China,4\n", "CHN 2019 .row 2., CHN 2019 .row 3"),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=words):
+        read(write(tmp_path, text))
+
+
+def test_true_and_false_are_no_counts(tmp_path: Path) -> None:
+    path = tmp_path / "counts.parquet"
+    rows = {"year": [2019], "country_a": ["CN"], "country_b": ["DE"], "works": [True]}
+    pd.DataFrame(rows).to_parquet(path)
+    with pytest.raises(DataError, match="works: .*True"):
+        read(path)

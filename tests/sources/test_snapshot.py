@@ -264,3 +264,13 @@ def test_a_line_longer_than_the_usual_buffer_is_read(tmp_path: Path) -> None:
     long = {**work("CN", "DE"), "title": "x" * (snapshot.LONGEST_LINES[0] + 1)}
     write(tmp_path / "in", [work("CN", "DE"), long, work("DE", "US")], "part_000")
     assert aggregate(tmp_path / "in", tmp_path / "out").links == 3
+
+
+def test_authors_without_countries_and_null_ones_leave_the_others(tmp_path: Path) -> None:
+    odd = work("CN", "DE CN")
+    odd["authorships"] += [None, {"countries": None}, {"countries": ["US", None]}, {}]
+    write(tmp_path / "in", [odd, {**work("CN"), "authorships": []}], "part_000")
+    assert aggregate(tmp_path / "in", tmp_path / "out").links == 3
+    table = read_counts(tmp_path / "out").table
+    pairs = [("CHN", "DEU"), ("CHN", "USA"), ("DEU", "USA")]
+    assert list(zip(table["country_a"], table["country_b"], strict=True)) == pairs
