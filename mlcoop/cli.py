@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mlcoop import __version__
 from mlcoop.errors import ConfigError, DataError, MlcoopError
+from mlcoop.factors_cli import EPILOG, factors
 from mlcoop.forecast_cli import forecast_app
 
 if TYPE_CHECKING:
@@ -321,21 +322,7 @@ def explore(
     raise typer.Exit(code)
 
 
-@app.command(epilog="Example: mlcoop factors economy_market")
-def factors(
-    name: Annotated[str | None, typer.Argument(help="a factor or a group")] = None,
-    as_json: Json = False,
-) -> None:
-    """List the factor catalogue, or show one factor's definition."""
-    from mlcoop import terminal
-    from mlcoop.features.catalogue import FACTORS, select_factors
-
-    chosen = list(FACTORS.values()) if name is None else select_factors([name])
-    if as_json:
-        keys = "name label group unit source role inputs lag carry sign kind definition reference"
-        _print_json([{k: getattr(f, k) for k in keys.split()} for f in chosen])
-    else:
-        terminal.print_factors(chosen, whole=name in FACTORS)
+app.command(epilog=EPILOG)(factors)
 
 
 @app.command("list", epilog="Example: mlcoop list")

@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from mlcoop.comparison import Comparison
-from mlcoop.features.factor import GROUPS, Factor
 from mlcoop.report import sentences
 from mlcoop.report.content import SetErrors, Summary
 from mlcoop.report.names import (
@@ -89,25 +88,6 @@ def print_comparison(comparison: Comparison) -> None:
         f"A star marks a change of rank that the data tell from none, at "
         f"{percent(comparison.level)} for all names of a column together.",
     )
-
-
-def print_factors(factors: Sequence[Factor], whole: bool = False) -> None:
-    """Print catalogue entries: a table, or with `whole` everything about each."""
-    console = _console()
-    if whole:
-        for f in factors:
-            _say(console, f"{f.name}: {f.label}", "bold")
-            for key in ("group", "unit", "source", "role", "inputs", "lag", "sign", "kind"):
-                _say(console, f"  {key}: {_plain(getattr(f, key))}")
-            _say(console, f"  {f.definition}")
-            _say(console, f"  {f.reference}")
-        return
-    rows = [
-        [f.name, f.label, GROUPS.get(f.group, f.group), f.unit, f.source, str(f.lag), _sign(f.sign)]
-        for f in factors
-    ]
-    heads = ["factor", "label", "group", "unit", "source", "lag", "sign"]
-    console.print(_table(f"{len(rows)} factors", heads, rows, right={"lag"}))
 
 
 def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -395,10 +375,6 @@ def _agreement(comparison: Comparison) -> Table:
     heads = ["kind", "experiment", "and", *words.values()]
     title = f"\nAgreement, with {percent(comparison.level)} intervals"
     return _table(title, heads, rows, right=set(words.values()))
-
-
-def _sign(sign: int) -> str:
-    return {1: "+", -1: "−"}.get(sign, "")
 
 
 def _plain(value: Any) -> str:

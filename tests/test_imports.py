@@ -13,7 +13,7 @@ MAP = """
 errors schema tables countries sources panel reference planted simulate features model explain
 comparison forecast hindsight report config scenario_file scenario artefacts family family_folder
 results scenario_store explore plan assemble card run run_family terminal terminal_forecast
-forecast_cli cli
+terminal_factors forecast_cli factors_cli cli
 """
 ORDER = MAP.split()
 PACKAGE = Path(mlcoop.__file__).parent

@@ -10,6 +10,7 @@ from mlcoop import terminal
 from mlcoop.comparison import compare
 from mlcoop.features.catalogue import FACTORS
 from mlcoop.schema import FORECAST_CSV, Experiment
+from mlcoop.terminal_factors import print_factors
 
 
 def finished() -> Experiment:
@@ -100,11 +101,11 @@ def test_many_experiments_are_summed_up(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_catalogue_and_list(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_factors(list(FACTORS.values()))
+    print_factors(list(FACTORS.values()))
     text = capsys.readouterr().out
     assert all(name in text for name in FACTORS)
     one = next(iter(FACTORS.values()))
-    terminal.print_factors([one], whole=True)
+    print_factors([one], whole=True)
     assert one.reference in capsys.readouterr().out
     terminal.print_list([{"name": "x", "simulated": True, "years": [2001, 2021], "skill": 0.05}])
     text = capsys.readouterr().out

@@ -50,7 +50,7 @@ def select_factors(
     exclude : iterable of str
         Names or groups to leave out.
     where : str
-        Key to name in an error.
+        Key to name in an error; empty for a name from the command line.
 
     Raises
     ------
@@ -92,7 +92,8 @@ def _resolve(names: list[str], where: str, whole_groups: bool = False) -> set[st
         else:
             near = get_close_matches(name, [*FACTORS, *GROUPS], n=1, cutoff=0.5)
             hint = f' Did you mean "{near[0]}"?' if near else " See `mlcoop factors`."
-            problems.append(f'{where}[{i}]: unknown factor or group "{name}".{hint}')
+            place = f"{where}[{i}]: " if where else ""
+            problems.append(f'{place}unknown factor or group "{name}".{hint}')
     if problems:
         raise ConfigError(" ".join(problems))
     return found

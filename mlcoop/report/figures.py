@@ -13,9 +13,11 @@ matplotlib.use("Agg")
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from mlcoop.features.distribution import Distribution
+from mlcoop.features.factor import Factor
 from mlcoop.report.charts import colour_index
 from mlcoop.report.content import Ranked, SetErrors, Summary
-from mlcoop.report.figures_factors import correlation_map, known_map
+from mlcoop.report.figures_factors import correlation_map, distribution, known_map
 from mlcoop.report.names import method_name, number, percent, plain
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
@@ -76,6 +78,15 @@ def draw_figures(experiment: Experiment) -> dict[str, bytes]:
                 files[f"{name}.png"] = _bytes(figure, "png", {"Software": None})
                 files[f"{name}.svg"] = _bytes(figure, "svg", {"Date": None, "Creator": None})
     return files
+
+
+def draw_distribution(
+    factor: Factor, spread: Sequence[Distribution], study: str, form: str
+) -> bytes:
+    """Return a picture of a factor's distribution over a study's focus pairs, PNG or SVG."""
+    with rc_context(STYLE):
+        figure = distribution(factor, spread, study)
+        return _bytes(figure, form, {"Software": None} if form == "png" else {"Date": None})
 
 
 def _bytes(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 
+from mlcoop.features.distribution import Distribution
+from mlcoop.features.factor import Factor
 from mlcoop.report.content import Summary
 from mlcoop.report.names import percent
+
+BLUE = "#1f5f8b"
+
+
+def distribution(factor: Factor, spread: Sequence[Distribution], study: str) -> Figure:
+    """Draw how a factor is spread over focus pairs and years, a panel for each end that it has."""
+    figure = Figure(figsize=(7.2, 0.6 + 2.6 * len(spread)))
+    for i, part in enumerate(spread):
+        axes = figure.add_subplot(len(spread), 1, i + 1)
+        bars = part.bars
+        if len(bars) and (bars["low"] < bars["high"]).all():
+            width = bars["high"] - bars["low"]
+            axes.bar(bars["low"], bars["rows"], width, align="edge", color=BLUE, edgecolor="white")
+        else:
+            axes.bar([f"{v:g}" for v in bars["low"]], bars["rows"], 0.6, color=BLUE)
+        known = percent(part.known / part.rows) if part.rows else "–"
+        axes.set_title(f"{part.label} (known in {known})")
+        axes.set_xlabel(factor.unit)
+        axes.set_ylabel("pairs and years")
+        axes.grid(axis="x", visible=False)
+    figure.suptitle(f"Focus pairs of {study}", x=0.01, ha="left", fontsize=8, color="#566072")
+    return figure
 
 
 def known_map(s: Summary) -> Figure:
