@@ -14,16 +14,19 @@
       root.dataset.theme = dark ? "light" : "dark";
     });
   }
-  // Paper is white, and shows every row of a ranking; tables print as the reader left them.
+  // Paper is white. A long ranking prints its first rows as a picture and all of them as a table,
+  // since a picture of every row would be too small to read.
   let chosen;
+  let opened = [];
   addEventListener("beforeprint", () => {
     chosen = root.dataset.theme;
     root.dataset.theme = "light";
-    all("svg[data-full]").forEach((s) => fold(s, false));
+    opened = all("#factors-ranking details:not([open])");
+    opened.forEach((d) => { d.open = true; });
   });
   addEventListener("afterprint", () => {
     if (chosen) { root.dataset.theme = chosen; } else { delete root.dataset.theme; }
-    all("svg[data-full]").forEach((s) => fold(s, s.dataset.folded === "1"));
+    opened.forEach((d) => { d.open = false; });
   });
 
   // Tips follow the pointer.
