@@ -11,6 +11,7 @@ import pytest
 from mlcoop.errors import DataError
 from mlcoop.model.backtest import Backtest, plan_origins, run_backtest
 from mlcoop.model.blend import Scored, choose_weights
+from mlcoop.model.combine import trust_of
 from mlcoop.model.follow import COUNTRY_GAIN, FOCUS_GAIN, follow_countries, follow_focus
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.forecasters import fit_linear
@@ -221,6 +222,15 @@ def test_gaps_and_zeros_do_no_harm() -> None:
     assert result.table["observed"].notna().all()
     zeros = result.table[result.table["country_a"] == "GGG"]
     assert (zeros["predicted"] < 1).all()
+
+
+def test_a_small_study_leans_on_simple_rules() -> None:
+    # Closed form: 28 pairs over eight years are at most 224 counts, trusted by 224^2 over
+    # 224^2 + 1500^2 = 2.2 %; the rest is the mean of five-year drift and group growth.
+    table = run_backtest(world(8), None, params=FAST).table
+    simple = (table["drift5"] + table["group_growth"]) / 2
+    assert (table["predicted"] - simple).abs().sum() < 0.01 * simple.sum()
+    assert trust_of(7875 * 21) > 0.999
 
 
 def test_tuning_stays_before_the_first_reported_origin() -> None:

@@ -1,0 +1,110 @@
+"""`mlcoop forecast`. Truth: folders and sums by hand, and the contract of the README."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from mlcoop.cli import app
+from mlcoop.errors import MlcoopError
+
+KEYS = ["country_a", "country_b", "year"]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study of China with two partners, with what a score and a table need."""
+    folder = tmp_path / "experiments" / "s"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("name: s\nfocus: {focal: CHN, partners: [VNM, KOR]}\n")
+    pairs = [("CHN", "VNM"), ("CHN", "KOR")]
+    past = [
+        (*p, y, w) for p, w in zip(pairs, (40.0, 100.0), strict=True) for y in range(2018, 2022)
+    ]
+    pd.DataFrame(past, columns=[*KEYS, "works"]).to_parquet(folder / "panel.parquet")
+    table = pd.DataFrame([(*p, 2022) for p in pairs], columns=KEYS)
+    table = table.assign(
+        last_year=2021,
+        last_observed=[40.0, 100.0],
+        predicted=[45.0, 120.0],
+        lower=[30.0, 90.0],
+        upper=[60.0, 150.0],
+        level=0.9,
+        p_zero=0.0,
+        in_focus=True,
+        restless=1.0,
+    )
+    table.to_csv(folder / "forecast.csv", index=False)
+    return tmp_path
+
+
+def mlcoop(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlcoop", *arguments],
+        cwd=cwd,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_score_reads_names_in_any_usual_spelling(study: Path) -> None:
+    # Errors 5 and 30 of 50 + 90 = 140: 25 %. Persistence 10 and 10 of 140: 14.3 %, and the counts
+    # never moved, so the other rules say the same. 90 lies on the lower bound: inside.
+    rows = "year,country_a,country_b,works\n2022,Viet Nam,PR China,50\n2022,cn,South Korea,90\n"
+    (study / "seen.csv").write_text(rows)
+    done = mlcoop("forecast", "score", "s", "--observed", "seen.csv", "--json", cwd=study)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)["scores"]
+    assert [s["set"] for s in scores] == ["focus", "all"]
+    assert scores[0]["wape"] == pytest.approx(0.25)
+    assert scores[0]["best_rule_wape"] == pytest.approx(20 / 140)
+    assert scores[0]["coverage"] == 1.0
+    said = mlcoop("forecast", "score", "s", "--observed", "seen.csv", cwd=study).stdout
+    assert (
+        "missed by 25.0 %" in said and "75.0 % more error" in said and "China–South Korea" in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("score", "s", "--observed", "none.csv"), "none.csv"),
+        (("score", "s", "--observed", "odd.csv"), "Chyna"),
+        (("score", "s", "--observed", "early.csv"), "no count for the forecast years 2022"),
+        (("s", "--totals"), "holds no totals.csv"),
+        (("s", "--scenario", "none.yaml"), "scenario.parquet"),
+        (("s", "--horizon", "2"), "only 1 ahead"),
+        (("s", "--totals", "--surprises"), "one of --scenario, --totals and --surprises"),
+        (("t",), "no such experiment"),
+    ],
+)
+def test_slips_are_one_line_and_exit_2(
+    study: Path, arguments: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study)
+    (study / "odd.csv").write_text("year,country_a,country_b,works\n2022,Chyna,KOR,50\n")
+    (study / "early.csv").write_text("year,country_a,country_b,works\n2019,CHN,KOR,50\n")
+    (study / "none.yaml").write_text("changes: [{factor: gdp, pairs: all, add: 1}]\n")
+    done = CliRunner().invoke(app, ["forecast", *arguments])
+    # `main` prints the error and exits with its code; tests/test_cli.py holds it to that.
+    assert isinstance(done.exception, MlcoopError) and done.exception.exit_code == 2
+    assert done.stdout == "" and "\n" not in str(done.exception)
+    assert expected in str(done.exception)
+
+
+def test_help_shows_both_and_a_study_may_be_called_score(study: Path) -> None:
+    shown = mlcoop("forecast", "--help", cwd=study).stdout
+    assert "show" in shown and "score" in shown
+    (study / "experiments" / "s").rename(study / "experiments" / "score")
+    done = mlcoop("forecast", "show", "score", "--json", cwd=study)
+    assert done.returncode == 0 and len(json.loads(done.stdout)) == 2
