@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 NARROW_RESAMPLES = 60
+QUICK = {"products": False}  # for the refits without a group: products take most of a fit's time
 FEWEST_NARROW = 20  # focus pairs below which a study of the focus set alone is not made
 
 
@@ -96,7 +97,16 @@ def defend(
     regression = regression_table(matrix, fitted, x, columns, unit=unit, level=level)
     step()
     players = group_players(matrix, explained, groups, seed=seed).join(
-        drop_groups(matrix, both, groups, seed=seed, workers=workers)
+        drop_groups(
+            matrix,
+            {
+                "learner": (learner, {**params, **{k: QUICK[k] for k in QUICK if k in params}}),
+                "ppml": both["ppml"],
+            },
+            groups,
+            seed=seed,
+            workers=workers,
+        )
     )
     step()
     labels = {f.factor: f.label for f in matrix.features}

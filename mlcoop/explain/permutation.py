@@ -10,7 +10,7 @@ from scipy import stats
 
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.inference import false_discovery
-from mlcoop.explain.regression import clustered
+from mlcoop.explain.regression import clustered, shared_country
 
 if TYPE_CHECKING:
     from mlcoop.explain.replicates import Explained
@@ -128,7 +128,9 @@ def _tested(
     total = by_row.sum()
     spread = float(change.sum(axis=1).std(ddof=1)) / scale if len(change) > 1 else 0.0
     by_pair = np.bincount(pair, by_row, len(names))
-    error = float(np.sqrt(clustered((by_pair - by_pair.mean())[:, None], names, unit)[0, 0]))
+    # a country in every pair is held fixed: by it alone all pairs would be one cluster
+    around = (by_pair - by_pair.mean())[:, None]
+    error = float(np.sqrt(clustered(around, names, unit, shared_country(names))[0, 0]))
     if error <= 1e-12 * scale:
         return float(total) / scale, spread, 1.0 if total <= 1e-12 * scale else 0.0
     return (

@@ -173,6 +173,16 @@ def clustered(scores: np.ndarray, pairs: np.ndarray, unit: str, fixed: str = "")
     return (vectors * np.maximum(size, 0.0)) @ vectors.T
 
 
+def shared_country(pairs: np.ndarray) -> str:
+    """Return the one country that is in every pair, "" where there is none.
+
+    >>> shared_country(np.array(["A|B", "B|C"])), shared_country(np.array(["A|B", "C|D"]))
+    ('B', '')
+    """
+    shared = sorted(set.intersection(*(set(str(p).split("|")) for p in pairs)))
+    return shared[0] if len(shared) == 1 else ""
+
+
 def regression_table(
     matrix: FeatureMatrix,
     fit: Regression,

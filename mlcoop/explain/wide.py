@@ -11,7 +11,7 @@ from scipy import stats
 
 from mlcoop.explain.crossfit import pair_names, poisson_deviance
 from mlcoop.explain.inference import false_discovery
-from mlcoop.explain.regression import MOST_ROWS, clustered, regress
+from mlcoop.explain.regression import MOST_ROWS, clustered, regress, shared_country
 
 if TYPE_CHECKING:
     from mlcoop.explain.replicates import Explained
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DRAWS = 20_000
 MOST_TRAINED = 40_000
+FEWEST_CARRYING = 4.0
 STEPS = 25
 
 
@@ -160,15 +161,18 @@ def focus_interactions(
         `difference`: log works per standard deviation (over the focus rows) by which the slope
         inside the focus set exceeds the slope outside; `z, p, q, differs`.
     joint : dict
-        `p`: of the sum of all squared z, given how they vary together; `clusters`; `tested`,
-        `differ`: how many factors.
+        `p`: of the sum of all squared z, given how they vary together; `clusters`: the median
+        over factors of how many pairs, of equal weight, would carry as much; `tested`, `differ`:
+        how many factors. Those that fewer than four pairs carry are not tested.
 
     Notes
     -----
     Wald tests in a PPML with a level of its own for the focus set: each factor's slope is freed
     on its own, along what of it all the other columns leave. Freeing all at once would ask for as
     many parameters as a small focus set has pairs, so the slope that is named may stand for a
-    neighbour's. Like any test, it finds nothing where there is little to see.
+    neighbour's. Like any test, it finds nothing where there is little to see. A few large pairs
+    carry most of a Poisson regression: degrees of freedom are the effective number of pairs less
+    one (Carter, Schnepel and Steigerwald 2017, doi:10.1162/REST_a_00639).
     """
     rows = matrix.rows
     focus = rows["in_focus"].to_numpy(float)
@@ -176,11 +180,10 @@ def focus_interactions(
     z = fit.design[:, 1 : 1 + len(matrix.features)]
     inside = fit.design[:, -1] > 0
     names, code = np.unique(pair_names(rows.iloc[fit.rows]), return_inverse=True)
-    ends = [set(str(p).split("|")) for p in np.unique(names[code[inside]])]
-    shared = sorted(set.intersection(*ends))
-    fixed = shared[0] if len(shared) == 1 else ""
+    within = np.unique(names[code[inside]])
+    fixed = shared_country(within)
     weighted = fit.design * fit.mean[:, None]
-    parts, tested, difference = [], [], []
+    parts, tested, difference, clusters = [], [], [], []
     for factor, owned in columns.items():
         added = np.where(inside[:, None], z[:, owned], 0.0).sum(axis=1)
         spread = added[inside].std()
@@ -191,24 +194,28 @@ def focus_interactions(
         information = float(added @ (fit.mean * added))
         if information <= 1e-9 * float(fit.mean[inside].sum()):
             continue
+        weights = np.bincount(code, added**2 * fit.mean, len(names))
+        carrying = float(weights.sum() ** 2 / (weights**2).sum())
+        if carrying < FEWEST_CARRYING:  # a tie of one or two pairs tells of these pairs only
+            continue
         slope, residual, information = _freed(added, fit.mean, fit.residual)
         by_pair = np.bincount(code, added * residual, len(names))
         parts.append(by_pair / information)
         difference.append(slope)
+        clusters.append(carrying)
         tested.append(factor)
     scores = np.column_stack(parts)
     covariance = clustered(scores, names, unit, fixed)
     error = np.sqrt(np.diag(covariance))
-    clusters = int(len(ends)) if fixed or unit == "pair" else len(set.union(*ends))
     statistic = np.array(difference) / np.maximum(error, 1e-12)
-    p = 2 * stats.t.sf(np.abs(statistic), max(clusters - 1, 1))
+    p = 2 * stats.t.sf(np.abs(statistic), np.array(clusters) - 1)
     table = pd.DataFrame(
         {"difference": difference, "z": statistic, "p": p, "q": false_discovery(p)}, index=tested
     )
     table["differs"] = table["q"] <= 1 - level
     joint = {
-        "p": _joint(covariance, statistic, max(clusters - 1, 1), seed),
-        "clusters": clusters,
+        "p": _joint(covariance, statistic, float(np.median(clusters)) - 1, seed),
+        "clusters": float(np.median(clusters)),
         "tested": len(tested),
         "differ": int(table["differs"].sum()),
     }
@@ -235,7 +242,7 @@ def _freed(
     return slope, observed - freed, float(added @ (freed * added))
 
 
-def _joint(covariance: np.ndarray, statistic: np.ndarray, freedom: int, seed: int) -> float:
+def _joint(covariance: np.ndarray, statistic: np.ndarray, freedom: float, seed: int) -> float:
     """Return the p-value of the sum of squared z, from draws of a multivariate t."""
     rng = np.random.default_rng([seed, 23])
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-24))

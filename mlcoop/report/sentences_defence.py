@@ -125,7 +125,8 @@ def wide_sentences(d: Defence) -> tuple[str, ...]:
     texts.append(
         f"Wide training assumes that factors act on focus pairs as they do elsewhere. {verdict} "
         f"({joint['tested']} factors tested by interaction with focus membership in PPML, "
-        f"{joint['clusters']} clusters; all at once {_p(p)})."
+        f"whose information is that of some {number(joint['clusters'])} equal pairs; all at once "
+        f"{_p(p)})."
     )
     return tuple(texts)
 

@@ -78,3 +78,17 @@ def test_values_that_all_agree_lose_nothing():
         {"x0": "a", "x1": "a"}, level=0.95, seed=0,
     )  # fmt: skip
     assert table.loc["x1", "permutation"] == 0 and table.loc["x1", "permutation_p"] == 1
+
+
+def test_pairs_of_one_country_are_not_one_cluster():
+    """Planted: a harmless factor is not told, though every pair holds the same country."""
+    matrix = wide_matrix([0.5, 0.2], countries=30)
+    matrix = matrix.take(matrix.rows["in_focus"])
+    rng = np.random.default_rng(0)
+    matrix.X["x1"] = rng.normal(size=len(matrix.X))
+    table = permutation_importance(
+        matrix, explained_of(matrix, Given([0.5, 0.02]), "country"), columns_of(matrix),
+        {"x0": "a", "x1": "b"}, level=0.95, seed=0,
+    )  # fmt: skip
+    assert table["permutation_stands_out"].tolist() == [True, False]
+    assert 0.001 < table.loc["x1", "permutation_p"] < 0.999

@@ -23,7 +23,7 @@ def test_a_slope_that_differs_in_focus_is_found(unit):
     table, joint = focus_interactions(matrix, columns_of(matrix), unit=unit, level=0.95, seed=0)
     assert table["differs"].tolist() == [True, False, False]
     assert table.loc["x0", "difference"] == pytest.approx(0.6, abs=0.25)
-    assert joint["p"] < 0.01 and joint["clusters"] == (39 if unit == "country" else 39)
+    assert joint["p"] < 0.05 and 4 < joint["clusters"] <= 39
 
 
 def test_common_slopes_are_left_alone_at_the_stated_rate():
