@@ -6,6 +6,7 @@ which Chromium prints (`--dump-dom`).
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import re
@@ -250,3 +251,37 @@ def test_everything_works_by_keyboard(study: Experiment, tmp_path: Path) -> None
     assert seen["controls"] > 50 and seen["missed"] == [] and seen["nameless"] == []
     assert set(seen["lands"]) <= set(seen["listed"])
     assert seen["scrolls"] == 0 and seen["kept"]
+
+
+def test_pointing_tells_the_numbers(study: Experiment, tmp_path: Path) -> None:
+    """Truth: factors.csv, forecast.csv and the comparison's table of ranks, rounded here."""
+    point = """
+    const tip = () => document.getElementById("tip");
+    const point = (what) => {
+      document.querySelector(what).dispatchEvent(new MouseEvent("pointermove",
+        { bubbles: true, clientX: 300, clientY: 300 }));
+      return tip().style.visibility === "visible" ? tip().textContent : "";
+    };
+    """
+    script = """
+    seen.land = point("svg.map [data-code=SGP]");
+    seen.curve = point(".wide svg.effects .ghost");
+    seen.row = point(".wide svg.ranking .row rect");
+    """
+    seen = act(render_report(study), point + script, tmp_path)
+    table = study.forecast.set_index("country_b")
+    assert f"Singapore: {table.loc['SGP', 'predicted']:,.0f} works expected in 2022" in seen["land"]
+    assert " at " in seen["curve"] and "%" in seen["curve"]
+    assert f"{100 * study.factors.iloc[0]['share']:.0f} %" in seen["row"]
+    windows = [dataclasses.replace(study, name=f"{y}-{y + 7}") for y in (2001, 2003, 2005)]
+    page = render_comparison(compare(windows), title="Windows", over_time=True)
+    script = """
+    seen.band = point(".wide svg.stream .hit");
+    seen.line = point(".wide svg.bump .dot");
+    seen.bands = document.querySelectorAll(".wide svg.stream .flow").length;
+    """
+    seen = act(page, point + script, tmp_path)
+    first = study.groups.iloc[0]
+    assert f", 2001-2008: {100 * first['share']:.0f} % (" in seen["band"]
+    assert seen["band"].endswith("rank 1") and "rank" in seen["line"]
+    assert seen["bands"] == len(study.groups)

@@ -279,3 +279,28 @@ def test_a_comparison_shows_its_numbers(study: Experiment, simulated_study: Expe
     agreement = c.agreement[c.agreement["measure"] == "rbo"]["value"].to_numpy(float)
     np.testing.assert_array_equal(numbers(page.tables["agreements"].column("rbo")), agreement)
     assert {v for k, v in page.loads if not v.startswith("#")} == set()
+
+
+def test_shares_over_time_are_the_studies(study: Experiment, simulated_study: Experiment) -> None:
+    """Truth: groups.csv of either window; the stream stands only where windows are compared."""
+    windows = [
+        dataclasses.replace(study, name="2001-2008"),
+        dataclasses.replace(simulated_study, name="2009-2016", coverage=study.coverage),
+    ]
+    page = Page(render_comparison(compare(windows), title="Eight years", over_time=True))
+    table = page.tables["shares-over-time"]
+    shown = {
+        (group, window): float(share)
+        for group, window, share in zip(
+            *(table.column(k) for k in ("group", "window", "share")), strict=True
+        )
+    }
+    for window, source in zip(("2001-2008", "2009-2016"), (study, simulated_study), strict=True):
+        for row in source.groups.itertuples():
+            assert shown[(row.group, window)] == pytest.approx(row.share)
+    assert ("h1", "Eight years") in page.headings and (
+        "h2",
+        "Importance over time",
+    ) in page.headings
+    plain = Page(render_comparison(compare(windows)))
+    assert "shares-over-time" not in plain.tables
