@@ -239,6 +239,7 @@ TABLES = {
     "backtest": ".csv",
     "forecast": ".csv",
     "effects": ".csv",
+    "interactions": ".csv",
     "totals": ".csv",
     "surprises": ".csv",
     "collinearity": ".csv",

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mlcoop.countries import name_of
@@ -17,19 +16,19 @@ from mlcoop.features.catalogue import split_input, usable_factors
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
 from mlcoop.features.ready import matrix_from_ready_panel
-from mlcoop.panel import Panel, build_panel, coverage_by_country, pairs_among, unordered
+from mlcoop.likeness import HISTORY_YEARS, planted_features, study_pairs
+from mlcoop.panel import Panel, build_panel, coverage_by_country, unordered
 from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order, simulate_indicators
 from mlcoop.reference import beside_table_1
 from mlcoop.schema import COUNTRY_VARIABLES, PAIR, PAIR_VARIABLES, PAIR_YEAR
-from mlcoop.sources import geography, owncounts, readypanel
+from mlcoop.sources import owncounts, readypanel
 from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
 from mlcoop.sources.http import Client
 from mlcoop.sources.imported import how_to_get, imported_variables
 from mlcoop.tables import group_members
 
 Progress = Callable[[int, int], None]
-HISTORY_YEARS = 10
 # Fewer years than this leave no origin to learn from and check.
 FEWEST_FORECAST_YEARS = 6
 
@@ -155,7 +154,7 @@ def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | No
     figures = gather(gather_request(plan, today), client, report)
     home = figures.institution
     if home is None:
-        pairs, focus = _pairs(plan, _training_countries(plan, figures))
+        pairs, focus = study_pairs(plan, _training_countries(plan, figures))
     else:
         pairs = focus = unordered([home.code] * len(figures.countries), figures.countries)
     panel = build_panel(
@@ -187,17 +186,6 @@ def _training_countries(plan: Plan, figures: Gathered) -> list[str]:
     # What the focus adds beyond the most active countries joins by its focus pairs only: nothing
     # is known of such a partner's pairs with another one.
     return figures.countries[: plan.config.training.most_active]
-
-
-def _pairs(plan: Plan, training: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if plan.all_pairs:
-        every = pairs_among(training)
-        return every, every
-    if plan.focal is None:
-        focus = pairs_among(plan.partners)
-    else:
-        focus = unordered([plan.focal] * len(plan.partners), plan.partners)
-    return (focus if plan.config.training.pairs == "focus" else pairs_among(training)), focus
 
 
 def _study(
@@ -356,37 +344,16 @@ def _from_planted_world(plan: Plan) -> Study:
     indicators = simulate_indicators(
         countries, (years[0] - HISTORY_YEARS, years[1]), seed=config.seed
     )
-    pairs, wanted = _pairs(plan, countries)
-    inside = wanted["country_a"].isin(countries) & wanted["country_b"].isin(countries)
-    grid = pairs.merge(pd.DataFrame({"year": range(years[0], years[1] + 1)}), how="cross")
-    blank = build_panel(
-        grid.assign(works=1.0),
-        pd.DataFrame({"iso3": countries, "year": years[0]}),
-        indicators,
-        geography.ties(countries),
-        pairs=pairs,
-        focus=wanted[inside],
-        years=years,
-        min_coverage=0.0,
-        history_years=HISTORY_YEARS,
-    )
-    factors, _ = usable_factors(blank.table.drop(columns="works"), plan.factors)
-    matrix = build_features(
-        blank.table.assign(works=np.nan),
-        factors=factors,
-        years=range(years[0], years[1] + 1),
-        focal=plan.focal,
-        focus_pairs=blank.focus,
-    )
+    blank, matrix, lost = planted_features(plan, countries, years, indicators)
     counts, effects = _plant(plan, matrix)
     table = blank.table.drop(columns="works").merge(
         counts, on=PAIR_YEAR, how="left", validate="one_to_one"
     )
     outside = {
         "kind": "pair",
-        "what": some(f"{a}-{b}" for a, b in wanted[~inside].itertuples(index=False)),
+        "what": some(f"{a}-{b}" for a, b in lost.itertuples(index=False)),
         "reason": "a partner that is not in this planted world",
-        "count": int((~inside).sum()),
+        "count": len(lost),
     }
     study = _study(
         plan,

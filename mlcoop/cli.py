@@ -338,15 +338,37 @@ def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) 
         terminal.print_list(rows)
 
 
-@app.command(epilog="Example: mlcoop simulate threshold --seed 3 --out world.csv")
+@app.command(epilog="Example: mlcoop simulate --like configs/quickstart.yaml --worlds 4")
 def simulate(
     kind: Annotated[str, typer.Argument(help="a kind of world; --kinds lists them")] = "mixed",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out: Annotated[Path, typer.Option(help="CSV file of the panel")] = Path("world.csv"),
     kinds: Annotated[bool, typer.Option("--kinds", help="list the kinds and stop")] = False,
+    like: Annotated[
+        Path | None, typer.Option(metavar="CONFIG", help="say what a study of its size could tell")
+    ] = None,
+    worlds: Annotated[int, typer.Option(min=2, help="with --like: worlds drawn and ranked")] = 20,
+    works: Annotated[
+        float | None, typer.Option(min=0.01, help="with --like: works of an average pair and year")
+    ] = None,
+    pair_noise: Annotated[
+        float | None, typer.Option(min=0, help="with --like: s.d. of pairs' own log effects")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
-    """Write a planted world: a panel whose true drivers are known, and a config that ranks it."""
+    """Write a planted world: a panel whose true drivers are known, and a config that ranks it.
+
+    With --like, write nothing: rank planted worlds of the size of a config's study, and print
+    which effects and which orders of factors it could tell. Asks no service. A world takes about
+    2 s for 60 pairs and 15 factors, 40 s where thousands of pairs are trained on.
+    """
     from mlcoop.artefacts import to_bytes, write_whole
+
+    if like is not None:
+        _power(_plan(like, overrides), worlds, works, pair_noise, seed, workers, as_json)
+        return
     from mlcoop.simulate import RECIPES, simulate_world
 
     if kinds:
@@ -547,6 +569,51 @@ def _plans(config: Path, overrides: list[str]) -> list[Plan]:
     if family is None:
         return [_plan(config, overrides)]
     return plan_family(family, str(config), config.parent)
+
+
+def _power(
+    plan: Plan,
+    worlds: int,
+    works: float | None,
+    pair_noise: float | None,
+    seed: int,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    from mlcoop import terminal
+    from mlcoop.assemble import assemble
+    from mlcoop.likeness import study_like
+    from mlcoop.power import power_analysis, surroundings_of
+
+    config, today = plan.config, _today()
+    with _terminal() as shown:
+        shown.start("covariates", "rows and factors of such a study")
+        notes: tuple[str, ...] = ()
+        if config.panel is not None:
+            matrix = assemble(plan, _client(), today=today).matrix
+        else:
+            found = study_like(plan, this_year=today.year, seed=seed)
+            matrix, notes = found.matrix, found.notes
+        surroundings = surroundings_of(plan, works=works, pair_noise=pair_noise)
+        shown.start("power", f"{worlds} planted worlds of this size")
+        power = power_analysis(
+            matrix,
+            config.learner.name,
+            dict(config.learner.params),
+            surroundings=surroundings,
+            level=config.explain.level,
+            resamples=config.explain.resamples,
+            unit=config.explain.unit,
+            worlds=worlds,
+            seed=seed,
+            workers=workers or _cores(),
+            progress=shown.step,
+            notes=notes,
+        )
+    if as_json:
+        _print_json(power.to_dict())
+    else:
+        terminal.print_power(power)
 
 
 def _client() -> Client:

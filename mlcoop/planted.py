@@ -29,7 +29,11 @@ SCORES = ("control_of_corruption", "government_effectiveness", "regulatory_quali
 
 
 def simulate_indicators(
-    countries: Sequence[str], years: tuple[int, int], *, seed: int
+    countries: Sequence[str],
+    years: tuple[int, int],
+    *,
+    seed: int,
+    more: Mapping[str, tuple[float, float, float, float]] | None = None,
 ) -> pd.DataFrame:
     """Draw national figures that look like real ones; only population levels are real.
 
@@ -39,6 +43,8 @@ def simulate_indicators(
     years : (int, int)
         First and last year, both included.
     seed : int
+    more : mapping, optional
+        Further variables in the form of `NATIONAL`. They change none of the others.
 
     Returns
     -------
@@ -57,13 +63,19 @@ def simulate_indicators(
     figures = {"population": people * np.exp(walk(0.002, 0.008))}
     figures["gdp_per_head_usd2015"] = 12000 * np.exp(wealth + walk(0.02, 0.02))
     figures["gdp_usd2015"] = figures["population"] * figures["gdp_per_head_usd2015"]
-    for variable, (level, spread, step, trend) in NATIONAL.items():
+
+    def national(level: float, spread: float, step: float, trend: float) -> np.ndarray:
         own = spread * (0.5 * wealth + rng.normal(scale=0.9, size=wealth.shape))
-        figures[variable] = level * np.exp(own + walk(step, trend))
+        return level * np.exp(own + walk(step, trend))
+
+    for variable, shape in NATIONAL.items():
+        figures[variable] = national(*shape)
     figures["articles"] *= figures["gdp_usd2015"] / figures["gdp_usd2015"].mean()
     for variable in ("political_stability", "voice_accountability", *SCORES):
         figures[variable] = 0.5 * wealth + rng.normal(scale=0.7, size=wealth.shape) + walk(0.05)
     figures["un_ideal_point"] = rng.normal(size=wealth.shape) + walk(0.08)
+    for variable, shape in (more or {}).items():
+        figures[variable] = national(*shape)
     parts = [
         pd.DataFrame(
             {
@@ -88,6 +100,7 @@ def plant_counts(
     pair_noise: float,
     dispersion: float,
     seed: int,
+    country_noise: float = 0.0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Draw counts whose logarithm is a known sum of driver effects.
 
@@ -105,6 +118,8 @@ def plant_counts(
     dispersion : float
         Variance of a count is mu + dispersion * mu**2.
     seed : int
+    country_noise : float
+        The same of each country, in all its pairs.
 
     Returns
     -------
@@ -141,6 +156,11 @@ def plant_counts(
         + table["log_mean"].to_numpy()
         + rng.normal(scale=pair_noise, size=pair.max() + 1)[pair]
     )
+    if country_noise:
+        ends = table[PAIR_YEAR[:2]].to_numpy()
+        countries, code = np.unique(ends.astype(str), return_inverse=True)
+        own = rng.normal(scale=country_noise, size=len(countries))
+        log_mean = log_mean + own[code.reshape(ends.shape)].sum(axis=1)
     mean = np.exp(np.clip(log_mean, -12, 13))
     if dispersion > 0:
         mean = mean * rng.gamma(1 / dispersion, dispersion, size=len(mean))

@@ -423,6 +423,7 @@ class _Run:
                 "resamples.parquet": ranking.replicates,
                 "effects.csv": ranking.effects,
                 "orders.csv": ranking.orders,
+                "interactions.csv": ranking.interactions,
             }
             notes = dict(ranking.notes)
             if settings.witnesses:

@@ -235,6 +235,7 @@ class Experiment:
     trials: pd.DataFrame | None = None
     coverage: dict[str, Any] = field(default_factory=dict)
     effects: pd.DataFrame | None = None
+    interactions: pd.DataFrame | None = None
     totals: pd.DataFrame | None = None
     surprises: pd.DataFrame | None = None
     collinearity: pd.DataFrame | None = None

@@ -13,6 +13,7 @@ from mlcoop.errors import ConfigError
 from mlcoop.explain.crossfit import find_learner
 from mlcoop.explain.effects import effect_curves
 from mlcoop.explain.inference import false_discovery, null_p_values, order_claims, rank_sets
+from mlcoop.explain.interactions import interaction_table
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
@@ -56,6 +57,8 @@ class Ranking:
         What all of this was made from.
     columns : dict
         Columns of X by factor.
+    interactions : DataFrame
+        The strongest: `factor, other, strength, low, high, share, p, q, told, strength_unit`.
     """
 
     factors: pd.DataFrame
@@ -67,6 +70,7 @@ class Ranking:
     orders: pd.DataFrame
     explained: Explained
     columns: dict[str, list[int]]
+    interactions: pd.DataFrame
 
     def signed(self) -> tuple[np.ndarray, np.ndarray]:
         """Return importance, and its signed deviations by replicate, in the order of `columns`."""
@@ -206,11 +210,9 @@ def rank_factors(
         pd.DataFrame(claims, index=names, columns=names),
         notes,
         effect_curves(
-            x,
-            explained.values,
-            explained.replicates,
-            explained.draws,
-            columns,
+            explained.steps,
+            explained.curves,
+            explained.curve_replicates,
             quantile=_quantile(level, explained.freedom),
         ),
         pd.concat(
@@ -222,6 +224,16 @@ def rank_factors(
         ),
         explained,
         columns,
+        interaction_table(
+            list(columns),
+            explained.pairs,
+            explained.together,
+            explained.together_replicates,
+            tried=explained.pairs_tried,
+            total=float(values.sum()),
+            freedom=explained.freedom,
+            level=level,
+        ),
     )
 
 
@@ -261,21 +273,24 @@ def _judge(
     names = list(columns)
     importance = np.empty(len(names))
     deviations = np.empty((len(explained.replicates), len(names)))
+    widening = np.ones(len(names))
     p_values = np.empty(len(names))
     for position, name in enumerate(names):
         values = explained.values[:, columns[name]].sum(axis=1)
         moves = explained.replicates[:, :, columns[name]].sum(axis=2).astype(float)
         sign = np.sign(values)
         importance[position] = np.abs(values).mean()
-        # resampling few units understates the spread, a posterior trusts its model: take the larger
-        moves *= _widening(explained.draws[:, :, columns[name]], moves, sign)
+        # resampling few units understates the spread, a posterior trusts its model: a factor has
+        # to stand out by the larger of the two before any order is claimed of it
+        widening[position] = _widening(explained.draws[:, :, columns[name]], moves, sign)
+        moves *= widening[position]
         deviations[:, position] = moves @ sign / len(values)
         p_values[position] = null_p_values(values, moves, freedom=explained.freedom)
     q = false_discovery(p_values)
     above = q <= 1 - level
     claims = order_claims(
         importance,
-        deviations,
+        deviations / widening,
         level=level,
         freedom=explained.freedom,
         eligible=above,

@@ -12,6 +12,8 @@ from joblib import Parallel, delayed
 
 from mlcoop.errors import DataError
 from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.explain.effects import LocalSteps, local_steps
+from mlcoop.explain.interactions import by_factor, strongest
 from mlcoop.explain.weights import resampling_weights
 from mlcoop.features.build import explain_rows
 from mlcoop.model.learners import Estimator, Learner
@@ -20,10 +22,15 @@ if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 FOLDS = 5
+CHUNK = 6  # refits that a worker does at a time
 MOST_BACKGROUND = 400
 MOST_EXPLAINED = 3000
 FEWEST_DRAWS = 40
 MOST_SCENARIO = 40  # rows over which a contrast from low to high is averaged
+
+
+Joint = dict[tuple[int, int], np.ndarray]
+Moves = tuple[np.ndarray, np.ndarray, np.ndarray]  # of values, of effects, of interactions
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,16 @@ class Explained:
     fold_of_row : int array of shape (n_rows,)
     low_to_high, low_to_high_replicates : arrays of shape (n_factors,), (n_replicates, n_factors)
         Mean log change of works as the factor goes from its 10th to its 90th percentile.
+    steps : LocalSteps
+        Where effect curves are measured.
+    curves, curve_replicates : arrays of shape (n_points,), (n_replicates, n_points)
+        Accumulated local effects, and their deviations.
+    pairs : list of (int, int)
+        Factors that interact most, by position in the factors asked for, strongest first.
+    pairs_tried : int
+        Pairs with any joint term, of which these are the strongest.
+    together, together_replicates : arrays (n_rows, n_pairs), (n_replicates, n_rows, n_pairs)
+        Interaction values, and their deviations.
     """
 
     rows: np.ndarray
@@ -61,6 +78,13 @@ class Explained:
     fold_of_row: np.ndarray
     low_to_high: np.ndarray
     low_to_high_replicates: np.ndarray
+    steps: LocalSteps
+    curves: np.ndarray
+    curve_replicates: np.ndarray
+    pairs: list[tuple[int, int]]
+    pairs_tried: int
+    together: np.ndarray
+    together_replicates: np.ndarray
 
 
 def choose_unit(rows: pd.DataFrame, unit: str) -> str:
@@ -119,8 +143,20 @@ def explain_replicates(
     background = matrix.X.iloc[_sample(explained, MOST_BACKGROUND, rng)]
     target = matrix.X.iloc[explained]
     scenarios = _low_and_high(target, factors, background)
+    steps = local_steps(target, factors)
+    owner = np.zeros(target.shape[1], dtype=int)
+    for position, owned in enumerate(factors.values()):
+        owner[owned] = position
 
-    def fit(k: int) -> tuple[Estimator, np.ndarray, np.ndarray]:
+    def effects(estimator: Estimator) -> np.ndarray:
+        contrast = _contrast(estimator, scenarios, len(background))
+        return np.r_[contrast, steps.curves(estimator.margin(steps.rows))]
+
+    def joint(estimator: Estimator) -> Joint:
+        pairs, found = estimator.interactions(target, background)
+        return by_factor(found, pairs, owner)
+
+    def fit(k: int) -> tuple[Estimator, np.ndarray, np.ndarray, Joint]:
         train = np.flatnonzero(known & (fold_of_pair != k))
         estimator = learner.make(params, seed).fit(
             matrix.X.iloc[train],
@@ -131,11 +167,23 @@ def explain_replicates(
             years=rows["year"].to_numpy()[train],
         )
         values, _ = estimator.shap_values(target, background)
-        return estimator, values.to_numpy(), _contrast(estimator, scenarios, len(background))
+        return estimator, values.to_numpy(), effects(estimator), joint(estimator)
 
     fits = Parallel(n_jobs=workers)(delayed(fit)(k) for k in range(FOLDS))
     by_fold = np.stack([f[1] for f in fits])
     values = by_fold[fold, np.arange(len(explained))]
+    none = np.zeros(len(explained))
+    every = {pair for f in fits for pair in f[3]}
+    own = {
+        pair: np.stack([f[3].get(pair, none) for f in fits])[fold, np.arange(len(explained))]
+        for pair in sorted(every)
+    }
+    chosen, tried = strongest(own)
+
+    def stacked(found: Joint) -> np.ndarray:
+        return np.column_stack([found.get(p, none) for p in chosen])
+
+    together_by_fold = [stacked(f[3]) for f in fits] if chosen else []
     unit = choose_unit(rows[known], unit)
     names = pd.Index(np.unique(pairs[known]))
     left = np.array([n.split("|")[0] for n in names])
@@ -144,33 +192,51 @@ def explain_replicates(
     # a fit without a fold spreads a little more than the estimate, which uses all folds
     shrink = np.sqrt(np.mean([np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(5)]))
 
-    def moved(estimator: Estimator, k: int, by: float) -> tuple[np.ndarray, np.ndarray]:
+    def moved(estimator: Estimator, k: int, by: float) -> Moves:
         found, _ = estimator.shap_values(target, background)
-        contrast = _contrast(estimator, scenarios, len(background))
+        together = np.empty((len(explained), 0), np.float32)
+        if chosen:
+            together = ((stacked(joint(estimator)) - together_by_fold[k]) * by).astype(np.float32)
         return (
             ((found.to_numpy() - by_fold[k]) * by).astype(np.float32),
-            (contrast - fits[k][2]) * by,
+            (effects(estimator) - fits[k][2]) * by,
+            together,
         )
 
-    def again(b: int) -> tuple[np.ndarray, np.ndarray]:
+    def again(b: int) -> Moves:
         estimator = fits[b % FOLDS][0].refit(pd.Series(weights[b], index=names), seed + b + 1)
         return moved(estimator, b % FOLDS, shrink * scale)
 
-    def draw(b: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(b: int) -> Moves:
         return moved(fits[b % FOLDS][0].draw(seed + b + 1), b % FOLDS, shrink)
 
-    results = []
-    for begin in range(0, resamples, 10 * workers):
-        todo = range(begin, min(begin + 10 * workers, resamples))
-        results += Parallel(n_jobs=workers)(delayed(again)(b) for b in todo)
+    def several(chunk: list[int]) -> list[tuple[int, Moves]]:
+        return [(b, again(b)) for b in chunk]
+
+    # refits of one fold share what its fit knows of the rows: they go to a worker together
+    chunks = [
+        list(range(k, resamples, FOLDS))[begin : begin + CHUNK]
+        for begin in range(0, resamples, CHUNK)
+        for k in range(FOLDS)
+    ]
+    by_number: dict[int, Moves] = {}
+    for done in Parallel(n_jobs=workers, return_as="generator")(
+        delayed(several)(chunk) for chunk in chunks if chunk
+    ):
+        by_number |= dict(done)
         if progress is not None:
-            progress(len(results), resamples)
+            progress(len(by_number), resamples)
+    results = [by_number[b] for b in range(resamples)]
     has_posterior = all(getattr(f[0], "has_posterior", False) for f in fits)
     drawn = [draw(b) for b in range(max(resamples // 2, FEWEST_DRAWS))] if has_posterior else []
     moves = np.stack([r[1] for r in results])
+    together = np.stack([m[2] for m in results])
+    own_together = stacked(own) if chosen else np.empty((len(explained), 0))
     if drawn:
-        posterior = np.stack([d[1] for d in drawn]).std(axis=0, ddof=1)
-        moves = moves * np.maximum(1.0, posterior / (moves.std(axis=0, ddof=1) + 1e-12))
+        moves = moves * _lift(moves, np.stack([d[1] for d in drawn]))
+        sign = np.sign(own_together)
+        signed = [(t * sign).mean(axis=1) for t in (together, np.stack([d[2] for d in drawn]))]
+        together = together * _lift(*signed).astype(np.float32)
     units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
     return Explained(
         explained,
@@ -181,9 +247,21 @@ def explain_replicates(
         unit,
         tuple(f[0] for f in fits),
         fold,
-        np.mean([f[2] for f in fits], axis=0),
-        moves,
+        np.mean([f[2] for f in fits], axis=0)[: len(factors)],
+        moves[:, : len(factors)],
+        steps,
+        np.mean([f[2] for f in fits], axis=0)[len(factors) :],
+        moves[:, len(factors) :],
+        chosen,
+        tried,
+        own_together,
+        together,
     )
+
+
+def _lift(moves: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Return factors, at least 1, that lift the replicates' spread to the posterior's."""
+    return np.maximum(1.0, drawn.std(axis=0, ddof=1) / (moves.std(axis=0, ddof=1) + 1e-12))
 
 
 def _sample(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -142,3 +142,17 @@ def basis_shapley(
         values[:, b] += coef[first + k] * 0.5 * (mean_a * z[:, b] - joint + both - z[:, a] * mean_b)
     base = float((basis.design(zb) @ coef).mean())
     return values, base
+
+
+def basis_interactions(
+    basis: Basis, coef: np.ndarray, X: np.ndarray, background: np.ndarray
+) -> np.ndarray:
+    """Interventional Shapley interaction values of the products, shape (n_rows, n_products)."""
+    z, zb = basis.standardise(X), basis.standardise(background)
+    values = np.empty((len(X), len(basis.products)))
+    first = len(coef) - len(basis.products)
+    for k, (a, b) in enumerate(basis.products):
+        joint = (zb[:, a] * zb[:, b]).mean()
+        both = z[:, a] * z[:, b] - z[:, a] * zb[:, b].mean() - zb[:, a].mean() * z[:, b] + joint
+        values[:, k] = coef[first + k] * both
+    return values

@@ -15,8 +15,9 @@ import pandas as pd
 
 from mlcoop.model.basis import basis_shapley, learn_basis
 from mlcoop.model.linear_boosting import FEWEST_PAIRS_TO_BOOST, LinearBoosting
+from mlcoop.model.shallow import leaf_interactions, read_shallow
 from mlcoop.model.training import arrange, expected_works
-from mlcoop.model.trees import fit_trees, predict_margin, tree_shapley
+from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 
 Params = dict[str, Any]
 
@@ -51,6 +52,16 @@ class Estimator(Protocol):
 
     def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         """Return interventional Shapley values on the log scale, and the base value."""
+        ...
+
+    def interactions(
+        self, X: pd.DataFrame, background: pd.DataFrame
+    ) -> tuple[list[tuple[int, int]], np.ndarray]:
+        """Return pairs of columns, and their interventional Shapley interaction values.
+
+        Only pairs with a joint term in the model, smaller column first; the values have shape
+        (n_rows, n_pairs) on the log scale. None where the learner cannot tell them exactly.
+        """
         ...
 
 
@@ -98,27 +109,26 @@ class PoissonBoosting:
         self.data_ = arrange(
             X, y, exposure, weight, pairs, years, self.params["most_rows"], self.seed
         )
+        self.binned_ = BinnedRows(self.data_.X, self.data_.y)
         return self._boost(np.ones(len(self.data_.pair_names)))
 
     def refit(self, multiplicity: pd.Series, seed: int) -> PoissonBoosting:
         """Return a copy with training pairs reweighted."""
         copy = PoissonBoosting(self.params, seed)
-        copy.data_ = self.data_
+        copy.data_, copy.binned_ = self.data_, self.binned_
         return copy._boost(multiplicity.reindex(self.data_.pair_names).to_numpy(float))
 
     def _boost(self, times: np.ndarray) -> PoissonBoosting:
         data = self.data_
         weight = data.weight * times[data.pair]
-        used = weight > 0
         total = (weight * data.y).sum()
         self.level_ = float(
             np.log(max(total, 1e-6) / (weight * np.exp(data.offset)).sum()) if total >= 0 else 0.0
         )
         self.booster_ = fit_trees(
-            data.X[used],
-            data.y[used],
-            base_margin=data.offset[used] + self.level_,
-            weight=weight[used],
+            self.binned_,
+            base_margin=data.offset + self.level_,
+            weight=weight,
             params=self.params,
             seed=self.seed,
         )
@@ -138,6 +148,18 @@ class PoissonBoosting:
             self.booster_, np.asarray(X, dtype=float), np.asarray(background, dtype=float)
         )
         return pd.DataFrame(values, index=X.index, columns=X.columns), base + self.level_
+
+    def interactions(
+        self, X: pd.DataFrame, background: pd.DataFrame
+    ) -> tuple[list[tuple[int, int]], np.ndarray]:
+        """Return pairs of columns, and their interaction values; none where trees are deeper."""
+        trees = read_shallow(self.booster_)
+        if trees is None:
+            return [], np.empty((len(X), 0))
+        found = leaf_interactions(
+            trees, np.asarray(X, dtype=float), np.asarray(background, dtype=float)
+        )
+        return [(int(a), int(b)) for a, b in found.pairs], found.values(trees.leaf)
 
 
 class PPML:
@@ -204,6 +226,12 @@ class PPML:
             np.asarray(background, dtype=float),
         )
         return pd.DataFrame(values, index=X.index, columns=X.columns), base
+
+    def interactions(
+        self, X: pd.DataFrame, background: pd.DataFrame
+    ) -> tuple[list[tuple[int, int]], np.ndarray]:
+        """Return no pair: the margin is a sum of factors."""
+        return [], np.empty((len(X), 0))
 
 
 def _tree_space(trial: Any, *, deepest: int) -> Params:

@@ -1,23 +1,47 @@
 """Boosted trees with a Poisson objective, and their exact interventional Shapley values.
 
-A tree of depth two is a sum of two products of indicator functions, and the interventional
-Shapley value of a product of two functions has a closed form, so no sampling and no recursion is
-needed. Deeper trees go to `shap.TreeExplainer`.
+Trees of depth two go to `shallow`, deeper ones to `shap.TreeExplainer`.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
+from mlcoop.model.shallow import leaf_shapley, read_shallow
+
 Params = dict[str, Any]
 
 
+class BinnedRows:
+    """Rows as xgboost bins them, for several fits with other weights; binned anew after a copy.
+
+    Parameters
+    ----------
+    X : array of shape (n_rows, n_features), NaN where missing
+    y : array of shape (n_rows,), counts
+    """
+
+    def __init__(self, X: np.ndarray, y: np.ndarray) -> None:
+        self.X, self.y = X, y
+        self._data: Any = None
+
+    def __reduce__(self) -> tuple[type[BinnedRows], tuple[np.ndarray, np.ndarray]]:
+        return BinnedRows, (self.X, self.y)
+
+    def data(self, base_margin: np.ndarray, weight: np.ndarray) -> Any:
+        """Return the rows with a margin and weights, as a QuantileDMatrix."""
+        import xgboost
+
+        if self._data is None:
+            self._data = xgboost.QuantileDMatrix(self.X, label=self.y, max_bin=64, nthread=1)
+        self._data.set_info(weight=weight, base_margin=base_margin)
+        return self._data
+
+
 def fit_trees(
-    X: np.ndarray,
-    y: np.ndarray,
+    rows: BinnedRows,
     *,
     base_margin: np.ndarray,
     weight: np.ndarray,
@@ -28,8 +52,7 @@ def fit_trees(
 
     Parameters
     ----------
-    X : array of shape (n_rows, n_features), NaN where missing
-    y : array of shape (n_rows,), counts
+    rows : BinnedRows
     base_margin : array of shape (n_rows,)
         Log of what is already expected (exposure, linear part).
     params : dict
@@ -38,9 +61,6 @@ def fit_trees(
     """
     import xgboost
 
-    data = xgboost.QuantileDMatrix(
-        X, label=y, weight=weight, base_margin=base_margin, max_bin=64, nthread=1
-    )
     settings = {
         "objective": "count:poisson",
         "tree_method": "hist",
@@ -56,6 +76,7 @@ def fit_trees(
         "seed": seed,
         "verbosity": 0,
     }
+    data = rows.data(base_margin, weight)
     return xgboost.train(settings, data, num_boost_round=int(params["trees"]))
 
 
@@ -81,70 +102,10 @@ def tree_shapley(booster: Any, X: np.ndarray, background: np.ndarray) -> tuple[n
     base : float
         Mean margin over the background; `base + values.sum(axis=1)` is the margin.
     """
-    trees = _read_trees(booster)
-    if any(_depth(t) > 2 for t in trees):
+    trees = read_shallow(booster)
+    if trees is None:
         return _deep_shapley(booster, X, background)
-    values = np.zeros(X.shape)
-    base = 0.0
-    left_of: dict[tuple[int, float, bool], tuple[np.ndarray, np.ndarray]] = {}
-
-    def goes_left(tree: Params, node: int) -> tuple[np.ndarray, np.ndarray]:
-        key = (tree["feature"][node], tree["threshold"][node], tree["missing_left"][node])
-        if key not in left_of:
-            left_of[key] = (_left(X, *key), _left(background, *key))
-        return left_of[key]
-
-    for tree in trees:
-        if tree["left"][0] < 0:
-            base += tree["leaf"][0]
-            continue
-        root_x, root_b = goes_left(tree, 0)
-        for side, child in ((1.0, tree["left"][0]), (0.0, tree["right"][0])):
-            p, p_b = np.abs(1 - side - root_x), np.abs(1 - side - root_b)
-            if tree["left"][child] < 0:
-                leaf = tree["leaf"][child]
-                mean = p_b.mean()
-                values[:, tree["feature"][0]] += leaf * (p - mean)
-                base += leaf * mean
-                continue
-            q_x, q_b = goes_left(tree, child)
-            low, high = tree["leaf"][tree["left"][child]], tree["leaf"][tree["right"][child]]
-            q, q_b = high + (low - high) * q_x, high + (low - high) * q_b
-            mean_p, mean_q, joint = p_b.mean(), q_b.mean(), (p_b * q_b).mean()
-            both = p * q
-            values[:, tree["feature"][0]] += 0.5 * (p * mean_q - joint + both - mean_p * q)
-            values[:, tree["feature"][child]] += 0.5 * (mean_p * q - joint + both - p * mean_q)
-            base += joint
-    return values, base
-
-
-def _left(X: np.ndarray, feature: int, threshold: float, missing_left: bool) -> np.ndarray:
-    column = X[:, feature].astype(np.float32)
-    with np.errstate(invalid="ignore"):
-        left = column < np.float32(threshold)
-    return np.where(np.isnan(column), missing_left, left).astype(float)
-
-
-def _read_trees(booster: Any) -> list[Params]:
-    model = json.loads(bytes(booster.save_raw("json")))
-    trees = model["learner"]["gradient_booster"]["model"]["trees"]
-    return [
-        {
-            "left": t["left_children"],
-            "right": t["right_children"],
-            "feature": t["split_indices"],
-            "threshold": t["split_conditions"],
-            "leaf": t["split_conditions"],  # xgboost keeps a leaf's value in the same array
-            "missing_left": [bool(d) for d in t["default_left"]],
-        }
-        for t in trees
-    ]
-
-
-def _depth(tree: Params, node: int = 0) -> int:
-    if tree["left"][node] < 0:
-        return 0
-    return 1 + max(_depth(tree, tree["left"][node]), _depth(tree, tree["right"][node]))
+    return leaf_shapley(trees, X, background).values(trees.leaf)
 
 
 def _deep_shapley(booster: Any, X: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, float]:

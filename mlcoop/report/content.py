@@ -62,6 +62,19 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Together:
+    """Two factors that depend on one another: relative change beyond what either does alone."""
+
+    label: str
+    other: str
+    strength: float
+    low: float
+    high: float
+    share: float
+    told: bool
+
+
+@dataclass(frozen=True)
 class SetErrors:
     """Errors (WAPE) of model and baselines on one set of pairs, over all years and by year.
 
@@ -290,6 +303,7 @@ class Summary:
     factor_model: Mapping[str, Mapping[str, float]]
     countries: tuple[str, ...]
     factor_data: tuple[FactorData, ...]
+    together: tuple[Together, ...] | None
     collinear: Collinear | None
     missing: Missing | None
     left_out: tuple[Left, ...]

@@ -28,6 +28,7 @@ from mlcoop.report.names import country_name, listing, number, percent, plain, s
 from mlcoop.report.outlook import Outlook
 from mlcoop.report.summary import summarise
 from mlcoop.report.svg import both
+from mlcoop.report.together import together_bars, together_sentence, together_table
 from mlcoop.report.worldmap import SOURCE, world
 from mlcoop.schema import Experiment
 
@@ -180,6 +181,10 @@ def _content(s: Summary) -> dict[str, Any]:
     if s.curves:
         values["curves_drawing"] = both(lambda w: charts.effect_grid(s.curves[:CURVES], colours, w))
     values |= defence_content(s.defence)
+    if s.together:
+        values["together_words"] = together_sentence(s.together)
+        values["together_drawing"] = both(lambda w: together_bars(s.together or (), w))
+        values["together_table"] = together_table(s.together)
     values |= _forecast_content(s) | _outlook_content(s.outlook)
     values["error_parts"] = [_error_part(part, s) for part in s.errors]
     if s.calibration:

@@ -18,6 +18,7 @@ from mlcoop.report import (
 from mlcoop.report.content import Planted, Summary
 from mlcoop.report.names import filled, number, optional, percent
 from mlcoop.report.outlook import focus_total, gather_outlook
+from mlcoop.report.together import gather_together
 from mlcoop.schema import Experiment
 
 ABSENT = {
@@ -119,6 +120,7 @@ def summarise(experiment: Experiment) -> Summary:
         rank_level=rank_level,
         resamples=resamples,
         factor_model=factor_model,
+        together=gather_together(experiment, labels),
         collinear=gather_factors.collinear(experiment, labels),
         missing=gather_factors.missing(experiment, labels),
         countries=tuple(str(c) for c in coverage.get("countries") or []),

@@ -192,6 +192,11 @@ def solar_time_difference(iso3_a: str, iso3_b: str) -> float:
     return float(min(apart, 360 - apart) / 15)
 
 
+def placed_countries() -> list[str]:
+    """Return the ISO3 codes of the countries whose place is known."""
+    return sorted(_places().index)
+
+
 def populations(countries: Iterable[str]) -> pd.Series:
     """Return recent populations from GeoNames, indexed by ISO3.
 

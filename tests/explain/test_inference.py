@@ -54,6 +54,18 @@ def test_a_factor_below_the_null_line_is_above_none():
     assert not found[1].any()
 
 
+def test_error_rate_behind_a_gate():
+    """Stated rate: seven tied effects and eight of zero, claims only of those at z > 3."""
+    rng = np.random.default_rng(4)
+    truth = np.r_[np.full(7, 4.0), np.zeros(8)]
+    wrong = 0
+    for _ in range(300):
+        signed = truth + rng.normal(size=15)
+        found = claims_of(np.abs(signed), rng.normal(size=(150, 15)), eligible=np.abs(signed) > 3)
+        wrong += (found & (truth[:, None] <= truth[None, :])).any()
+    assert wrong / 300 < 0.05 + 0.038  # 3 standard errors
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 8), st.integers(0, 10_000))
 def test_rank_sets_hold_the_rank_and_tiers_keep_untold_orders(n, seed):

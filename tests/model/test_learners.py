@@ -12,7 +12,7 @@ import pytest
 from mlcoop.errors import DataError
 from mlcoop.model import learners, linear_boosting
 from mlcoop.model.learners import LEARNERS
-from mlcoop.model.trees import fit_trees, predict_margin, tree_shapley
+from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 
 FAST = {"trees": 30}
 
@@ -137,8 +137,7 @@ def small_trees(depth):
     rate = np.exp(0.5 * np.nan_to_num(X[:, 0]) * (np.nan_to_num(X[:, 1]) > 0))
     params = {**learners.TREES, "trees": 15, "depth": depth, "min_child_weight": 1.0}
     booster = fit_trees(
-        X,
-        rng.poisson(5 * rate),
+        BinnedRows(X, rng.poisson(5 * rate)),
         base_margin=np.zeros(300),
         weight=np.ones(300),
         params=params,

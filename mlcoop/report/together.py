@@ -1,0 +1,107 @@
+"""Interactions on the page: which two factors depend on one another, drawn, tabled and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from mlcoop.report.content import Together
+from mlcoop.report.gather import as_share, need
+from mlcoop.report.names import percent, plain, small_percent, span
+from mlcoop.report.svg import Canvas, cut, scale, ticks
+from mlcoop.report.tables import Cell, Column, Table
+from mlcoop.schema import Experiment
+
+NEEDED = ["factor", "other", "strength", "low", "high", "share", "told"]
+
+
+def gather_together(
+    experiment: Experiment, labels: Mapping[str, str]
+) -> tuple[Together, ...] | None:
+    """Return the rows of `interactions.csv`, strongest first; None where the folder lacks it."""
+    table = experiment.interactions
+    if table is None:
+        return None
+    need(table, NEEDED, "interactions.csv")
+    rows = []
+    for row in table.to_dict("records"):
+        label, other = (labels.get(str(row[k]), plain(str(row[k]))) for k in ("factor", "other"))
+        strength, low, high = (as_share(row[k], "percent") or 0.0 for k in NEEDED[2:5])
+        told = str(row["told"]) == "True"
+        rows.append(Together(label, other, strength, low, high, float(row["share"]), told))
+    return tuple(rows)
+
+
+def together_sentence(rows: Sequence[Together]) -> str:
+    """Say how many interactions are told from none, and which is the strongest of them."""
+    told = [r for r in rows if r.told]
+    if not told:
+        return (
+            f"The model holds {len(rows)} interactions worth listing; none of them can be told "
+            "from none."
+        )
+    first = told[0]
+    return (
+        f"{len(told)} of the {len(rows)} strongest interactions can be told from none; the "
+        f"strongest is that of {first.label} and {first.other}: together they move collaboration "
+        f"by {percent(first.strength)} on average beyond what either does alone "
+        f"({span(first.low, first.high, percent)})."
+    )
+
+
+def together_bars(rows: Sequence[Together], width: int) -> Markup:
+    """Draw strengths as dots with bands; grey where none cannot be excluded."""
+    narrow = width < 500
+    names = [f"{r.label} × {r.other}" for r in rows]
+    row_height, top = (38, 30) if narrow else (24, 30)
+    left = 14 if narrow else min(max(7.1 * max(map(len, names)) + 14, 150), 420)
+    x = scale(0, max([r.high for r in rows] + [1e-6]), left, width - 20)
+    label = "Strength of the strongest interactions with bands; the table below holds the same"
+    canvas = Canvas(width, top + row_height * len(rows) + 4, label, "interactions")
+    for tick in ticks(0, max(r.high for r in rows), 3 if narrow else 6):
+        canvas.line(x(tick), top - 6, x(tick), top + row_height * len(rows), "grid")
+        canvas.text(x(tick), top - 12, small_percent(tick), "tick", "middle")
+    for i, (row, name) in enumerate(zip(rows, names, strict=True)):
+        y0 = top + i * row_height
+        y = y0 + (26 if narrow else row_height / 2)
+        tone = "g0" if row.told else "gx"
+        band = span(row.low, row.high, small_percent)
+        said = "" if row.told else "; cannot be told from none"
+        canvas.open(
+            f"row{'' if row.told else ' null'}",
+            f"{name}: {small_percent(row.strength)} ({band}){said}",
+        )
+        canvas.rect(0, y0, width, row_height, "hit")
+        if narrow:
+            canvas.text(left, y0 + 14, cut(name, width - 30), "label")
+        else:
+            canvas.text(left - 14, y + 4.5, cut(name, left - 14), "label", "end")
+        canvas.line(x(row.low), y, x(row.high), y, f"whisker {tone}")
+        canvas.dot(x(row.strength), y, 5, f"dot {tone}")
+        canvas.close()
+    return canvas.markup("interactions")
+
+
+def together_table(rows: Sequence[Together]) -> Table:
+    """Return the interactions as a table."""
+    columns = (
+        Column("factor", "Factor", numeric=False),
+        Column("other", "With", numeric=False),
+        Column("strength", "Change of collaboration"),
+        Column("band", "Band"),
+        Column("share", "Beside all importance"),
+        Column("told", "Told from none", numeric=False),
+    )
+    body = tuple(
+        (
+            Cell(r.label, r.label),
+            Cell(r.other, r.other),
+            Cell(small_percent(r.strength), r.strength),
+            Cell(span(r.low, r.high, small_percent), r.high),
+            Cell(small_percent(r.share), r.share),
+            Cell("yes" if r.told else "no", "yes" if r.told else "no"),
+        )
+        for r in rows
+    )
+    return Table("interactions", "Factors that depend on one another", columns, body)
