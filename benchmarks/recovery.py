@@ -84,6 +84,10 @@ def run_world(kind: str, seed: int, level: float, learner: str) -> dict[str, Any
     )
     result["tau"] = agreement(truth, -table["rank"])
     result["width"] = float((table["rank_high"] - table["rank_low"] + 1).mean())
+    true = truth[table.index] > 0
+    result["driver_width"] = (
+        float((table["rank_high"] - table["rank_low"] + 1)[true].mean()) if true.any() else None
+    )
     result["found"] = int(above.sum())
     result["false_found"] = int((above & (truth[table.index] == 0)).sum())
     chart = bar_chart(world)
@@ -129,6 +133,7 @@ def _summary(part: pd.DataFrame) -> dict[str, float]:
         "power of tiers": share(part["tier_claims"] - part["tier_wrong"], part["possible"]),
         "tau": part["tau"].mean(),
         "width": part["width"].mean(),
+        "width of drivers": part["driver_width"].astype(float).mean(),
         "chart: wrong orders": share(part["chart_wrong"], part["chart_claims"]),
         "chart: tau": part["chart_tau"].mean(),
     }
