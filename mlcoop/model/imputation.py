@@ -179,6 +179,12 @@ class Imputing:
         """
         return self.inner.shap_values(self._filled(X), self._filled(background))
 
+    def interactions(
+        self, X: pd.DataFrame, background: pd.DataFrame
+    ) -> tuple[list[tuple[int, int]], np.ndarray]:
+        """Return pairs of columns, and their interventional Shapley interaction values."""
+        return self.inner.interactions(self._filled(X), self._filled(background))
+
     def _filled(self, X: pd.DataFrame) -> pd.DataFrame:
         assert self.imputer is not None, "fit first"
         return self.imputer.fill(X)
