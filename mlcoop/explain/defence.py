@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 NARROW_RESAMPLES = 60
-QUICK = {"products": False}  # for the refits without a group: products take most of a fit's time
+QUICK = {"products": False}  # for the many refits: products take most of a fit's time
 FEWEST_NARROW = 20  # focus pairs below which a study of the focus set alone is not made
 
 
@@ -76,6 +76,7 @@ def defend(
     level = float(ranking.notes["level"])
     explained, columns, unit = ranking.explained, ranking.columns, ranking.explained.unit
     params = {**learner.defaults, **params}
+    quick = {**params, **{name: QUICK[name] for name in QUICK if name in params}}
     ppml = LEARNERS["ppml"]
     both = {"learner": (learner, params), "ppml": (ppml, ppml.defaults)}
     group_of = {f.factor: f.group for f in matrix.features}
@@ -99,10 +100,7 @@ def defend(
     players = group_players(matrix, explained, groups, seed=seed).join(
         drop_groups(
             matrix,
-            {
-                "learner": (learner, {**params, **{k: QUICK[k] for k in QUICK if k in params}}),
-                "ppml": both["ppml"],
-            },
+            {"learner": (learner, quick), "ppml": both["ppml"]},
             groups,
             seed=seed,
             workers=workers,
@@ -112,7 +110,7 @@ def defend(
     labels = {f.factor: f.label for f in matrix.features}
     witnesses = join_witnesses(ranking.factors, permuted, regression, players, labels)
     above = ranking.factors.set_index("factor").loc[list(columns), "above_null"].to_numpy(bool)
-    by_half = pair_halves(matrix, learner, params, columns, seed=seed, workers=workers)
+    by_half = pair_halves(matrix, learner, quick, columns, seed=seed, workers=workers)
     step()
     notes: dict[str, Any] = {
         "agreement": witness_agreement(witnesses, ranking.factors, players),
