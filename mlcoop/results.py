@@ -26,8 +26,9 @@ Result = TypeVar("Result")
 class Study(Experiment):
     """A finished study: its tables, and what they show.
 
-    `factors`, `groups`, `effects`, `resamples`, `backtest` and `forecast` are DataFrames as in the
-    study's folder (None where a stage was off); `metrics`, `coverage`, `config` and `provenance`
+    `factors`, `groups`, `effects`, `resamples`, `witnesses`, `backtest`, `forecast`, `totals`,
+    `surprises` and the others are DataFrames as in the study's folder (None where a stage was off);
+    `metrics`, `coverage`, `config` and `provenance`
     are dictionaries.
     """
 

@@ -304,3 +304,17 @@ def test_shares_over_time_are_the_studies(study: Experiment, simulated_study: Ex
     ) in page.headings
     plain = Page(render_comparison(compare(windows)))
     assert "shares-over-time" not in plain.tables
+
+
+def test_every_table_and_every_figure_can_be_taken_along(
+    study: Experiment, simulated_study: Experiment
+) -> None:
+    """Truth: by count; a button for each table's CSV, and one for each figure's SVG."""
+    both = render_comparison(compare([study, simulated_study]), title="Both", over_time=True)
+    for html in (render_report(study), render_report(simulated_study), both):
+        tables = re.findall(r'<table id="([^"]+)"', html)
+        assert len(tables) > 4 and sorted(re.findall(r'data-csv="([^"]+)"', html)) == sorted(tables)
+        figures = re.findall(r"<figure>.*?</figure>", html, re.S)
+        assert figures and all("data-svg" in f and "<svg" in f for f in figures)
+        outside = re.sub(r"<figure>.*?</figure>|<table.*?</table>", "", html, flags=re.S)
+        assert "<svg" not in outside
