@@ -193,8 +193,10 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
     indicators = pd.concat(pieces, ignore_index=True)
     if home is not None:
         # Imported figures are its country's, as distances are.
-        _, pair_figures = institution.as_home(home, indicators, pair_figures, counts.totals)
-        indicators, ties = institution.as_home(home, indicators, ties, counts.totals)
+        ties, pair_figures = (
+            institution.with_home_pairs(home, table) for table in (ties, pair_figures)
+        )
+        indicators = institution.as_home(home, indicators, counts.totals)
     indicators = indicators.sort_values(["variable", "iso3", "year"], ignore_index=True)
     return Gathered(
         counts=counts.table,

@@ -16,7 +16,7 @@ import pandas as pd
 
 from mlcoop.countries import SEPARATOR, iso2_of, iso3_of
 from mlcoop.errors import ConfigError, some
-from mlcoop.schema import COUNTS, INDICATORS, PAIR, check
+from mlcoop.schema import COUNTS, INDICATORS, PAIR, PAIR_YEAR, check
 from mlcoop.sources import openalex
 from mlcoop.sources.asking import Asks, NotFound, Progress, Request
 from mlcoop.sources.cache import Record
@@ -275,34 +275,31 @@ def counts(
     )
 
 
-def as_home(
-    institution: Institution, indicators: pd.DataFrame, ties: pd.DataFrame, own: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give an institution its home country's indicators and ties, and its own output.
+def as_home(institution: Institution, indicators: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """Add an institution's indicators: its home country's, but for its own output.
 
     Parameters
     ----------
     own : DataFrame
         `schema.INDICATORS` of the institution; they take the place of its country's. Only
         variables that `indicators` holds are added.
-
-    Returns
-    -------
-    indicators, ties : DataFrame
-        With the institution's rows beside all others.
     """
     home = indicators[indicators["iso3"] == institution.country]
     home = home[~home["variable"].isin(OWN_VARIABLES)].assign(iso3=institution.code)
     own = own[own["variable"].isin(indicators["variable"].unique())]
-    indicators = pd.concat([indicators, home, own], ignore_index=True)
-    if ties.empty:
-        return indicators, ties
-    mine = ties[(ties[PAIR] == institution.country).any(axis=1)]
+    return pd.concat([indicators, home, own], ignore_index=True)
+
+
+def with_home_pairs(institution: Institution, table: pd.DataFrame) -> pd.DataFrame:
+    """Add to a table of pairs those of the institution: what its country has with each partner."""
+    if table.empty:
+        return table
+    mine = table[(table[PAIR] == institution.country).any(axis=1)]
     partner = mine["country_a"].where(mine["country_a"] != institution.country, mine["country_b"])
     ends = pd.DataFrame({"partner": partner, "own": institution.code})
     mine = mine.assign(country_a=ends.min(axis=1), country_b=ends.max(axis=1))
-    ties = pd.concat([ties, mine], ignore_index=True).sort_values(PAIR, ignore_index=True)
-    return indicators, ties
+    key = [c for c in PAIR_YEAR if c in table.columns]
+    return pd.concat([table, mine], ignore_index=True).sort_values(key, ignore_index=True)
 
 
 def _part_of(institution: Institution) -> str:
