@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from mlcoop.cli import app
 from mlcoop.config import load_config
 from mlcoop.errors import ConfigError
 from mlcoop.explain.ranking import rank_factors
@@ -120,6 +124,32 @@ def test_covariates_like_a_study_need_no_network(tmp_path):
     assert {"distance", "gdp_partner", "gdp_focal", "works_with_others_partner"} <= factors
     assert surroundings_of(plan).country_noise > 0
     assert surroundings_of(plan, works=3.0).mean_works == 3.0
+
+
+def test_the_command_line_prints_the_same_numbers(tmp_path, monkeypatch):
+    """Invariant: the JSON document is the analysis of the panel that the config names."""
+    monkeypatch.chdir(tmp_path)
+    matrix = covariates(12, 4)
+    table = pd.concat([matrix.rows[["country_a", "country_b", "year", "works"]], matrix.X], axis=1)
+    table.to_csv("p.csv", index=False)
+    names = [f.factor for f in matrix.features]
+    Path("p.yaml").write_text(
+        "name: p\npanel: {path: p.csv, pair: [country_a, country_b], year: year, target: works, "
+        f"factors: [{', '.join(names)}]}}\nexplain: {{resamples: 20}}\n"
+    )
+    options = ["simulate", "--like", "p.yaml", "--worlds", "2", "--workers", "1", "--works", "30"]
+    runner = CliRunner()
+    found = runner.invoke(app, [*options, "--json"])
+    document = json.loads(found.stdout)
+    assert document["size"] == {
+        "focus_pairs": 12, "training_pairs": 12, "countries": 13, "years": 5, "factors": 4,
+        "worlds": 2, "resamples": 20,
+    }  # fmt: skip
+    assert document["assumed"]["mean_works"] == 30.0
+    printed = runner.invoke(app, options).stdout
+    for row in document["found"]:
+        assert f"{row['percent']:+.0f} %" in printed
+        assert f"{100 * row['probability']:.0f} %" in printed
 
 
 def test_one_world_is_refused():

@@ -37,13 +37,10 @@ def together_sentence(rows: Sequence[Together]) -> str:
     """Say how many interactions are told from none, and which is the strongest of them."""
     told = [r for r in rows if r.told]
     if not told:
-        return (
-            f"The model holds {len(rows)} interactions worth listing; none of them can be told "
-            "from none."
-        )
+        return f"Of the joint effects listed ({len(rows)}), the data can tell none from no effect."
     first = told[0]
     return (
-        f"{len(told)} of the {len(rows)} strongest interactions can be told from none; the "
+        f"Of the joint effects listed ({len(rows)}), the data can tell {len(told)} from none; the "
         f"strongest is that of {first.label} and {first.other}: together they move collaboration "
         f"by {percent(first.strength)} on average beyond what either does alone "
         f"({span(first.low, first.high, percent)})."
