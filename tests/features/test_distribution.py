@@ -49,10 +49,11 @@ def test_a_country_factor_has_both_ends_where_there_is_a_focal_country() -> None
 
 def test_many_values_are_binned_and_none_is_lost() -> None:
     rng = np.random.default_rng(0)
-    table = panel().assign(dist_km=rng.uniform(100, 9000, 15))
+    years = [panel().assign(year=panel()["year"] + 3 * step) for step in range(2)]
+    table = pd.concat(years, ignore_index=True).assign(dist_km=rng.uniform(100, 9000, 30))
     (found,) = distributions(table, FACTORS["distance"], focal=None, countries=[*FOCUS, "USA"])
     bars = found.bars
-    assert len(bars) == BINS and bars["rows"].sum() == found.known == 10
+    assert len(bars) == BINS and bars["rows"].sum() == found.known == 25  # five target years
     assert (bars["high"].to_numpy()[:-1] == bars["low"].to_numpy()[1:]).all()
 
 
