@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlcoop.explain.replicates import Explained
     from mlcoop.features.build import FeatureMatrix
 
-REPEATS = 5
+REPEATS = 4
 STRATA = 10
 
 

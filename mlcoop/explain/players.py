@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_EXACT = 10  # players: 1024 coalitions
 MOST_ROWS = 66
-MOST_BACKGROUND = 12
+MOST_BACKGROUND = 10
 DRAWS = 100  # pairs of an order of players and its reverse, where coalitions are too many
 DROP_ROWS = 10_000
 Margin = Callable[[np.ndarray], np.ndarray]

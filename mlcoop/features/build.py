@@ -56,11 +56,6 @@ class FeatureMatrix:
         """Return the matrix of the rows where `mask` holds, index kept."""
         return FeatureMatrix(self.rows[mask], self.X[mask], self.features, self.focal)
 
-    def keep(self, columns: Sequence[int]) -> FeatureMatrix:
-        """Return the matrix of some columns of X, given by position."""
-        kept = tuple(self.features[c] for c in columns)
-        return FeatureMatrix(self.rows, self.X.iloc[:, list(columns)], kept, self.focal)
-
 
 def build_features(
     panel: pd.DataFrame,

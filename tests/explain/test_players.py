@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from worlds import columns_of, wide_matrix
+from worlds import wide_matrix
 
 from mlcoop.explain.players import drop_groups, group_players, group_shapley
 from mlcoop.model.learners import LEARNERS
@@ -115,4 +115,3 @@ def test_what_is_lost_without_a_group_is_what_it_alone_knew():
     assert table.loc["g0", "ppml_lost"] > 0.4
     assert abs(table.loc["g1", "ppml_lost"]) < 0.05
     assert (table["ppml_all"] == table["ppml_all"].iloc[0]).all()
-    assert columns_of(matrix.keep([1, 3])) == {"x1": [0], "x3": [1]}
