@@ -11,6 +11,7 @@ from mlcoop.report.charts_time import spark
 from mlcoop.report.content import Collinear, Missing, Planted, Ranked, SetErrors, Summary
 from mlcoop.report.names import (
     country_name,
+    listing,
     method_name,
     number,
     percent,
@@ -287,7 +288,8 @@ def known_by_country(found: Missing) -> Table:
     rows = []
     for country, shares in found.by_country.items():
         mean = sum(shares.values()) / len(shares)
-        never = ", ".join(label for label, share in shares.items() if share == 0)
+        # The folder's coverage.json names all; a cell of ten lines helps nobody.
+        never = listing([label for label, share in shares.items() if share == 0], most=3)
         rows.append(
             (mean, (Cell(country_name(country), country), Cell(percent(mean), mean), _words(never)))
         )
