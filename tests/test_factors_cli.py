@@ -105,3 +105,33 @@ def test_a_factor_that_the_study_lacks_is_still_defined(place: Path) -> None:
     done = factors("bilateral_trade", "--experiment", "two", cwd=place)
     assert done.returncode == 0 and "mlcoop data import" in done.stderr
     assert FACTORS["bilateral_trade"].definition in done.stdout
+
+
+def test_a_factor_whose_file_was_not_imported_is_refused_before_anything_is_asked(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x.yaml").write_text(
+        "name: x\nfocus: {focal: CHN, partners: asean}\nfactors: [distance, bilateral_trade]\n"
+    )
+    environment = {**os.environ, "MLCOOP_CACHE_DIR": str(tmp_path / "cache")}
+    # No service is asked: this one would refuse the connection.
+    environment |= {"MLCOOP_OPENALEX_URL": "http://127.0.0.1:9"}
+    command = [sys.executable, "-m", "mlcoop"]
+    done = subprocess.run(
+        [*command, "run", "x.yaml"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and not (tmp_path / "experiments").exists()
+    assert "bilateral_trade" in done.stderr and "mlcoop data import baci or gravity" in done.stderr
+    (tmp_path / "BACI_Y2015.csv").write_text("t,i,j,k,v,q\n2015,156,764,010101,10.5,1\n")
+    imported = subprocess.run(
+        [*command, "data", "import", "baci", "BACI_Y2015.csv"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert imported.returncode == 0 and "BACI_Y2015.csv: 1 pairs and years" in imported.stdout
+    # Now the run gets as far as the service that is not there.
+    again = subprocess.run(
+        [*command, "run", "x.yaml"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert again.returncode == 1 and "OpenAlex" in again.stderr
