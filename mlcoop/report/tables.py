@@ -257,13 +257,13 @@ def neighbours(found: Collinear) -> Table:
 
 def missing(found: Missing) -> Table:
     """Return the ranking under each treatment of missing figures."""
-    hows = {"own": "left to the model", "impute": "filled", "complete": "complete rows"}
+    hows = {"own": "left alone", "impute": "filled", "complete": "complete"}
     columns = (
         Column("factor", "Factor", numeric=False),
         Column("known", "Known"),
-        Column("works_where_missing", "Works where missing, of those where known"),
+        Column("works_where_missing", "Works where missing"),
         *(Column(f"rank_{how}", f"Rank, {words}") for how, words in hows.items()),
-        *(Column(f"share_{how}", f"Share, {words}") for how, words in hows.items()),
+        *_hidden(*(f"share_{how}" for how in hows)),
     )
     body = tuple(
         (
@@ -275,7 +275,11 @@ def missing(found: Missing) -> Table:
         )
         for r in found.rows
     )
-    return Table("missing", "The ranking under three treatments of gaps", columns, body)
+    caption = (
+        "The ranking under three treatments of gaps; works where missing are those of rows without "
+        "the figure, relative to rows with it"
+    )
+    return Table("missing", caption, columns, body)
 
 
 def known_by_country(found: Missing) -> Table:
