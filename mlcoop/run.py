@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import pandas as pd
 import yaml
-from joblib import Parallel, delayed, parallel_config
+from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
-from mlcoop import __version__
+from mlcoop import __version__, stages
 from mlcoop.artefacts import (
     RunFolder,
     fingerprint,
@@ -31,29 +27,17 @@ from mlcoop.assemble import Study, assemble
 from mlcoop.card import model_card
 from mlcoop.config import Config, dump_config
 from mlcoop.errors import DataError, MlcoopError
-from mlcoop.explain.collinearity import collinearity
-from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
-from mlcoop.explain.defence import defend
-from mlcoop.explain.missing import compare_treatments, treat, treated
-from mlcoop.explain.ranking import rank_factors
-from mlcoop.features.audit import audit
+from mlcoop.explain.missing import treat, treated
 from mlcoop.features.build import FeatureMatrix
-from mlcoop.forecast import find_surprises, look_ahead
-from mlcoop.model.backtest import plan_origins
-from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.stored import to_json
-from mlcoop.model.tuning import Tuned, tune
 from mlcoop.plan import Plan
 from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
-from mlcoop.scenario import fit_scenario_model, name_factors
 from mlcoop.schema import PAIR, Experiment
 from mlcoop.sources.http import Client
 
-FoldScores = Callable[[dict[str, Any]], Iterator[float]]
 Assemble = Callable[..., Study]
-TUNING_ROWS = 15_000
 
 
 class Listener(Protocol):
@@ -248,92 +232,39 @@ class _Run:
         return result
 
     def _audit(self, study: Study, data_key: str) -> None:
-        """Stop before anything is learnt from a feature that knows its target."""
-        ready = study.panel is None
-
-        def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            found = (
-                audit(study.matrix, seed=self.config.seed)
-                if ready
-                else audit(
-                    study.matrix,
-                    panel=study.panel,
-                    factors=study.factors,
-                    seed=self.config.seed,
-                )
-            )
-            lines = [f"leak alarm, {f.column}: {f.message} ({f.kind})" for f in found]
-            if lines and not ready:
-                raise DataError(
-                    "\n".join(lines)
-                    + "\nleave these factors out with factors.exclude, or set audit.enabled=false "
-                    "to go on all the same"
-                )
-            # What a column of the user's own means is not ours to know: warn, in every output.
-            return {}, {"warnings": lines}
-
-        self._stage("audit", "does any feature know its target?", fingerprint(data_key), work)
+        self._stage(
+            "audit",
+            "does any feature know its target?",
+            fingerprint(data_key),
+            lambda: stages.check_leaks(study, self.config),
+        )
 
     def _tune(self, study: Study, data_key: str, forecasting: bool) -> dict[str, dict[str, Any]]:
-        learner = self.learner
-        fixed = dict(self.config.learner.params)
-        if not self.config.tuning.enabled:
-            return {"factor": {**learner.defaults, **fixed}, "forecast": {}}
-        settings = self.config.tuning
+        settings, fixed = self.config.tuning, dict(self.config.learner.params)
+        if not settings.enabled:
+            return {"factor": {**self.learner.defaults, **fixed}, "forecast": {}}
         key = fingerprint(
-            data_key, settings.model_dump(), learner.name, fixed, self.missing, self.config.seed,
-            forecasting, self.config.evaluation.origins,
+            data_key, settings.model_dump(), self.learner.name, fixed, self.missing,
+            self.config.seed, forecasting, self.config.evaluation.origins,
         )  # fmt: skip
-        searches = ["factor", "forecast"] if forecasting else ["factor"]
-
-        def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            before = self._first_origin(study)
-            past = study.matrix.take(study.matrix.rows["year"] <= before)
-            done: dict[str, int] = {}
-
-            def search(name: str) -> Tuned:
-                def progress(step: int, total: int) -> None:
-                    done[name] = step
-                    self.listener.step(sum(done.values()), len(searches) * total)
-
-                common: dict[str, Any] = {
-                    "trials": settings.trials,
-                    "seed": self.config.seed,
-                    "storage_path": self._journal(name, key),
-                    "study_name": name,
-                    "progress": progress,
-                }
-                if name == "factor":
-                    return tune(
-                        lambda trial: {**learner.space(trial), **fixed},
-                        _on_fewer_rows(
-                            fold_scores(past, learner, settings.folds, self.config.seed)
-                        ),
-                        defaults=learner.defaults,
-                        **common,
-                    )
-                problem = tuning_problem(
-                    study.history, study.focus, before=before, seed=self.config.seed
-                )
-                return tune(problem.space, problem.fold_scores, defaults=problem.defaults, **common)
-
-            results = dict(zip(searches, self._at_once(search, searches), strict=True))
-            trials = pd.concat(
-                [t.trials.assign(model=name) for name, t in results.items()], ignore_index=True
-            )
-            trials.insert(0, "model", trials.pop("model"))
-            found = {name: {"params": t.params, "loss": t.loss} for name, t in results.items()}
-            return {"tuning/trials.csv": trials, "tuning/best.json": found}, found
-
-        found = self._stage("tune", f"{settings.trials} trials a model", key, work)
+        found = self._stage(
+            "tune",
+            f"{settings.trials} trials a model",
+            key,
+            lambda: stages.search_settings(
+                study,
+                self.config,
+                self.learner,
+                forecasting=forecasting,
+                journal=lambda name: self._journal(name, key),
+                workers=self.workers,
+                progress=self.listener.step,
+            ),
+        )
         return {
             "factor": found["factor"]["params"],
             "forecast": found.get("forecast", {}).get("params", {}),
         }
-
-    def _at_once(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Any]:
-        """Do jobs on as many threads as there are workers; the fits release the interpreter."""
-        return Parallel(n_jobs=self.workers, backend="threading")(delayed(work)(j) for j in jobs)
 
     def _journal(self, name: str, key: str) -> Path:
         """A journal of other inputs must not be resumed: its trials would count."""
@@ -346,189 +277,103 @@ class _Run:
             mark.write_text(key)
         return path
 
-    def _first_origin(self, study: Study) -> int:
-        years = np.sort(study.history["year"].unique())
-        if not study.can_forecast:
-            return int(years[-1])
-        _, reported, _ = plan_origins(
-            np.arange(years[0], years[-1] + 1), last_origins=self.config.evaluation.origins
-        )
-        return int(reported[0])
-
     def _score(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
-        settings = self.config.evaluation
-        learner = self.learner
         key = fingerprint(
-            data_key, learner.name, self.missing, params, settings.folds, self.config.seed
+            data_key, self.learner.name, self.missing, params, self.config.evaluation.folds,
+            self.config.seed,
+        )  # fmt: skip
+        return self._stage(
+            "score",
+            "the factor model on unseen pairs",
+            key,
+            lambda: stages.score_unseen(
+                study,
+                self.config,
+                self.learner,
+                params,
+                workers=self.workers,
+                progress=self.listener.step,
+            ),
         )
-
-        def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            focus = study.matrix.rows["in_focus"].to_numpy(bool)
-            masks = {"focus_unseen": focus}
-            if not focus.all():
-                masks["world_unseen"] = np.ones(len(focus), dtype=bool)
-            # The same factors, and the same treatment of what is missing of them.
-            ppml = treated(LEARNERS["ppml"], self.missing)
-            models = {
-                "deviance_explained": (learner, params),
-                "ppml_deviance_explained": (ppml, {}),
-            }
-            jobs = [(metric, part) for metric in models for part in masks]
-            done: list[float] = []
-
-            def score(job: tuple[str, str]) -> float:
-                model, chosen = models[job[0]]
-                done.append(
-                    cross_validated_deviance(
-                        study.matrix,
-                        model,
-                        chosen,
-                        folds=settings.folds,
-                        seed=self.config.seed,
-                        mask=masks[job[1]],
-                    )
-                )
-                self.listener.step(len(done), len(jobs))
-                return done[-1]
-
-            result: dict[str, Any] = {metric: {} for metric in models}
-            for (metric, part), value in zip(jobs, self._at_once(score, jobs), strict=True):
-                result[metric][part] = value
-            return {}, result
-
-        return self._stage("score", "the factor model on unseen pairs", key, work)
 
     def _explain(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
         settings = self.config.explain
-        learner = self.learner
         key = fingerprint(
-            data_key, learner.name, self.missing, params, settings.model_dump(), self.config.seed
-        )
-
-        def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            ranking = rank_factors(
-                study.matrix,
-                learner,
+            data_key, self.learner.name, self.missing, params, settings.model_dump(),
+            self.config.seed,
+        )  # fmt: skip
+        result = self._stage(
+            "explain",
+            f"{settings.resamples} refits on resampled pairs",
+            key,
+            lambda: stages.rank(
+                study,
+                self.config,
+                self.learner,
                 params,
-                level=settings.level,
-                resamples=settings.resamples,
-                unit=settings.unit,
-                seed=self.config.seed,
                 workers=self.workers,
                 progress=self.listener.step,
-            )
-            files = {
-                "factors.csv": ranking.factors,
-                "groups.csv": ranking.groups,
-                "resamples.parquet": ranking.replicates,
-                "effects.csv": ranking.effects,
-                "orders.csv": ranking.orders,
-                "interactions.csv": ranking.interactions,
-            }
-            notes = dict(ranking.notes)
-            if settings.witnesses:
-                beside = defend(
-                    study.matrix,
-                    learner,
-                    params,
-                    ranking,
-                    seed=self.config.seed,
-                    workers=self.workers,
-                    progress=self.listener.step,
-                )
-                files |= {"witnesses.csv": beside.witnesses, "group_players.csv": beside.players}
-                if beside.interactions is not None:
-                    files["interactions_with_focus.csv"] = beside.interactions
-                notes |= beside.notes
-            return files, {"notes": plain(notes)}
-
-        result = self._stage(
-            "explain", f"{settings.resamples} refits on resampled pairs", key, work
+            ),
         )
         return dict(result["notes"])
 
     def _relate(self, study: Study) -> None:
-        """Show which factors move together, and whose ranks the data cannot tell apart."""
         ranking = self.folder.read("factors.csv")
-
-        def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            found = collinearity(study.matrix, ranking)
-            files = {"collinearity.csv": found.factors, "correlations.csv": found.correlations}
-            return files, {"warnings": found.warnings}
-
-        key = fingerprint(study.matrix.rows, study.matrix.X, ranking)
-        self._stage("collinearity", "factors that move together", key, work)
+        self._stage(
+            "collinearity",
+            "factors that move together",
+            fingerprint(study.matrix.rows, study.matrix.X, ranking),
+            lambda: stages.relate(study, ranking),
+        )
 
     def _compare_missing(self, whole: FeatureMatrix, params: dict[str, Any]) -> dict[str, Any]:
-        """Show how much the ranking hangs on the treatment of missing figures."""
-        entry = LEARNERS[self.config.learner.name]
-        key = fingerprint(whole.rows, whole.X, entry.name, params, self.missing, self.config.seed)
-
-        def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            found = compare_treatments(
-                whole, entry, params, seed=self.config.seed, workers=self.workers
-            )
-            result = {"notes": plain({**found.notes, "treatment": self.missing})}
-            if self.missing == "own":
-                result["warnings"] = found.warnings
-            return {"missing.csv": found.table}, result
-
-        result = self._stage("missing", "the ranking under three treatments of gaps", key, work)
+        key = fingerprint(
+            whole.rows, whole.X, self.config.learner.name, params, self.missing, self.config.seed
+        )
+        result = self._stage(
+            "missing",
+            "the ranking under three treatments of gaps",
+            key,
+            lambda: stages.compare_gaps(whole, self.config, params, workers=self.workers),
+        )
         return dict(result["notes"])
 
     def _forecast(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
-        origins, level = self.config.evaluation.origins, self.config.forecast.level
-        horizons = tuple(range(1, self.config.forecast.horizon + 1))
-        key = fingerprint(data_key, params, origins, level, horizons, self.config.seed)
-
-        def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            found = look_ahead(
-                study.history,
-                study.focus,
-                origins=origins,
-                level=level,
-                horizons=self.config.forecast.horizon,
-                ahead=self.config.forecast.enabled,
-                params=params or None,
-                seed=self.config.seed,
+        settings, origins = self.config.forecast, self.config.evaluation.origins
+        horizons = tuple(range(1, settings.horizon + 1))
+        key = fingerprint(
+            data_key, params, origins, settings.level, horizons, settings.enabled, self.config.seed
+        )
+        result = self._stage(
+            "forecast",
+            f"backtest over {origins} origins, and next year",
+            key,
+            lambda: stages.forecast(
+                study,
+                self.config,
+                params,
                 workers=self.workers,
                 progress=self.listener.step,
-            )
-            files: dict[str, Any] = {"backtest.csv": found.backtest.table}
-            if found.model is not None:
-                files["forecast.csv"] = found.forecast
-                files["models/forecaster.json"] = found.model.to_json()
-            if found.totals is not None:
-                files["totals.csv"] = found.totals
-            return files, {"metrics": plain(found.metrics), "warnings": list(found.warnings)}
-
-        return dict(
-            self._stage("forecast", f"backtest over {origins} origins, and next year", key, work)[
-                "metrics"
-            ]
+            ),
         )
+        return dict(result["metrics"])
 
     def _what_if(
         self, study: Study, data_key: str, params: dict[str, Any], made: dict[str, Any]
     ) -> None:
-        """Keep what a scenario needs, and say which factors set the level of surprising pairs."""
         unit, seed = self.config.explain.unit, self.config.seed
-        key = fingerprint(data_key, self.config.learner.model_dump(), params, unit, seed, made)
-
-        def work() -> tuple[dict[str, Any], dict[str, Any]]:
-            estimator = self._factor_estimator(study, params)
-            model = fit_scenario_model(
-                study.matrix, study.ahead, estimator, unit=unit, seed=seed, workers=self.workers
-            )
-            state = json.dumps(plain(model.to_json()), separators=(",", ":")).encode()
-            surprises = find_surprises(self.folder.read("backtest.csv"), study.history)
-            return {
-                "scenario.parquet": model.rows,
-                "models/scenario.json.gz": gzip.compress(state, mtime=0),
-                "surprises.csv": name_factors(surprises, study.matrix, estimator),
-            }, {}
-
-        self._stage("scenario", "refits for what-if questions, and surprises", key, work)
+        self._stage(
+            "scenario",
+            "refits for what-if questions, and surprises",
+            fingerprint(data_key, self.config.learner.model_dump(), params, unit, seed, made),
+            lambda: stages.prepare_scenarios(
+                study,
+                self.config,
+                self._factor_estimator(study, params),
+                self.folder.read("backtest.csv"),
+                workers=self.workers,
+            ),
+        )
 
     def _finish(
         self,
@@ -579,15 +424,8 @@ class _Run:
     def _factor_estimator(self, study: Study, params: dict[str, Any]) -> Estimator:
         """Return the factor model fitted on all rows with counts, once a run."""
         if self._fitted is None:
-            learner = self.learner
-            known = study.matrix.take(study.matrix.rows["works"].notna())
-            rows = known.rows
-            self._fitted = learner.make({**learner.defaults, **params}, self.config.seed).fit(
-                known.X,
-                rows["works"].to_numpy(float),
-                exposure=rows["exposure"].to_numpy(float),
-                weight=rows["weight"].to_numpy(float),
-                pairs=pair_names(rows),
+            self._fitted = stages.fit_factor_model(
+                study.matrix, self.learner, params, self.config.seed
             )
         return self._fitted
 
@@ -642,13 +480,3 @@ def _describe(study: Study) -> list[str]:
     ]
     lines += [f"left out: {d['kind']} {d['what']}: {d['reason']}" for d in c["dropped"]]
     return lines + [f"note: {text}" for text in c["warnings"]]
-
-
-def _on_fewer_rows(scores: FoldScores) -> FoldScores:
-    """Search on a sample of rows: the order of settings shows on it, at a third of the time."""
-
-    def sampled(params: dict[str, Any]) -> Iterator[float]:
-        most = params.get("most_rows")
-        return scores(params if most is None else {**params, "most_rows": min(most, TUNING_ROWS)})
-
-    return sampled

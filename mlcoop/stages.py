@@ -1,0 +1,311 @@
+"""What each stage of a run computes: a study and its settings to files and numbers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from mlcoop.artefacts import plain
+from mlcoop.assemble import Study
+from mlcoop.config import Config
+from mlcoop.errors import DataError
+from mlcoop.explain.collinearity import collinearity
+from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
+from mlcoop.explain.defence import defend
+from mlcoop.explain.missing import compare_treatments, treated
+from mlcoop.explain.ranking import rank_factors
+from mlcoop.features.audit import audit
+from mlcoop.features.build import FeatureMatrix
+from mlcoop.forecast import find_surprises, look_ahead
+from mlcoop.model.backtest import plan_origins
+from mlcoop.model.forecast_search import tuning_problem
+from mlcoop.model.learners import LEARNERS, Estimator, Learner
+from mlcoop.model.tuning import Tuned, tune
+from mlcoop.scenario import fit_scenario_model, name_factors
+
+Progress = Callable[[int, int], None]
+FoldScores = Callable[[dict[str, Any]], Iterator[float]]
+# A stage gives the contents of its files by name, and the few numbers that later stages read.
+Made = tuple[dict[str, Any], dict[str, Any]]
+TUNING_ROWS = 15_000
+
+
+def check_leaks(study: Study, config: Config) -> Made:
+    """Stop before anything is learnt from a feature that knows its target.
+
+    Raises
+    ------
+    DataError
+        One line for each leak of a catalogue study. What a column of the user's own means is not
+        ours to know: a ready panel warns, in every output.
+    """
+    ready = study.panel is None
+    found = (
+        audit(study.matrix, seed=config.seed)
+        if ready
+        else audit(study.matrix, panel=study.panel, factors=study.factors, seed=config.seed)
+    )
+    lines = [f"leak alarm, {f.column}: {f.message} ({f.kind})" for f in found]
+    if lines and not ready:
+        raise DataError(
+            "\n".join(lines)
+            + "\nleave these factors out with factors.exclude, or set audit.enabled=false "
+            "to go on all the same"
+        )
+    return {}, {"warnings": lines}
+
+
+def search_settings(
+    study: Study,
+    config: Config,
+    learner: Learner,
+    *,
+    forecasting: bool,
+    journal: Callable[[str], Path],
+    workers: int,
+    progress: Progress,
+) -> Made:
+    """Search the settings of the factor model, and of the forecaster, in the first years alone.
+
+    Parameters
+    ----------
+    forecasting : bool
+        Whether there is a forecaster to search for.
+    journal : callable
+        Gives the path of the Optuna journal of a model.
+    """
+    settings = config.tuning
+    fixed = dict(config.learner.params)
+    searches = ["factor", "forecast"] if forecasting else ["factor"]
+    before = _first_origin(study, config.evaluation.origins)
+    past = study.matrix.take(study.matrix.rows["year"] <= before)
+    done: dict[str, int] = {}
+
+    def search(name: str) -> Tuned:
+        def step(trials: int, total: int) -> None:
+            done[name] = trials
+            progress(sum(done.values()), len(searches) * total)
+
+        common: dict[str, Any] = {
+            "trials": settings.trials,
+            "seed": config.seed,
+            "storage_path": journal(name),
+            "study_name": name,
+            "progress": step,
+        }
+        if name == "factor":
+            return tune(
+                lambda trial: {**learner.space(trial), **fixed},
+                _on_fewer_rows(fold_scores(past, learner, settings.folds, config.seed)),
+                defaults=learner.defaults,
+                **common,
+            )
+        problem = tuning_problem(study.history, study.focus, before=before, seed=config.seed)
+        return tune(problem.space, problem.fold_scores, defaults=problem.defaults, **common)
+
+    results = dict(zip(searches, _at_once(search, searches, workers), strict=True))
+    trials = pd.concat(
+        [t.trials.assign(model=name) for name, t in results.items()], ignore_index=True
+    )
+    trials.insert(0, "model", trials.pop("model"))
+    found = {name: {"params": t.params, "loss": t.loss} for name, t in results.items()}
+    return {"tuning/trials.csv": trials, "tuning/best.json": found}, found
+
+
+def score_unseen(
+    study: Study,
+    config: Config,
+    learner: Learner,
+    params: dict[str, Any],
+    *,
+    workers: int,
+    progress: Progress,
+) -> Made:
+    """Score the factor model and PPML on pairs that they were not trained on."""
+    focus = study.matrix.rows["in_focus"].to_numpy(bool)
+    masks = {"focus_unseen": focus}
+    if not focus.all():
+        masks["world_unseen"] = np.ones(len(focus), dtype=bool)
+    # The same factors, and the same treatment of what is missing of them.
+    ppml = treated(LEARNERS["ppml"], config.learner.missing)
+    models = {"deviance_explained": (learner, params), "ppml_deviance_explained": (ppml, {})}
+    jobs = [(metric, part) for metric in models for part in masks]
+    done: list[float] = []
+
+    def score(job: tuple[str, str]) -> float:
+        model, chosen = models[job[0]]
+        done.append(
+            cross_validated_deviance(
+                study.matrix,
+                model,
+                chosen,
+                folds=config.evaluation.folds,
+                seed=config.seed,
+                mask=masks[job[1]],
+            )
+        )
+        progress(len(done), len(jobs))
+        return done[-1]
+
+    result: dict[str, Any] = {metric: {} for metric in models}
+    for (metric, part), value in zip(jobs, _at_once(score, jobs, workers), strict=True):
+        result[metric][part] = value
+    return {}, result
+
+
+def rank(
+    study: Study,
+    config: Config,
+    learner: Learner,
+    params: dict[str, Any],
+    *,
+    workers: int,
+    progress: Progress,
+) -> Made:
+    """Rank the factors with their uncertainty, and call the other witnesses."""
+    settings = config.explain
+    ranking = rank_factors(
+        study.matrix,
+        learner,
+        params,
+        level=settings.level,
+        resamples=settings.resamples,
+        unit=settings.unit,
+        seed=config.seed,
+        workers=workers,
+        progress=progress,
+    )
+    files = {
+        "factors.csv": ranking.factors,
+        "groups.csv": ranking.groups,
+        "resamples.parquet": ranking.replicates,
+        "effects.csv": ranking.effects,
+        "orders.csv": ranking.orders,
+        "interactions.csv": ranking.interactions,
+    }
+    notes = dict(ranking.notes)
+    if settings.witnesses:
+        beside = defend(
+            study.matrix,
+            learner,
+            params,
+            ranking,
+            seed=config.seed,
+            workers=workers,
+            progress=progress,
+        )
+        files |= {"witnesses.csv": beside.witnesses, "group_players.csv": beside.players}
+        if beside.interactions is not None:
+            files["interactions_with_focus.csv"] = beside.interactions
+        notes |= beside.notes
+    return files, {"notes": plain(notes)}
+
+
+def relate(study: Study, ranking: pd.DataFrame) -> Made:
+    """Show which factors move together, and whose ranks the data cannot tell apart."""
+    found = collinearity(study.matrix, ranking)
+    files = {"collinearity.csv": found.factors, "correlations.csv": found.correlations}
+    return files, {"warnings": found.warnings}
+
+
+def compare_gaps(
+    whole: FeatureMatrix, config: Config, params: dict[str, Any], *, workers: int
+) -> Made:
+    """Show how much the ranking hangs on the treatment of missing figures."""
+    entry, chosen = LEARNERS[config.learner.name], config.learner.missing
+    found = compare_treatments(whole, entry, params, seed=config.seed, workers=workers)
+    result: dict[str, Any] = {"notes": plain({**found.notes, "treatment": chosen})}
+    if chosen == "own":
+        result["warnings"] = found.warnings
+    return {"missing.csv": found.table}, result
+
+
+def forecast(
+    study: Study, config: Config, params: dict[str, Any], *, workers: int, progress: Progress
+) -> Made:
+    """Backtest the forecaster over rolling origins, and forecast the years ahead."""
+    found = look_ahead(
+        study.history,
+        study.focus,
+        origins=config.evaluation.origins,
+        level=config.forecast.level,
+        horizons=config.forecast.horizon,
+        ahead=config.forecast.enabled,
+        params=params or None,
+        seed=config.seed,
+        workers=workers,
+        progress=progress,
+    )
+    files: dict[str, Any] = {"backtest.csv": found.backtest.table}
+    if found.model is not None:
+        files["forecast.csv"] = found.forecast
+        files["models/forecaster.json"] = found.model.to_json()
+    if found.totals is not None:
+        files["totals.csv"] = found.totals
+    return files, {"metrics": plain(found.metrics), "warnings": list(found.warnings)}
+
+
+def prepare_scenarios(
+    study: Study, config: Config, estimator: Estimator, backtest: pd.DataFrame, *, workers: int
+) -> Made:
+    """Keep what a scenario needs, and say which factors set the level of surprising pairs."""
+    model = fit_scenario_model(
+        study.matrix,
+        study.ahead,
+        estimator,
+        unit=config.explain.unit,
+        seed=config.seed,
+        workers=workers,
+    )
+    state = json.dumps(plain(model.to_json()), separators=(",", ":")).encode()
+    surprises = find_surprises(backtest, study.history)
+    return {
+        "scenario.parquet": model.rows,
+        "models/scenario.json.gz": gzip.compress(state, mtime=0),
+        "surprises.csv": name_factors(surprises, study.matrix, estimator),
+    }, {}
+
+
+def fit_factor_model(
+    matrix: FeatureMatrix, learner: Learner, params: dict[str, Any], seed: int
+) -> Estimator:
+    """Return the factor model fitted on all rows with counts."""
+    known = matrix.take(matrix.rows["works"].notna())
+    rows = known.rows
+    return learner.make({**learner.defaults, **params}, seed).fit(
+        known.X,
+        rows["works"].to_numpy(float),
+        exposure=rows["exposure"].to_numpy(float),
+        weight=rows["weight"].to_numpy(float),
+        pairs=pair_names(rows),
+    )
+
+
+def _at_once(work: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> list[Any]:
+    """Do jobs on as many threads as there are workers; the fits release the interpreter."""
+    return Parallel(n_jobs=workers, backend="threading")(delayed(work)(j) for j in jobs)
+
+
+def _first_origin(study: Study, origins: int) -> int:
+    years = np.sort(study.history["year"].unique())
+    if not study.can_forecast:
+        return int(years[-1])
+    _, reported, _ = plan_origins(np.arange(years[0], years[-1] + 1), last_origins=origins)
+    return int(reported[0])
+
+
+def _on_fewer_rows(scores: FoldScores) -> FoldScores:
+    """Search on a sample of rows: the order of settings shows on it, at a third of the time."""
+
+    def sampled(params: dict[str, Any]) -> Iterator[float]:
+        most = params.get("most_rows")
+        return scores(params if most is None else {**params, "most_rows": min(most, TUNING_ROWS)})
+
+    return sampled
