@@ -136,9 +136,9 @@ def test_a_cut_off_run_goes_on_where_it_stopped(panel_run, tmp_path: Path) -> No
     for name in ("world.csv", "world.yaml"):
         (tmp_path / name).write_bytes((place / name).read_bytes())
     cut = (
-        "import mlcoop.run as r, sys\n"
+        "import mlcoop.stages as s, sys\n"
         "def stop(*a, **k): raise KeyboardInterrupt\n"
-        "r.look_ahead = stop\n"
+        "s.forecast = stop\n"
         "from mlcoop.cli import main\n"
         "sys.argv = ['mlcoop', 'run', 'world.yaml']\n"
         "main()\n"

@@ -12,8 +12,7 @@ import mlcoop
 MAP = """
 errors schema tables countries sources panel reference planted simulate features model explain
 comparison forecast hindsight report config scenario_file scenario artefacts family family_folder
-results scenario_store explore plan likeness power assemble stages card run run_family terminal
-terminal_forecast terminal_factors forecast_cli factors_cli cli
+results scenario_store explore plan likeness power assemble stages card run run_family terminal cli
 """
 ORDER = MAP.split()
 PACKAGE = Path(mlcoop.__file__).parent

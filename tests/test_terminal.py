@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 from test_comparison import IMPORTANCE, REVERSED, study
 
-from mlcoop import terminal
 from mlcoop.comparison import compare
 from mlcoop.features.catalogue import FACTORS
 from mlcoop.schema import FORECAST_CSV, Experiment
-from mlcoop.terminal_factors import print_factors
+from mlcoop.terminal.comparison import print_comparison
+from mlcoop.terminal.factors import print_factors
+from mlcoop.terminal.study import print_experiment, print_forecast, print_list
+from mlcoop.terminal.tables import print_table
 
 
 def finished() -> Experiment:
@@ -47,7 +49,7 @@ def finished() -> Experiment:
 
 def test_a_finished_study(capsys: pytest.CaptureFixture[str]) -> None:
     """Truth: the tables above; skill 1 - 0.10/0.20 = 50 %."""
-    terminal.print_experiment(finished())
+    print_experiment(finished())
     text = capsys.readouterr().out
     assert "\x1b" not in text
     lines = [line.split() for line in text.splitlines()]
@@ -64,7 +66,7 @@ def test_columns_are_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) -
     """Truth: numbers of a column end at one place; a long name stays whole."""
     long = "a-name-" * 20
     table = pd.DataFrame({"name": [long, "b"], "value": [1.0, 12345.678], "none": [None, None]})
-    terminal.print_table(table)
+    print_table(table)
     head, first, second = capsys.readouterr().out.splitlines()
     assert long in first
     assert first.rstrip().endswith("–") and second.rstrip().endswith("–")
@@ -73,14 +75,14 @@ def test_columns_are_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_square_brackets_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_table(pd.DataFrame({"[bold]x": ["[red]y[/red]"]}))
+    print_table(pd.DataFrame({"[bold]x": ["[red]y[/red]"]}))
     out = capsys.readouterr().out
     assert "[bold]x" in out and "[red]y[/red]" in out
 
 
 def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
     """Truth: reversed ranks; `a` falls from 1 to 8."""
-    terminal.print_comparison(compare([study("one", IMPORTANCE), study("two", REVERSED)]))
+    print_comparison(compare([study("one", IMPORTANCE), study("two", REVERSED)]))
     text = capsys.readouterr().out
     row = next(line for line in text.splitlines() if line.startswith("A "))
     assert "+7" in row and row.rstrip().endswith("*")
@@ -90,7 +92,7 @@ def test_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
 def test_many_experiments_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     """Truth: by hand. Seven alike and one reversed: `a` and `h` move by 7 there alone."""
     alike = [study(f"same{i}", IMPORTANCE) for i in range(7)]
-    terminal.print_comparison(compare([*alike, study("turned", REVERSED)]))
+    print_comparison(compare([*alike, study("turned", REVERSED)]))
     lines = capsys.readouterr().out.splitlines()
     told = [line for line in lines if "turned" in line and line.rstrip().endswith("*")]
     assert told[0].startswith("A ") and "+7" in told[0]
@@ -107,12 +109,12 @@ def test_catalogue_and_list(capsys: pytest.CaptureFixture[str]) -> None:
     one = next(iter(FACTORS.values()))
     print_factors([one], whole=True)
     assert one.reference in capsys.readouterr().out
-    terminal.print_list([{"name": "x", "simulated": True, "years": [2001, 2021], "skill": 0.05}])
+    print_list([{"name": "x", "simulated": True, "years": [2001, 2021], "skill": 0.05}])
     text = capsys.readouterr().out
     assert "x (simulated)" in text and "2001–2021" in text and "+5.0 %" in text
 
 
 def test_forecasts_in_full(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_forecast(finished())
+    print_forecast(finished())
     text = capsys.readouterr().out
     assert "China–Brunei" in text and "50.0 % less error, better than the rule" in text

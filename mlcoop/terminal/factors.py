@@ -9,7 +9,7 @@ import pandas as pd
 from mlcoop.features.distribution import Distribution
 from mlcoop.features.factor import GROUPS, Factor
 from mlcoop.report.names import percent
-from mlcoop.terminal import print_table
+from mlcoop.terminal.tables import print_table
 
 BAR = 40  # letters of the longest bar
 SIGNS = {1: "+", -1: "−", 0: ""}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mlcoop.cli.shared import (
+    EXPERIMENTS,
+    MODELS,
+    Experiments,
+    Json,
+    Models,
+    Name,
+    print_json,
+    records,
+)
 from mlcoop.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -34,13 +43,6 @@ forecast_app = typer.Typer(
     help="A study's forecast with intervals; `mlcoop forecast EXP` is short for `show EXP`.",
 )
 
-Name = Annotated[str, typer.Argument(help="an experiment: its name or its folder")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-Experiments = Annotated[Path, typer.Option("--experiments", help="folder of the experiments")]
-Models = Annotated[Path, typer.Option("--models", help="folder of the models")]
-EXPERIMENTS = Path("experiments")
-MODELS = Path("models")
-
 
 @forecast_app.command(
     epilog="Example: mlcoop forecast china-bri --scenario configs/scenarios/initiative.yaml"
@@ -64,8 +66,9 @@ def show(
     models: Models = MODELS,
 ) -> None:
     """Print the forecast of the years ahead; or its sums, its surprises, or a scenario."""
-    from mlcoop import terminal_forecast as terminal
-    from mlcoop.terminal import print_forecast
+    from mlcoop.artefacts import plain
+    from mlcoop.terminal import forecast as terminal
+    from mlcoop.terminal.study import print_forecast
 
     if sum([scenario is not None, totals, surprises]) > 1:
         raise ConfigError("forecast: give one of --scenario, --totals and --surprises at a time")
@@ -74,17 +77,17 @@ def show(
     experiment = _read(name, experiments)
     if surprises:
         table = _needed(experiment.surprises, experiment, "surprises.csv")
-        _print(_records(table)) if as_json else terminal.print_surprises(experiment)
+        print_json(records(table)) if as_json else terminal.print_surprises(experiment)
         return
     forecast = _ahead(_needed(experiment.forecast, experiment, "forecast.csv"), horizon)
     if scenario is not None:
         outcome = _play(experiment, forecast, scenario, experiments, models)
-        _print(outcome.to_dict()) if as_json else terminal.print_scenario(outcome)
+        print_json(plain(outcome.to_dict())) if as_json else terminal.print_scenario(outcome)
     elif totals:
         table = _ahead(_needed(experiment.totals, experiment, "totals.csv"), horizon)
-        _print(_records(table)) if as_json else terminal.print_totals(experiment, table)
+        print_json(records(table)) if as_json else terminal.print_totals(experiment, table)
     elif as_json:
-        _print(_records(forecast))
+        print_json(records(forecast))
     else:
         print_forecast(replace(experiment, forecast=forecast))
 
@@ -99,11 +102,11 @@ def score(
     experiments: Experiments = EXPERIMENTS,
 ) -> None:
     """Set a forecast beside the counts that came: coverage, errors, simple rules, worst pairs."""
-    from mlcoop import terminal_forecast as terminal
-    from mlcoop.artefacts import read_table
+    from mlcoop.artefacts import plain, read_table
     from mlcoop.hindsight import score_forecast
     from mlcoop.schema import PAIR_YEAR
     from mlcoop.sources import owncounts
+    from mlcoop.terminal import forecast as terminal
 
     experiment = _read(name, experiments)
     forecast = _needed(experiment.forecast, experiment, "forecast.csv")
@@ -114,7 +117,7 @@ def score(
         history = read_table(panel)[[*PAIR_YEAR, "works"]].drop_duplicates(PAIR_YEAR)
     found = score_forecast(forecast, counts, history)
     if as_json:
-        _print(found.to_dict())
+        print_json(plain(found.to_dict()))
     else:
         terminal.print_hindsight(experiment, found)
 
@@ -159,13 +162,3 @@ def _play(
     years = sorted(int(y) for y in forecast["year"].unique())
     moves = find_moves(scenario, model.features, model.rows, years, str(path))
     return play_scenario(scenario, model, forecast, moves)
-
-
-def _print(document: Any) -> None:
-    from mlcoop.artefacts import plain
-
-    print(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False))
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return table.to_dict(orient="records")

@@ -42,7 +42,7 @@ def factors(
 ) -> None:
     """List the factor catalogue, or show one factor and how it is spread over a study's pairs."""
     from mlcoop.features.catalogue import FACTORS, select_factors
-    from mlcoop.terminal_factors import print_factors
+    from mlcoop.terminal.factors import print_factors
 
     chosen = list(FACTORS.values()) if name is None else select_factors([name], where="")
     whole = name in FACTORS

@@ -9,7 +9,7 @@ from mlcoop.hindsight import Hindsight, worst_pairs
 from mlcoop.report.names import method_name, number, pair_name, percent, set_name, span
 from mlcoop.scenario import Outcome
 from mlcoop.schema import BASELINES, Experiment
-from mlcoop.terminal import print_table
+from mlcoop.terminal.tables import print_table
 
 LARGEST = 15
 

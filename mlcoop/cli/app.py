@@ -1,0 +1,346 @@
+"""The commands, and the exit codes: 0 done, 2 something to mend, 1 a source's or our fault."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlcoop import __version__
+from mlcoop.cli import factors, forecast, planted
+from mlcoop.cli.data import data_app
+from mlcoop.cli.progress import progress_shown
+from mlcoop.cli.shared import (
+    EXPERIMENTS,
+    MODELS,
+    ConfigPath,
+    DryRun,
+    Experiments,
+    Json,
+    Models,
+    Name,
+    Overrides,
+    Workers,
+    core_count,
+    load_plan,
+    new_client,
+    print_json,
+    records,
+    show,
+    today_utc,
+)
+from mlcoop.errors import MlcoopError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlcoop.family import Family
+    from mlcoop.plan import Plan
+    from mlcoop.schema import Experiment
+    from mlcoop.sources.http import Client
+
+# Commands import what they need when they run, so that `mlcoop --help` answers at once.
+app = typer.Typer(
+    name="mlcoop",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="What drives research collaboration between two countries, how sure can we be, "
+    "and what will next year look like?",
+)
+app.add_typer(data_app, name="data")
+app.add_typer(forecast.forecast_app, name="forecast")
+
+app.command(epilog=factors.EPILOG)(factors.factors)
+app.command(epilog=planted.EPILOG)(planted.simulate)
+INTERRUPTED = 130
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit()
+
+
+@app.command(
+    epilog="Example: mlcoop run configs/quickstart.yaml --set tuning.trials=10",
+)
+def run(
+    config: ConfigPath,
+    overrides: Overrides = [],  # noqa: B006
+    dry_run: DryRun = False,
+    force: Annotated[bool, typer.Option("--force", help="overwrite a finished study")] = False,
+    as_json: Json = False,
+    workers: Workers = None,
+    experiments: Experiments = EXPERIMENTS,
+    models: Models = MODELS,
+) -> None:
+    """Run a study, or a family of them, into experiments/ and models/; go on where it was cut off.
+
+    A config with a `vary:` section is a family: its members run one after the other and end in
+    their comparison.
+    """
+    from mlcoop import run as runner
+    from mlcoop.family import load_family
+
+    client = new_client()
+    family = load_family(config, overrides)
+    if family is not None:
+        _run_family(family, config, client, dry_run, force, as_json, workers, experiments, models)
+        return
+    plan = load_plan(config, overrides)
+    if dry_run:
+        show(_dry_run(plan, client, experiments, models), as_json)
+        return
+    root = experiments / plan.config.name
+    held = not force and runner.is_finished(root, runner.config_key(plan.config))
+    with progress_shown() as terminal:
+        experiment = runner.run_study(
+            plan,
+            client,
+            experiments=experiments,
+            models=models,
+            listener=terminal,
+            force=force,
+            workers=workers or core_count(),
+        )
+        if held:
+            terminal.note(f"{root}: finished before from the same config; --force runs it again")
+    _print_experiment(experiment, as_json)
+
+
+def _run_family(
+    family: Family,
+    config: Path,
+    client: Client,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    workers: int | None,
+    experiments: Path,
+    models: Path,
+) -> None:
+    from mlcoop import run_family as runner
+    from mlcoop.artefacts import plain
+    from mlcoop.terminal.comparison import print_comparison
+    from mlcoop.terminal.tables import print_table
+
+    plans = runner.plan_family(family, str(config), config.parent)
+    if dry_run:
+        members = {
+            plan.config.name: {"sets": member.sets, **_dry_run(plan, client, experiments, models)}
+            for member, plan in zip(family.members, plans, strict=True)
+        }
+        document = {"name": family.name, "members": members}
+        document["files"] = str(experiments / family.name)
+        if as_json:
+            print_json(plain(document))
+        else:
+            print(f"family {family.name}: {len(members)} members, compared in {document['files']}")
+            print_table(_members_table(plain(members)))
+        return
+    with progress_shown() as terminal:
+        comparison = runner.run_family(
+            family,
+            plans,
+            client,
+            experiments=experiments,
+            models=models,
+            listener=terminal,
+            force=force,
+            workers=workers or core_count(),
+        )
+        terminal.note(f"compared: {experiments / family.name}/compare.html")
+    if as_json:
+        print_json(comparison.to_dict())
+    else:
+        print_comparison(comparison)
+
+
+def _members_table(members: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = []
+    for name, member in members.items():
+        sets = ", ".join(f"{key}: {value}" for key, value in member["sets"].items())
+        asked = member["requests"]
+        left = asked["left"] if isinstance(asked, dict) else asked
+        rows.append([name, sets, member["years"], member["learner"], member["refits"], left])
+    heads = ["member", "sets", "years", "learner", "refits", "requests left"]
+    return pd.DataFrame(rows, columns=heads)
+
+
+@app.command(epilog="Example: mlcoop compare china-bri china-bri-fields-physical --html cmp.html")
+def compare(
+    names: Annotated[
+        list[str], typer.Argument(metavar="EXP EXP...", help="two or more, or a family of studies")
+    ],
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="write the comparison as a page")] = None,
+    experiments: Experiments = EXPERIMENTS,
+) -> None:
+    """Set factor rankings side by side, with the uncertainty of every difference."""
+    from mlcoop.artefacts import write_whole
+    from mlcoop.comparison import compare as compare_experiments
+    from mlcoop.family_folder import read_rankings
+    from mlcoop.report.render import render_comparison
+    from mlcoop.terminal.comparison import print_comparison
+
+    studies, shown = read_rankings(names, experiments)
+    comparison = compare_experiments(studies)
+    if html is not None:
+        write_whole(html, render_comparison(comparison, **shown).encode())
+        print(f"written: {html}", file=sys.stderr)
+    if as_json:
+        print_json(comparison.to_dict())
+    else:
+        print_comparison(comparison)
+
+
+@app.command(epilog="Example: mlcoop report china-bri")
+def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
+    """Write the HTML page of a study, or of a family's comparison, again from its folder alone."""
+    from mlcoop.artefacts import find_experiment, read_experiment, write_whole
+    from mlcoop.family_folder import find_family, read_family, write_comparison
+    from mlcoop.report.render import render_report
+
+    family = find_family(name, experiments)
+    if family is not None:
+        record, studies = read_family(family)
+        write_comparison(
+            family, title=record["title"], studies=studies, over_time=record["over_time"]
+        )
+        print(family / "compare.html")
+        return
+    experiment = read_experiment(find_experiment(name, experiments))
+    path = Path(experiment.folder) / "report.html"
+    write_whole(path, render_report(experiment).encode())
+    print(path)
+
+
+@app.command(epilog="Example: mlcoop explore china-bri")
+def explore(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXP...]", help="all when none is named")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535)] = 8501,
+    browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
+    experiments: Experiments = EXPERIMENTS,
+    models: Models = MODELS,
+) -> None:
+    """Serve a page on this machine alone: browse studies, compare them, try what-if scenarios."""
+    from mlcoop.artefacts import find_experiment, read_experiment
+    from mlcoop.explore import serve
+
+    for name in names or []:
+        read_experiment(find_experiment(name, experiments), ())
+    code = serve(names or [], experiments=experiments, models=models, port=port, browser=browser)
+    raise typer.Exit(code)
+
+
+@app.command("list", epilog="Example: mlcoop list")
+def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) -> None:
+    """List the experiments and their headline figures."""
+    from mlcoop.artefacts import list_experiments, read_experiment
+    from mlcoop.terminal.study import print_list
+
+    rows = [_headline(read_experiment(path)) for path in list_experiments(experiments)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_list(rows)
+
+
+def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dict[str, Any]:
+    from mlcoop.artefacts import plain
+    from mlcoop.assemble import gather_request
+    from mlcoop.sources.gather import plan as count_requests
+
+    config = plan.config
+    asks = config.panel is None and config.target.source != "simulated"
+    return plain(
+        {
+            "name": config.name,
+            "focus": f"{plan.focal or config.focus.institution or 'all pairs'}"
+            + (f" and {len(plan.partners)} partners" if plan.partners else ""),
+            "years": "those of the file"
+            if config.panel is not None
+            else f"{config.years.start} to {config.years.end}",
+            "factors": len(plan.factors) or len(config.panel.factors if config.panel else ()),
+            "learner": config.learner.name,
+            "stages": ", ".join(plan.stages),
+            "trials": config.tuning.trials if config.tuning.enabled else 0,
+            "origins": config.evaluation.origins if config.evaluation.enabled else 0,
+            "refits": config.explain.resamples if config.explain.enabled else 0,
+            "files": f"{experiments / config.name}, {models / config.name}",
+            "requests": count_requests(gather_request(plan, today_utc()), client) if asks else 0,
+        }
+    )
+
+
+def _print_experiment(experiment: Experiment, as_json: bool) -> None:
+    from mlcoop.terminal.study import print_experiment
+
+    if as_json:
+        print_json(
+            {
+                "name": experiment.name,
+                "folder": experiment.folder,
+                "simulated": bool(experiment.coverage.get("simulated")),
+                "factors": records(experiment.factors),
+                "groups": records(experiment.groups),
+                "witnesses": records(experiment.witnesses),
+                "forecast": records(experiment.forecast),
+                "metrics": experiment.metrics,
+            }
+        )
+    else:
+        print_experiment(experiment)
+
+
+def _headline(experiment: Experiment) -> dict[str, Any]:
+    table = experiment.factors
+    top = None if table is None or table.empty else str(table.iloc[0]["factor"])
+    skill = experiment.metrics.get("forecast", {}).get("skill", {}).get("focus", {})
+    return {
+        "name": experiment.name,
+        "simulated": bool(experiment.coverage.get("simulated")),
+        "years": experiment.coverage.get("years"),
+        "focus_pairs": experiment.coverage.get("focus_pairs"),
+        "top_factor": top,
+        "skill": skill.get("value"),
+        "against": skill.get("against"),
+        "finished": experiment.provenance.get("finished"),
+    }
+
+
+def main() -> None:
+    """Run the command line with mlcoop's exit codes: 0 done, 2 mendable, 1 source or our fault."""
+    try:
+        app(prog_name="mlcoop", standalone_mode=True)
+    except MlcoopError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, SystemExit) as error:
+        # The library turns an interrupt into an exit with a code that depends on its version.
+        if isinstance(error, SystemExit) and error.code != INTERRUPTED:
+            raise
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception:
+        traceback.print_exc()
+        print(
+            f"mlcoop {__version__}: this is our fault; please report it with the lines above",
+            file=sys.stderr,
+        )
+        sys.exit(1)

@@ -1,0 +1,198 @@
+"""`mlcoop data`: the sources' figures into the cache, what is there, and what it says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlcoop.cli.progress import progress_shown
+from mlcoop.cli.shared import (
+    ConfigPath,
+    DryRun,
+    Json,
+    Overrides,
+    Workers,
+    core_count,
+    load_plan,
+    load_plans,
+    new_client,
+    print_json,
+    records,
+    show,
+    today_utc,
+)
+from mlcoop.errors import ConfigError, DataError
+
+data_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The sources' figures and their cache."
+)
+
+
+@data_app.command("fetch", epilog="Example: mlcoop data fetch configs/china-bri.yaml --dry-run")
+def data_fetch(
+    config: ConfigPath,
+    overrides: Overrides = [],  # noqa: B006
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a study's figures into the cache; what is there is not asked for again."""
+    from mlcoop.artefacts import plain
+    from mlcoop.assemble import gather_request
+    from mlcoop.sources.gather import gather
+    from mlcoop.sources.gather import plan as count_requests
+
+    plans = load_plans(config, overrides)
+    if all(p.config.panel or p.config.target.source == "simulated" for p in plans):
+        raise ConfigError(f"{config}: this study asks no service; there is nothing to fetch")
+    client = new_client()
+    asked = {}
+    for plan in plans:
+        request = gather_request(plan, today_utc())
+        if not dry_run:
+            with progress_shown() as terminal:
+                terminal.start("data", f"figures of {plan.config.name} into the cache")
+                figures = gather(request, client, lambda done, of, what: terminal.step(done, of))
+                for warning in figures.warnings:
+                    terminal.note(warning)
+        asked[plan.config.name] = plain(count_requests(request, client))
+    show(asked if len(asked) > 1 else next(iter(asked.values())), as_json)
+
+
+@data_app.command("import", epilog="Example: mlcoop data import gravity Gravity_csv_V202211.zip")
+def data_import(
+    kind: Annotated[str, typer.Argument(help="gravity or baci")],
+    files: Annotated[list[Path], typer.Argument(help="the files as CEPII gives them")],
+    as_json: Json = False,
+) -> None:
+    """Read CEPII's Gravity or BACI files that you downloaded into the cache; resumable."""
+    from mlcoop.sources.imported import import_files
+
+    with progress_shown() as terminal:
+        terminal.start("import", f"{len(files)} files")
+        done = import_files(
+            kind,
+            files,
+            new_client().cache,
+            today=today_utc().isoformat(),
+            progress=lambda ready, total, what: terminal.step(ready, total),
+        )
+        for warning in done.warnings:
+            terminal.note(warning)
+    if as_json:
+        print_json({"rows": done.rows, "kept": done.kept, "warnings": done.warnings})
+        return
+    for name, rows in done.rows.items():
+        print(f"{name}: {rows:,} pairs and years")
+    for name in done.kept:
+        print(f"{name}: in the cache already")
+
+
+@data_app.command("status", epilog="Example: mlcoop data status --html coverage.html")
+def data_status(
+    config: Annotated[Path | None, typer.Argument(help="only what this study reads")] = None,
+    overrides: Overrides = [],  # noqa: B006
+    html: Annotated[Path | None, typer.Option(help="write a page with a picture")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the cache holds, by source, indicator and year."""
+    from mlcoop.artefacts import write_whole
+    from mlcoop.assemble import gather_request
+    from mlcoop.report.coverage import render_coverage
+    from mlcoop.sources.status import cache_status, coverage
+    from mlcoop.terminal.data import print_coverage
+    from mlcoop.terminal.tables import print_table
+
+    request = None
+    if config is not None:
+        plan = load_plan(config, overrides)
+        if plan.config.panel is not None or plan.config.target.source == "simulated":
+            raise ConfigError(
+                f"{config}: this study asks no service; the cache holds nothing of it"
+            )
+        request = gather_request(plan, today_utc())
+    cache = new_client().cache
+    table, years = cache_status(cache), coverage(cache, request)
+    if html is not None:
+        title = f"Figures of {plan.config.name}" if config is not None else "Figures in the cache"
+        write_whole(html, render_coverage(years, table, title).encode())
+        print(f"written: {html}", file=sys.stderr)
+    if as_json:
+        print_json({"answers": records(table), "countries_by_year": records(years)})
+        return
+    if config is None:
+        print_table(table)
+    print_coverage(years)
+
+
+@data_app.command("impact", epilog="Example: mlcoop data impact configs/china-bri.yaml")
+def data_impact(
+    config: ConfigPath,
+    overrides: Overrides = [],  # noqa: B006
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Show how many works of a study's countries are highly cited, international and domestic."""
+    from mlcoop.artefacts import plain
+    from mlcoop.assemble import gather_request
+    from mlcoop.sources import impact
+    from mlcoop.terminal.data import print_impact
+
+    plan = load_plan(config, overrides)
+    if plan.config.panel is not None or plan.config.target.source == "simulated":
+        raise ConfigError(
+            f"{config}: this study's works are not OpenAlex's; there are no citations"
+        )
+    client = new_client()
+    request = gather_request(plan, today_utc())
+    if dry_run:
+        show(plain(impact.plan(request, client)), as_json)
+        return
+    with progress_shown() as screen:
+        screen.start("impact", "highly cited works")
+        found = impact.of_study(request, client, lambda done, total, what: screen.step(done, total))
+        for warning in found.warnings:
+            screen.note(warning)
+    if as_json:
+        print_json({"years": records(found.table), "claim": impact.claim(found.table)})
+    else:
+        print_impact(impact.pooled(found.table), impact.claim(found.table))
+
+
+@data_app.command("verify", epilog="Example: mlcoop data verify")
+def data_verify() -> None:
+    """Check every cached answer against its checksum."""
+    from mlcoop.sources.status import verify
+
+    problems = verify(new_client().cache)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise DataError(
+            f"{len(problems)} cached answers are damaged; the next fetch asks for them again"
+        )
+    print("the cache matches its checksums")
+
+
+@data_app.command("aggregate", epilog="Example: mlcoop data aggregate data/works --out counts")
+def data_aggregate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a snapshot's folder data/works")],
+    out: Annotated[Path, typer.Option(help="folder for the counts")] = Path("counts"),
+    workers: Workers = None,
+) -> None:
+    """Count the pairs of a whole OpenAlex works snapshot, full and fractional; resumable."""
+    from mlcoop.sources.snapshot import aggregate
+
+    with progress_shown() as terminal:
+        terminal.start("aggregate", "files of the snapshot")
+        done = aggregate(
+            folder,
+            out,
+            workers=workers or core_count(),
+            progress=lambda ready, total, what: terminal.step(ready, total),
+        )
+        for warning in done.warnings:
+            terminal.note(warning)
+    print(out)

@@ -1,0 +1,95 @@
+"""What the commands share: options, plans, the services' client, and JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlcoop.plan import Plan
+    from mlcoop.sources.http import Client
+
+ConfigPath = Annotated[Path, typer.Argument(help="experiment file, for example configs/x.yaml")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key of the config")
+]
+Experiments = Annotated[Path, typer.Option("--experiments", help="folder of the experiments")]
+Models = Annotated[Path, typer.Option("--models", help="folder of the models")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="check and show the plan, do nothing")]
+Name = Annotated[str, typer.Argument(help="an experiment: its name or its folder")]
+Workers = Annotated[int | None, typer.Option(min=1, help="processes; the number changes no result")]
+EXPERIMENTS = Path("experiments")
+MODELS = Path("models")
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document."""
+    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def load_plan(config: Path, overrides: list[str]) -> Plan:
+    """Return the plan of a study."""
+    from mlcoop.config import load_config
+    from mlcoop.plan import make_plan
+
+    return make_plan(load_config(config, overrides), str(config), config.parent)
+
+
+def load_plans(config: Path, overrides: list[str]) -> list[Plan]:
+    """Return the plan of a study, or those of a family's members."""
+    from mlcoop.family import load_family
+    from mlcoop.run_family import plan_family
+
+    family = load_family(config, overrides)
+    if family is None:
+        return [load_plan(config, overrides)]
+    return plan_family(family, str(config), config.parent)
+
+
+def new_client() -> Client:
+    """Return what asks the services."""
+    from mlcoop.sources.http import Client
+
+    return Client()
+
+
+def today_utc() -> date:
+    """Return the date, by universal time."""
+    return datetime.now(UTC).date()
+
+
+def core_count() -> int:
+    """Return how many workers to use when none are named."""
+    import os
+
+    return max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2))
+
+
+def show(document: dict[str, Any], as_json: bool) -> None:
+    """Print a document as JSON, or a line for each of its keys."""
+    if as_json:
+        print_json(document)
+        return
+    for key, value in document.items():
+        if isinstance(value, dict):
+            print(f"{key}:")
+            for inner, content in value.items():
+                print(f"  {inner}: {content}")
+        else:
+            print(f"{key}: {value}")
+
+
+def records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Return the rows of a table, none when there is no table."""
+    if table is None:
+        return []
+    from mlcoop.artefacts import plain
+
+    return plain(table.to_dict(orient="records"))
