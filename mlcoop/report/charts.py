@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
+from mlcoop.features.factor import GROUPS
 from mlcoop.report.content import Curve, FactorData, Planted, Ranked
 from mlcoop.report.names import percent, small_percent, span
 from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
@@ -14,13 +15,30 @@ from mlcoop.report.units import in_words, natural, short
 
 SHOWN = 20  # rows of the ranking before "show all"
 COLOURS = 10  # group colours in the style sheet
+CATALOGUE_COLOURS = {name: i for i, name in enumerate(reversed(GROUPS.values()))}
 EFFECT_TICKS = (-0.9, -0.8, -0.5, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 9.0, 19.0)
 
 
 def colour_index(factors: Sequence[Ranked], groups: Sequence[Ranked]) -> dict[str, int]:
-    """Return the colour number of every group, in the groups' rank order."""
-    order = list(dict.fromkeys([g.group for g in groups] + [f.group for f in factors]))
-    return {group: i % COLOURS for i, group in enumerate(order)}
+    """Return the colour number of every group, in the groups' rank order; see `group_colours`."""
+    return group_colours([g.group for g in groups] + [f.group for f in factors])
+
+
+def group_colours(names: Iterable[str]) -> dict[str, int]:
+    """Return the colour number of every group: a catalogue's group has the same on every page.
+
+    >>> group_colours(["Own group", "Research strength"])
+    {'Own group': 7, 'Research strength': 0}
+    """
+    own = len(GROUPS)
+    colours: dict[str, int] = {}
+    for name in names:
+        if name not in colours and name in CATALOGUE_COLOURS:
+            colours[name] = CATALOGUE_COLOURS[name]
+        elif name not in colours:
+            colours[name] = own % COLOURS
+            own += 1
+    return colours
 
 
 def ranking(

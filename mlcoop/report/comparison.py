@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mlcoop.comparison import Comparison
 from mlcoop.report import charts_compare
-from mlcoop.report.charts import COLOURS
+from mlcoop.report.charts import group_colours
 from mlcoop.report.charts_windows import stream
 from mlcoop.report.names import base_group, listing, number, percent, small_percent, span
 from mlcoop.report.svg import WIDE, both
@@ -120,8 +120,7 @@ def _changed(changes: pd.DataFrame, words: str, c: Comparison) -> str:
 def _part(c: Comparison, kind: str) -> dict[str, Any]:
     ranks = c.ranks[c.ranks["kind"] == kind]
     order = ranks[ranks["experiment"] == c.names[0]].sort_values("rank")
-    groups = list(dict.fromkeys(order["group"].map(base_group)))
-    colours = {group: i % COLOURS for i, group in enumerate(groups)}
+    colours = group_colours(order["group"].map(base_group))
     common = ranks["name"].nunique()
     shown = charts_compare.lines_shown(len(c.names))
     return {
