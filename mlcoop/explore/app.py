@@ -248,4 +248,6 @@ def main() -> None:
         show_what_if(experiment, summary, models)
 
 
-main()
+# Streamlit runs this file as a script; a test that reads its docstrings only imports it.
+if __name__ == "__main__":
+    main()
