@@ -6,7 +6,6 @@ import difflib
 import hashlib
 import io
 import json
-import os
 import platform
 import subprocess
 import tempfile
@@ -24,6 +23,7 @@ import yaml
 
 import mlcoop
 from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.files import write_whole
 from mlcoop.schema import Experiment
 
 MANIFEST = "manifest.json"
@@ -69,28 +69,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside the target and rename, so that no reader ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, 0o666 & ~_umask())
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def fingerprint(*parts: Any) -> str:

@@ -342,6 +342,21 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
+def dotted(tree: Mapping[Any, Any], before: str = "") -> dict[str, Any]:
+    """Return the values of a nested config by their dotted keys, which `set_key` takes.
+
+    >>> dotted({"seed": 1, "years": {"start": 2001, "end": 2021}})
+    {'seed': 1, 'years.start': 2001, 'years.end': 2021}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat |= dotted(value, f"{before}{key}.")
+        else:
+            flat[f"{before}{key}"] = value
+    return flat
+
+
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
         raw = yaml.load(text, Loader=_UniqueKeys)

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlcoop.config import Config, Years, check_config, read_raw, set_key
+from mlcoop.config import Config, Years, check_config, dotted, read_raw, set_key
 from mlcoop.errors import ConfigError
 
 MOST = 50  # as many as a comparison takes
@@ -121,19 +121,10 @@ def _members(given: Any, where: str) -> dict[str, dict[str, Any]]:
         elif not isinstance(keys, Mapping):
             slips.append(f"{place}.{label}: give the keys that it sets, such as {{seed: 1}}")
         else:
-            sets[str(label)] = dict(_flat(keys))
+            sets[str(label)] = dotted(keys)
     if slips:
         raise ConfigError("\n".join(slips))
     return sets
-
-
-def _flat(keys: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys: a section in a member sets the keys that it names and no others."""
-    for key, value in keys.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value
 
 
 def _windows(given: Any, base: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:

@@ -14,10 +14,10 @@ from mlcoop.artefacts import (
     plain,
     read_experiment,
     to_bytes,
-    write_whole,
 )
 from mlcoop.comparison import Comparison, compare
 from mlcoop.errors import DataError
+from mlcoop.files import write_whole
 from mlcoop.report.render import render_comparison
 from mlcoop.schema import Experiment
 

@@ -25,7 +25,7 @@ from mlcoop.artefacts import (
 )
 from mlcoop.assemble import Study, assemble
 from mlcoop.card import model_card
-from mlcoop.config import Config, dump_config
+from mlcoop.config import Config, dotted, dump_config
 from mlcoop.errors import DataError, MlcoopError
 from mlcoop.explain.missing import treat, treated
 from mlcoop.features.build import FeatureMatrix
@@ -118,20 +118,11 @@ def is_finished(root: Path, key: str) -> bool:
 def differing_keys(root: Path, config: Config) -> list[str]:
     """Return the dotted keys in which a config differs from the one that a folder holds."""
     try:
-        held = _flat(read_experiment(root).config)
+        held = dotted(read_experiment(root).config)
     except MlcoopError:
         return []
-    mine = _flat(yaml.safe_load(dump_config(config)))
+    mine = dotted(yaml.safe_load(dump_config(config)))
     return sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
-    return flat
 
 
 class _Run:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlcoop.artefacts import RunFolder, fingerprint, read_experiment, read_table, write_whole
+from mlcoop.artefacts import RunFolder, fingerprint, read_experiment, read_table
 from mlcoop.errors import ConfigError, DataError
+from mlcoop.files import write_whole
 
 
 def open_folder(tmp_path: Path) -> RunFolder:
@@ -46,7 +47,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mlcoop.artefacts.os.replace", full)
+    monkeypatch.setattr("mlcoop.files.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

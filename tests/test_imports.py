@@ -10,7 +10,7 @@ import pytest
 import mlcoop
 
 MAP = """
-errors schema tables countries sources panel reference planted simulate features model explain
+errors files schema tables countries sources panel reference planted simulate features model explain
 comparison forecast hindsight report config scenario_file scenario artefacts family family_folder
 results scenario_store explore plan likeness power assemble stages card run run_family terminal cli
 """

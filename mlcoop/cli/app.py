@@ -188,9 +188,9 @@ def compare(
     experiments: Experiments = EXPERIMENTS,
 ) -> None:
     """Set factor rankings side by side, with the uncertainty of every difference."""
-    from mlcoop.artefacts import write_whole
     from mlcoop.comparison import compare as compare_experiments
     from mlcoop.family_folder import read_rankings
+    from mlcoop.files import write_whole
     from mlcoop.report.render import render_comparison
     from mlcoop.terminal.comparison import print_comparison
 
@@ -208,8 +208,9 @@ def compare(
 @app.command(epilog="Example: mlcoop report china-bri")
 def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
     """Write the HTML page of a study, or of a family's comparison, again from its folder alone."""
-    from mlcoop.artefacts import find_experiment, read_experiment, write_whole
+    from mlcoop.artefacts import find_experiment, read_experiment
     from mlcoop.family_folder import find_family, read_family, write_comparison
+    from mlcoop.files import write_whole
     from mlcoop.report.render import render_report
 
     family = find_family(name, experiments)

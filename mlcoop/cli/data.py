@@ -98,8 +98,8 @@ def data_status(
     as_json: Json = False,
 ) -> None:
     """Show what the cache holds, by source, indicator and year."""
-    from mlcoop.artefacts import write_whole
     from mlcoop.assemble import gather_request
+    from mlcoop.files import write_whole
     from mlcoop.report.coverage import render_coverage
     from mlcoop.sources.status import cache_status, coverage
     from mlcoop.terminal.data import print_coverage

@@ -115,7 +115,7 @@ def _spread(study: Experiment, factor: Factor) -> list[Distribution]:
 
 
 def _draw(path: Path, factor: Factor, spread: list[Distribution], study: str) -> None:
-    from mlcoop.artefacts import write_whole
+    from mlcoop.files import write_whole
     from mlcoop.report.figures import draw_distribution
 
     write_whole(path, draw_distribution(factor, spread, study, path.suffix.lower()[1:]))

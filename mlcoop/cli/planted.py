@@ -50,7 +50,8 @@ def simulate(
     which effects and which orders of factors it could tell. Asks no service. A world takes about
     2 s for 60 pairs and 15 factors, 40 s where thousands of pairs are trained on.
     """
-    from mlcoop.artefacts import to_bytes, write_whole
+    from mlcoop.artefacts import to_bytes
+    from mlcoop.files import write_whole
 
     if like is not None:
         _power(load_plan(like, overrides), worlds, works, pair_noise, seed, workers, as_json)

@@ -12,7 +12,6 @@ import gzip
 import hashlib
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock
+
+from mlcoop.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,13 @@ class Cache:
         path = self._body_path(record.sha256)
         if self._broken(record):
             # mtime=0: the same bytes make the same file, whoever writes it.
-            _replace(path, gzip.compress(body, compresslevel=3, mtime=0))
+            write_whole(path, gzip.compress(body, compresslevel=3, mtime=0), sync=False)
         text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
-        _replace(self._record_path(record.source, key), text.encode())
+        write_whole(self._record_path(record.source, key), text.encode(), sync=False)
 
     def note(self, name: str, facts: dict[str, object]) -> None:
         """Keep a small note beside the answers, such as what is left of a day's allowance."""
-        _replace(self.folder / "notes" / f"{name}.json", json.dumps(facts).encode())
+        write_whole(self.folder / "notes" / f"{name}.json", json.dumps(facts).encode(), sync=False)
 
     def noted(self, name: str) -> dict[str, object]:
         """Return a note, or nothing where there is none."""
@@ -172,16 +173,3 @@ def is_loopback(address: str) -> bool:
     """
     host = stable(address).partition("://")[2].partition("/")[0]
     return host in ("localhost", "[::1]") or host.startswith("127.")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise

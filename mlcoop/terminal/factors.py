@@ -62,7 +62,7 @@ def _describe(factor: Factor, known: Mapping[str, Mapping[str, float]] | None) -
         "source": factor.source,
         "role": factor.role,
         "inputs": ", ".join(factor.inputs) or "–",
-        "lag": f"{factor.lag} years, carried forward at most {factor.carry}",
+        "lag in years": f"{factor.lag}, carried forward at most {factor.carry}",
         "expected sign": SIGNS[factor.sign] or "none",
         "kind": factor.kind,
         "in studies that name no factors": "yes" if factor.default else "no",
