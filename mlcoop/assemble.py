@@ -3,72 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
 import pandas as pd
 
-from mlcoop.countries import name_of
 from mlcoop.errors import ConfigError, DataError, some
-from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
-from mlcoop.features.catalogue import split_input, usable_factors
+from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.features.catalogue import split_input
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.likeness import HISTORY_YEARS, planted_features, study_pairs
-from mlcoop.panel import Panel, build_panel, coverage_by_country, unordered
+from mlcoop.panel import Panel, build_panel, unordered
 from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order, simulate_indicators
-from mlcoop.reference import beside_table_1
 from mlcoop.schema import COUNTRY_VARIABLES, PAIR, PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources import owncounts, readypanel
 from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
 from mlcoop.sources.http import Client
 from mlcoop.sources.imported import how_to_get, imported_variables
-from mlcoop.tables import group_members
+from mlcoop.study import (
+    FEWEST_FORECAST_YEARS,
+    Study,
+    base_name,
+    factor_coverage,
+    study_from_panel,
+    without_constant,
+)
 
 Progress = Callable[[int, int], None]
-# Fewer years than this leave no origin to learn from and check.
-FEWEST_FORECAST_YEARS = 6
-
-
-@dataclass(frozen=True)
-class Study:
-    """All that the stages after the panel read.
-
-    Attributes
-    ----------
-    history : DataFrame of country_a, country_b, year, works
-        Every pair of the training set in every year of counts; NaN is missing.
-    focus : DataFrame of country_a, country_b
-    matrix : FeatureMatrix
-        Target years with counts.
-    ahead : FeatureMatrix or None
-        Features of the first year to be forecast; None for a ready panel, which ends where it ends.
-    table : DataFrame
-        The panel itself, to be kept in the experiment's folder.
-    coverage : dict
-        See `schema.Experiment`.
-    inputs : list of dict
-        Provenance of every source.
-    can_forecast : bool
-        Whether the history is long enough.
-    panel : DataFrame or None
-        The whole panel with the years before the first count, and `factors` the catalogue's
-        entries: what `matrix` was built from. None and empty for a ready panel.
-    """
-
-    history: pd.DataFrame
-    focus: pd.DataFrame
-    matrix: FeatureMatrix
-    ahead: FeatureMatrix | None
-    table: pd.DataFrame
-    coverage: dict[str, Any]
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-    can_forecast: bool = True
-    panel: pd.DataFrame | None = None
-    factors: tuple[Factor, ...] = ()
 
 
 def gather_request(plan: Plan, today: date) -> GatherRequest:
@@ -169,7 +134,7 @@ def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | No
         history_years=HISTORY_YEARS,
         pair_figures=figures.pair_figures,
     )
-    return _study(
+    return study_from_panel(
         plan,
         panel,
         figures.years,
@@ -186,153 +151,6 @@ def _training_countries(plan: Plan, figures: Gathered) -> list[str]:
     # What the focus adds beyond the most active countries joins by its focus pairs only: nothing
     # is known of such a partner's pairs with another one.
     return figures.countries[: plan.config.training.most_active]
-
-
-def _study(
-    plan: Plan,
-    panel: Panel,
-    years: tuple[int, int],
-    *,
-    focal: str | None,
-    inputs: list[dict[str, Any]],
-    warnings: list[str],
-    extra: dict[str, Any] | None = None,
-) -> Study:
-    first, last = years
-    factors, unusable = usable_factors(panel.table, plan.factors)
-    if not factors:
-        raise ConfigError(
-            f"factors: none can be computed from this panel ({some(why for _, why in unusable)})"
-        )
-    settings: dict[str, Any] = {
-        "factors": factors,
-        "focal": focal,
-        "focus_pairs": panel.focus,
-        "exposure": plan.config.learner.exposure,
-    }
-    # The first year of counts has no year before it for the factors that lag counts by one year.
-    matrix = build_features(panel.table, years=range(first + 1, last + 1), **settings)
-    matrix, dropped = _without_constant(matrix)
-    ahead = build_features(panel.table, years=[last + 1], **settings)
-    kept = [f.name for f in matrix.features]
-    ahead = FeatureMatrix(ahead.rows, ahead.X[kept], matrix.features, ahead.focal)
-    table = panel.table[panel.table["year"] >= first].reset_index(drop=True)
-    out = [
-        {"kind": "factor", "what": factor.name, "reason": why, "count": 1}
-        for factor, why in unusable
-    ]
-    out += [
-        {"kind": "factor", "what": name, "reason": "the same in every row", "count": 1}
-        for name in dropped
-    ]
-    observed = table["works"].notna()
-    coverage = {
-        "countries": sorted(set(panel.focus["country_a"]) | set(panel.focus["country_b"])),
-        "training_countries": len(set(table["country_a"]) | set(table["country_b"])),
-        "country_coverage": {
-            row.iso3: round(row.coverage, 3)
-            for row in coverage_by_country(panel).itertuples(index=False)
-        },
-        "dropped": [*panel.dropped, *out],
-        "factors": _factor_coverage(matrix, {f.name: f for f in factors}),
-        "known": known_shares(matrix),
-        "years": [first, last],
-        "pairs": len(table[PAIR].drop_duplicates()),
-        "focus_pairs": len(panel.focus),
-        "zeros": float((table.loc[observed, "works"] == 0).mean()),
-        "missing": float(1 - observed.mean()),
-        "simulated": False,
-        "warnings": [*warnings, *panel.warnings],
-        **(extra or {}),
-    }
-    if plan.partners:
-        coverage["notes"] = [_kept(plan, panel)]
-    if "institution" in coverage:
-        coverage.setdefault("notes", []).append(_own_side(coverage["institution"]))
-    reference = _reference(plan, table, panel.focus)
-    if reference:
-        coverage["reference"] = reference
-    return Study(
-        history=table[[*PAIR_YEAR, "works"]],
-        focus=panel.focus,
-        matrix=matrix,
-        ahead=ahead,
-        table=table,
-        coverage=coverage,
-        inputs=inputs,
-        # Intervals are made for whole counts.
-        can_forecast=last - first + 1 >= FEWEST_FORECAST_YEARS
-        and plan.config.target.counting == "full",
-        panel=panel.table,
-        factors=tuple(factors),
-    )
-
-
-def _own_side(institution: dict[str, Any]) -> str:
-    """Say which figures of an institution's side are its own."""
-    return (
-        f"{institution['name']} stands in the place of a focal country. Its international works "
-        "and, in the place of scientific articles, all its works are its own, of OpenAlex; other "
-        f"figures of its side are those of its country, {name_of(institution['country'])}, which "
-        "is no partner. The models learn from its own pairs alone."
-    )
-
-
-def _kept(plan: Plan, panel: Panel) -> str:
-    """Say in a sentence which of the partners asked for are kept, and why others are not."""
-    left = set(panel.focus["country_a"]) | set(panel.focus["country_b"])
-    kept = sum(partner in left for partner in plan.partners)
-    reasons = {str(d["what"]): d["reason"] for d in panel.dropped if d["kind"] == "country"}
-    lost = [f"{p} ({reasons.get(p, 'not in this panel')})" for p in plan.partners if p not in left]
-    text = f"Of {len(plan.partners)} partners asked for, {kept} are kept"
-    return f"{text}; left out: {some(lost, most=80)}." if lost else f"{text}."
-
-
-def _without_constant(matrix: FeatureMatrix) -> tuple[FeatureMatrix, list[str]]:
-    """Leave out factors that are the same in every row: they can neither be learnt nor ranked."""
-    X = matrix.X
-    varies = X.max() > X.min()
-    moving = {f.factor for f in matrix.features if varies[f.name]}
-    kept = tuple(f for f in matrix.features if f.factor in moving)
-    lost = sorted({f.factor for f in matrix.features} - moving)
-    return FeatureMatrix(matrix.rows, X[[f.name for f in kept]], kept, matrix.focal), lost
-
-
-def _factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[dict[str, Any]]:
-    """Share of the explained rows in which each factor is known."""
-    known = matrix.X[explain_rows(matrix)].notna().mean()
-    rows: dict[str, dict[str, Any]] = {}
-    for feature in matrix.features:
-        entry = entries.get(feature.factor) or entries.get(_base_name(feature))
-        row = rows.setdefault(
-            feature.factor,
-            {
-                "factor": feature.factor,
-                "label": feature.label,
-                "group": feature.group,
-                "role": feature.role,
-                "source": entry.source if entry else "the user's panel",
-                "lag": entry.lag if entry else 0,
-                "sign": entry.sign if entry else 0,
-                "coverage": 1.0,
-            },
-        )
-        row["coverage"] = round(min(row["coverage"], float(known[feature.name])), 4)
-    return list(rows.values())
-
-
-def _base_name(feature: Feature) -> str:
-    return feature.factor.removesuffix("_partner").removesuffix("_focal")
-
-
-def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str, Any] | None:
-    """The published table stands beside studies of China and the Belt and Road only."""
-    bri = set(group_members("belt-and-road")) | set(group_members("belt-and-road-signatories"))
-    fits = plan.focal == "CHN" and len(plan.partners) >= 30 and set(plan.partners) <= bri
-    if not fits or plan.config.target.source == "simulated":
-        return None
-    works = table.merge(focus, on=PAIR).groupby("year", as_index=False)["works"].sum()
-    return beside_table_1(works, plan.config.target.field)
 
 
 def _from_planted_world(plan: Plan) -> Study:
@@ -355,7 +173,7 @@ def _from_planted_world(plan: Plan) -> Study:
         "reason": "a partner that is not in this planted world",
         "count": len(lost),
     }
-    study = _study(
+    study = study_from_panel(
         plan,
         Panel(table[blank.table.columns], blank.focus, [outside] if outside["count"] else []),
         years,
@@ -377,7 +195,7 @@ def _plant(plan: Plan, matrix: FeatureMatrix) -> tuple[pd.DataFrame, pd.DataFram
     assert planted is not None
     columns: dict[str, list[str]] = {}
     for feature in matrix.features:
-        name = feature.name if feature.role == "pair" else _base_name(feature)
+        name = feature.name if feature.role == "pair" else base_name(feature)
         columns.setdefault(name, []).append(feature.name)
     return plant_counts(
         matrix.rows,
@@ -425,7 +243,7 @@ def _from_ready_panel(plan: Plan) -> Study:
         exposure=given.exposure,
         groups=groups or None,
     )
-    matrix, constant = _without_constant(matrix)
+    matrix, constant = without_constant(matrix)
     if not matrix.features:
         raise DataError(f"{plan.path}: every factor is the same in every row; nothing to rank")
     rows = matrix.rows
@@ -443,7 +261,7 @@ def _from_ready_panel(plan: Plan) -> Study:
             {"kind": "factor", "what": name, "reason": "the same in every row", "count": 1}
             for name in constant
         ],
-        "factors": _factor_coverage(matrix, {}),
+        "factors": factor_coverage(matrix, {}),
         "known": known_shares(matrix),
         "years": [int(history["year"].min()), int(history["year"].max())],
         "pairs": len(focus),

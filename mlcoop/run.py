@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,19 +22,20 @@ from mlcoop.artefacts import (
     read_manifest,
     refuse_to_overwrite,
 )
-from mlcoop.assemble import Study, assemble
+from mlcoop.assemble import assemble
 from mlcoop.card import model_card
 from mlcoop.config import Config, dotted, dump_config
-from mlcoop.errors import DataError, MlcoopError
-from mlcoop.explain.missing import treat, treated
+from mlcoop.errors import MlcoopError
+from mlcoop.explain.missing import treated
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.stored import to_json
 from mlcoop.plan import Plan
 from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
-from mlcoop.schema import PAIR, Experiment
+from mlcoop.schema import Experiment
 from mlcoop.sources.http import Client
+from mlcoop.study import Study, describe, without_gaps
 
 Assemble = Callable[..., Study]
 
@@ -176,7 +176,7 @@ class _Run:
             seconds=panel_seconds,
         )
         self.listener.end("panel", panel_seconds, False)
-        for line in _describe(study):
+        for line in describe(study):
             self._note(line)
         if self.config.audit.enabled:
             self._audit(study, data_key)
@@ -184,7 +184,7 @@ class _Run:
         if not study.can_forecast:
             self._warn("The history is too short or no counts: no backtest and no forecast.")
         whole = study.matrix
-        study = _treated(study, self.missing)
+        study = without_gaps(study, self.missing)
         tuned = self._tune(study, data_key, forecasting)
         metrics: dict[str, Any] = {}
         if self.config.evaluation.enabled:
@@ -437,37 +437,3 @@ class _Run:
         if text not in self.warnings:
             self.warnings.append(text)
             self._note(f"warning: {text}")
-
-
-def _treated(study: Study, missing: str) -> Study:
-    """Leave out the rows that a treatment of missing figures does, and say how many they are."""
-    kept = treat(study.matrix, missing)
-    lost = len(study.matrix.rows) - len(kept.rows)
-    if not lost:
-        return study
-    pairs = len(study.matrix.rows[PAIR].drop_duplicates()), len(kept.rows[PAIR].drop_duplicates())
-    if not kept.rows["in_focus"].any():
-        raise DataError(
-            "learner.missing: complete leaves no focus pair with every factor known; leave the "
-            "factors with most gaps out, or choose impute"
-        )
-    dropped = {
-        "kind": "row",
-        "what": f"{lost / len(study.matrix.rows):.0%} of the rows, {pairs[0] - pairs[1]} pairs",
-        "reason": "a factor is missing (learner.missing: complete)",
-        "count": lost,
-    }
-    coverage = {**study.coverage, "dropped": [*study.coverage["dropped"], dropped]}
-    return replace(study, matrix=kept, coverage=coverage)
-
-
-def _describe(study: Study) -> list[str]:
-    """Return what the panel holds and what was left out, a line each."""
-    c = study.coverage
-    lines = [
-        f"{c['pairs']} pairs ({c['focus_pairs']} in focus), {c['years'][0]} to {c['years'][1]}, "
-        f"{c['zeros']:.0%} zeros, {c['missing']:.1%} missing, "
-        f"{len(study.matrix.features)} features of {len(c['factors'])} factors"
-    ]
-    lines += [f"left out: {d['kind']} {d['what']}: {d['reason']}" for d in c["dropped"]]
-    return lines + [f"note: {text}" for text in c["warnings"]]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlcoop.artefacts import fingerprint, read_experiment, refuse_to_overwrite
-from mlcoop.assemble import Study, assemble
+from mlcoop.assemble import assemble
 from mlcoop.comparison import Comparison
 from mlcoop.errors import ConfigError
 from mlcoop.family import Family
@@ -19,6 +19,7 @@ from mlcoop.family_folder import write_comparison
 from mlcoop.plan import Plan, make_plan
 from mlcoop.run import Listener, config_key, differing_keys, is_finished, run_study
 from mlcoop.sources.http import Client
+from mlcoop.study import Study
 
 # What the panel and features of a study hang on; the seed is in for planted worlds only.
 DATA_SECTIONS = ("focus", "training", "years", "target", "simulated", "factors", "panel")

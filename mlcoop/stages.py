@@ -13,7 +13,6 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from mlcoop.artefacts import plain
-from mlcoop.assemble import Study
 from mlcoop.config import Config
 from mlcoop.errors import DataError
 from mlcoop.explain.collinearity import collinearity
@@ -29,6 +28,7 @@ from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.scenario import fit_scenario_model, name_factors
+from mlcoop.study import Study
 
 Progress = Callable[[int, int], None]
 FoldScores = Callable[[dict[str, Any]], Iterator[float]]

@@ -1,0 +1,262 @@
+"""A study: all that the stages after the panel read, and how it is made from a panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from mlcoop.countries import name_of
+from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.explain.missing import treat
+from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
+from mlcoop.features.catalogue import usable_factors
+from mlcoop.features.coverage import known_shares
+from mlcoop.features.factor import Factor
+from mlcoop.panel import Panel, coverage_by_country
+from mlcoop.plan import Plan
+from mlcoop.reference import beside_table_1
+from mlcoop.schema import PAIR, PAIR_YEAR
+from mlcoop.tables import group_members
+
+# Fewer years than this leave no origin to learn from and check.
+FEWEST_FORECAST_YEARS = 6
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that the stages after the panel read.
+
+    Attributes
+    ----------
+    history : DataFrame of country_a, country_b, year, works
+        Every pair of the training set in every year of counts; NaN is missing.
+    focus : DataFrame of country_a, country_b
+    matrix : FeatureMatrix
+        Target years with counts.
+    ahead : FeatureMatrix or None
+        Features of the first year to be forecast; None for a ready panel, which ends where it ends.
+    table : DataFrame
+        The panel itself, to be kept in the experiment's folder.
+    coverage : dict
+        See `schema.Experiment`.
+    inputs : list of dict
+        Provenance of every source.
+    can_forecast : bool
+        Whether the history is long enough.
+    panel : DataFrame or None
+        The whole panel with the years before the first count, and `factors` the catalogue's
+        entries: what `matrix` was built from. None and empty for a ready panel.
+    """
+
+    history: pd.DataFrame
+    focus: pd.DataFrame
+    matrix: FeatureMatrix
+    ahead: FeatureMatrix | None
+    table: pd.DataFrame
+    coverage: dict[str, Any]
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    can_forecast: bool = True
+    panel: pd.DataFrame | None = None
+    factors: tuple[Factor, ...] = ()
+
+
+def study_from_panel(
+    plan: Plan,
+    panel: Panel,
+    years: tuple[int, int],
+    *,
+    focal: str | None,
+    inputs: list[dict[str, Any]],
+    warnings: list[str],
+    extra: dict[str, Any] | None = None,
+) -> Study:
+    """Build features and say what the panel holds.
+
+    Parameters
+    ----------
+    years : (int, int)
+        First and last year of counts.
+    focal : str or None
+        The country that every focus pair shares.
+    inputs, warnings : list
+        Provenance and warnings of the sources.
+    extra : dict, optional
+        Entries of `coverage` beside the usual ones.
+
+    Raises
+    ------
+    ConfigError
+        When no factor of the plan can be computed from the panel.
+    """
+    first, last = years
+    factors, unusable = usable_factors(panel.table, plan.factors)
+    if not factors:
+        raise ConfigError(
+            f"factors: none can be computed from this panel ({some(why for _, why in unusable)})"
+        )
+    settings: dict[str, Any] = {
+        "factors": factors,
+        "focal": focal,
+        "focus_pairs": panel.focus,
+        "exposure": plan.config.learner.exposure,
+    }
+    # The first year of counts has no year before it for the factors that lag counts by one year.
+    matrix = build_features(panel.table, years=range(first + 1, last + 1), **settings)
+    matrix, dropped = without_constant(matrix)
+    ahead = build_features(panel.table, years=[last + 1], **settings)
+    kept = [f.name for f in matrix.features]
+    ahead = FeatureMatrix(ahead.rows, ahead.X[kept], matrix.features, ahead.focal)
+    table = panel.table[panel.table["year"] >= first].reset_index(drop=True)
+    out = [
+        {"kind": "factor", "what": factor.name, "reason": why, "count": 1}
+        for factor, why in unusable
+    ]
+    out += [
+        {"kind": "factor", "what": name, "reason": "the same in every row", "count": 1}
+        for name in dropped
+    ]
+    observed = table["works"].notna()
+    coverage = {
+        "countries": sorted(set(panel.focus["country_a"]) | set(panel.focus["country_b"])),
+        "training_countries": len(set(table["country_a"]) | set(table["country_b"])),
+        "country_coverage": {
+            row.iso3: round(row.coverage, 3)
+            for row in coverage_by_country(panel).itertuples(index=False)
+        },
+        "dropped": [*panel.dropped, *out],
+        "factors": factor_coverage(matrix, {f.name: f for f in factors}),
+        "known": known_shares(matrix),
+        "years": [first, last],
+        "pairs": len(table[PAIR].drop_duplicates()),
+        "focus_pairs": len(panel.focus),
+        "zeros": float((table.loc[observed, "works"] == 0).mean()),
+        "missing": float(1 - observed.mean()),
+        "simulated": False,
+        "warnings": [*warnings, *panel.warnings],
+        **(extra or {}),
+    }
+    if plan.partners:
+        coverage["notes"] = [_kept(plan, panel)]
+    if "institution" in coverage:
+        coverage.setdefault("notes", []).append(_own_side(coverage["institution"]))
+    reference = _reference(plan, table, panel.focus)
+    if reference:
+        coverage["reference"] = reference
+    return Study(
+        history=table[[*PAIR_YEAR, "works"]],
+        focus=panel.focus,
+        matrix=matrix,
+        ahead=ahead,
+        table=table,
+        coverage=coverage,
+        inputs=inputs,
+        # Intervals are made for whole counts.
+        can_forecast=last - first + 1 >= FEWEST_FORECAST_YEARS
+        and plan.config.target.counting == "full",
+        panel=panel.table,
+        factors=tuple(factors),
+    )
+
+
+def _own_side(institution: dict[str, Any]) -> str:
+    """Say which figures of an institution's side are its own."""
+    return (
+        f"{institution['name']} stands in the place of a focal country. Its international works "
+        "and, in the place of scientific articles, all its works are its own, of OpenAlex; other "
+        f"figures of its side are those of its country, {name_of(institution['country'])}, which "
+        "is no partner. The models learn from its own pairs alone."
+    )
+
+
+def _kept(plan: Plan, panel: Panel) -> str:
+    """Say in a sentence which of the partners asked for are kept, and why others are not."""
+    left = set(panel.focus["country_a"]) | set(panel.focus["country_b"])
+    kept = sum(partner in left for partner in plan.partners)
+    reasons = {str(d["what"]): d["reason"] for d in panel.dropped if d["kind"] == "country"}
+    lost = [f"{p} ({reasons.get(p, 'not in this panel')})" for p in plan.partners if p not in left]
+    text = f"Of {len(plan.partners)} partners asked for, {kept} are kept"
+    return f"{text}; left out: {some(lost, most=80)}." if lost else f"{text}."
+
+
+def without_constant(matrix: FeatureMatrix) -> tuple[FeatureMatrix, list[str]]:
+    """Leave out factors that are the same in every row: they can neither be learnt nor ranked."""
+    X = matrix.X
+    varies = X.max() > X.min()
+    moving = {f.factor for f in matrix.features if varies[f.name]}
+    kept = tuple(f for f in matrix.features if f.factor in moving)
+    lost = sorted({f.factor for f in matrix.features} - moving)
+    return FeatureMatrix(matrix.rows, X[[f.name for f in kept]], kept, matrix.focal), lost
+
+
+def factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[dict[str, Any]]:
+    """Share of the explained rows in which each factor is known."""
+    known = matrix.X[explain_rows(matrix)].notna().mean()
+    rows: dict[str, dict[str, Any]] = {}
+    for feature in matrix.features:
+        entry = entries.get(feature.factor) or entries.get(base_name(feature))
+        row = rows.setdefault(
+            feature.factor,
+            {
+                "factor": feature.factor,
+                "label": feature.label,
+                "group": feature.group,
+                "role": feature.role,
+                "source": entry.source if entry else "the user's panel",
+                "lag": entry.lag if entry else 0,
+                "sign": entry.sign if entry else 0,
+                "coverage": 1.0,
+            },
+        )
+        row["coverage"] = round(min(row["coverage"], float(known[feature.name])), 4)
+    return list(rows.values())
+
+
+def base_name(feature: Feature) -> str:
+    """Return the catalogue's name of a factor that is measured on one side."""
+    return feature.factor.removesuffix("_partner").removesuffix("_focal")
+
+
+def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str, Any] | None:
+    """The published table stands beside studies of China and the Belt and Road only."""
+    bri = set(group_members("belt-and-road")) | set(group_members("belt-and-road-signatories"))
+    fits = plan.focal == "CHN" and len(plan.partners) >= 30 and set(plan.partners) <= bri
+    if not fits or plan.config.target.source == "simulated":
+        return None
+    works = table.merge(focus, on=PAIR).groupby("year", as_index=False)["works"].sum()
+    return beside_table_1(works, plan.config.target.field)
+
+
+def without_gaps(study: Study, missing: str) -> Study:
+    """Leave out the rows that a treatment of missing figures does, and say how many they are."""
+    kept = treat(study.matrix, missing)
+    lost = len(study.matrix.rows) - len(kept.rows)
+    if not lost:
+        return study
+    pairs = len(study.matrix.rows[PAIR].drop_duplicates()), len(kept.rows[PAIR].drop_duplicates())
+    if not kept.rows["in_focus"].any():
+        raise DataError(
+            "learner.missing: complete leaves no focus pair with every factor known; leave the "
+            "factors with most gaps out, or choose impute"
+        )
+    dropped = {
+        "kind": "row",
+        "what": f"{lost / len(study.matrix.rows):.0%} of the rows, {pairs[0] - pairs[1]} pairs",
+        "reason": "a factor is missing (learner.missing: complete)",
+        "count": lost,
+    }
+    coverage = {**study.coverage, "dropped": [*study.coverage["dropped"], dropped]}
+    return replace(study, matrix=kept, coverage=coverage)
+
+
+def describe(study: Study) -> list[str]:
+    """Return what the panel holds and what was left out, a line each."""
+    c = study.coverage
+    lines = [
+        f"{c['pairs']} pairs ({c['focus_pairs']} in focus), {c['years'][0]} to {c['years'][1]}, "
+        f"{c['zeros']:.0%} zeros, {c['missing']:.1%} missing, "
+        f"{len(study.matrix.features)} features of {len(c['factors'])} factors"
+    ]
+    lines += [f"left out: {d['kind']} {d['what']}: {d['reason']}" for d in c["dropped"]]
+    return lines + [f"note: {text}" for text in c["warnings"]]
