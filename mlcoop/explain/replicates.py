@@ -188,7 +188,7 @@ def explain_replicates(
     names = pd.Index(np.unique(pairs[known]))
     left = np.array([n.split("|")[0] for n in names])
     right = np.array([n.split("|")[1] for n in names])
-    weights, scale = resampling_weights(left, right, unit, resamples, seed)
+    weights, scale = resampling_weights(left, right, unit, resamples, FOLDS, seed)
     # a fit without a fold spreads a little more than the estimate, which uses all folds
     shrink = np.sqrt(np.mean([np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(5)]))
 

@@ -8,10 +8,12 @@ import numpy as np
 # country's has a half, since products of exponential weights would leave most of the fit to a few
 # pairs, and the replicates would tell of that rather than of the estimate.
 SPREAD = {"pair": 1.0, "country": 2.0}
+PASSES = 5
+FEWEST_IN_BLOCK = 5
 
 
 def resampling_weights(
-    left: np.ndarray, right: np.ndarray, unit: str, resamples: int, seed: int
+    left: np.ndarray, right: np.ndarray, unit: str, resamples: int, folds: int, seed: int
 ) -> tuple[np.ndarray, float]:
     """Draw the weight of every pair in every replicate.
 
@@ -22,6 +24,8 @@ def resampling_weights(
     unit : {"pair", "country"}
         Whole pairs, or the product of both countries' weights.
     resamples : int, at least 4
+    folds : int
+        Replicate b refits the model of fold b modulo this.
     seed : int
 
     Returns
@@ -34,10 +38,11 @@ def resampling_weights(
 
     Notes
     -----
-    A balanced Bayesian bootstrap: in each half of the replicates every unit has mean weight one,
-    so what the estimate depends on linearly cancels in a half's mean, and the two halves agree
-    but for curvature and the learner's own seeds. Each half costs one degree of freedom, which
-    the scale gives back. Halves stay independent.
+    A balanced Bayesian bootstrap: in each half of the replicates, and there among those of one
+    fold where they are five or more, every pair has mean weight one, so that what an estimate
+    depends on linearly cancels in a half's mean, and the two halves agree but for curvature and
+    the learner's own seeds. Each such block costs one degree of freedom, which the scale gives
+    back. Halves stay independent.
 
     References
     ----------
@@ -50,12 +55,30 @@ def resampling_weights(
         times = rng.exponential(size=(resamples, len(left)))
     else:
         times = rng.gamma(4.0, 0.25, size=(resamples, len(countries)))
-    for half in halves(resamples):
-        times[half] /= times[half].mean(axis=0)
+    parts = _blocks(resamples, folds)
+    times = _balanced(times, parts)
     if unit != "pair":
         times = times[:, ends[: len(left)]] * times[:, ends[len(left) :]]
-        times /= times.mean(axis=1, keepdims=True)
-    return times, SPREAD[unit] * float(np.sqrt((resamples - 1) / (resamples - 2)))
+        # the chance covariance of two countries' weights would leave their pair out of balance
+        for _ in range(PASSES):
+            times = _balanced(times / times.mean(axis=1, keepdims=True), parts)
+    return times, SPREAD[unit] * float(np.sqrt((resamples - 1) / (resamples - len(parts))))
+
+
+def _blocks(resamples: int, folds: int) -> list[np.ndarray]:
+    """Return the replicates that are balanced among themselves."""
+    number = np.arange(resamples)
+    both = [number[half] for half in halves(resamples)]
+    each = [half[half % folds == k] for half in both for k in range(folds)]
+    return each if min(len(block) for block in each) >= FEWEST_IN_BLOCK else both
+
+
+def _balanced(times: np.ndarray, blocks: list[np.ndarray]) -> np.ndarray:
+    """Give every column mean one in each block of rows."""
+    out = times.copy()
+    for block in blocks:
+        out[block] /= times[block].mean(axis=0)
+    return out
 
 
 def halves(resamples: int) -> tuple[slice, slice]:

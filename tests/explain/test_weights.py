@@ -2,49 +2,65 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from mlcoop.explain.weights import halves, resampling_weights
 
 PAIRS = [("AAA", f"B{k:02d}") for k in range(12)] + [(f"B{k:02d}", f"C{k:02d}") for k in range(12)]
+FOLDS = 5
 LEFT, RIGHT = (np.array(side) for side in zip(*PAIRS, strict=True))
 
 
 @pytest.mark.parametrize("resamples", [20, 21, 60])
 def test_each_pair_has_mean_weight_one_in_each_half(resamples):
     """Invariant of balanced resampling (Davison, Hinkley and Schechtman 1986)."""
-    weights, _ = resampling_weights(LEFT, RIGHT, "pair", resamples, seed=3)
+    weights, _ = resampling_weights(LEFT, RIGHT, "pair", resamples, FOLDS, seed=3)
     assert weights.shape == (resamples, len(PAIRS))
     assert (weights > 0).all()
     for half in halves(resamples):
         assert weights[half].mean(axis=0) == pytest.approx(1.0)
 
 
-def test_a_statistic_linear_in_the_weights_has_the_spread_of_independent_weights():
+@pytest.mark.parametrize("resamples", [40, 60])
+def test_a_statistic_linear_in_the_weights_has_the_spread_of_independent_weights(resamples):
     """Closed form: sum over pairs of a (w - 1) has variance sum of a squared for exponential w."""
     a = np.linspace(-1, 2, len(PAIRS))
     found = []
     for seed in range(200):
-        weights, scale = resampling_weights(LEFT, RIGHT, "pair", 40, seed=seed)
+        weights, scale = resampling_weights(LEFT, RIGHT, "pair", resamples, FOLDS, seed=seed)
         found.append(np.var(scale * (weights - 1) @ a, ddof=1))
     # 200 draws of a variance with 38 degrees of freedom: standard error 1.6 % (exponential tails
     # add as much again)
     assert np.mean(found) == pytest.approx((a**2).sum(), rel=0.08)
 
 
-def test_what_is_linear_in_countries_cancels_within_a_half():
-    """By construction: a sum over countries of b (w - 1) has mean zero in each half."""
-    weights, scale = resampling_weights(LEFT, RIGHT, "country", 60, seed=1)
-    assert weights.mean(axis=1) == pytest.approx(1.0)
-    assert scale == pytest.approx(2 * np.sqrt(59 / 58))
-    # pairs of AAA share its weight; beside curvature their mean stays near one
+def test_what_is_linear_in_countries_or_pairs_cancels_within_a_half():
+    """By construction: a sum over pairs of b (w - 1) has mean zero in each half."""
+    weights, scale = resampling_weights(LEFT, RIGHT, "country", 60, FOLDS, seed=1)
+    assert scale == pytest.approx(2 * np.sqrt(59 / 50))
     for half in halves(60):
-        assert np.abs(weights[half].mean(axis=0) - 1).max() < 0.25
+        assert weights[half].mean(axis=0) == pytest.approx(1.0)
+    for fold in range(FOLDS):
+        assert weights[:30][fold::FOLDS].mean(axis=0) == pytest.approx(1.0)
+    assert weights.mean(axis=1) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_countrys_pairs_move_together():
+    """Closed form: weights of two pairs that share one of their countries correlate by half,
+    and what is normalised away leaves a little less."""
+    ends = np.array(list(itertools.combinations([f"C{k:02d}" for k in range(40)], 2)))
+    found = []
+    for seed in range(50):
+        weights, _ = resampling_weights(ends[:, 0], ends[:, 1], "country", 60, FOLDS, seed=seed)
+        found.append(np.corrcoef(weights[:, 0], weights[:, 1])[0, 1])
+    assert np.mean(found) == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_seed_settles_the_weights():
-    first, _ = resampling_weights(LEFT, RIGHT, "pair", 20, seed=1)
-    again, _ = resampling_weights(LEFT, RIGHT, "pair", 20, seed=1)
-    other, _ = resampling_weights(LEFT, RIGHT, "pair", 20, seed=2)
+    first, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=1)
+    again, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=1)
+    other, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=2)
     assert (first == again).all() and (first != other).any()
