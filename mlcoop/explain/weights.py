@@ -8,6 +8,7 @@ import numpy as np
 # country's has a half, since products of exponential weights would leave most of the fit to a few
 # pairs, and the replicates would tell of that rather than of the estimate.
 SPREAD = {"pair": 1.0, "country": 2.0}
+SHAPE = {"pair": 1.0, "country": 4.0}  # of the gamma distribution, one over its variance
 PASSES = 5
 FEWEST_IN_BLOCK = 5
 
@@ -41,8 +42,9 @@ def resampling_weights(
     A balanced Bayesian bootstrap: in each half of the replicates, and there among those of one
     fold where they are five or more, every pair has mean weight one, so that what an estimate
     depends on linearly cancels in a half's mean, and the two halves agree but for curvature and
-    the learner's own seeds. Each such block costs one degree of freedom, which the scale gives
-    back. Halves stay independent.
+    the learner's own seeds. What balancing takes from the spread, the scale gives back: gamma
+    weights of shape a over the mean of m of them have variance (m - 1) / (a m + 1). Halves stay
+    independent.
 
     References
     ----------
@@ -51,10 +53,9 @@ def resampling_weights(
     """
     rng = np.random.default_rng([seed, 7])
     countries, ends = np.unique(np.r_[left, right], return_inverse=True)
-    if unit == "pair":
-        times = rng.exponential(size=(resamples, len(left)))
-    else:
-        times = rng.gamma(4.0, 0.25, size=(resamples, len(countries)))
+    shape = SHAPE[unit]
+    units = len(left) if unit == "pair" else len(countries)
+    times = rng.gamma(shape, 1 / shape, size=(resamples, units))
     parts = _blocks(resamples, folds)
     times = _balanced(times, parts)
     if unit != "pair":
@@ -62,7 +63,9 @@ def resampling_weights(
         # the chance covariance of two countries' weights would leave their pair out of balance
         for _ in range(PASSES):
             times = _balanced(times / times.mean(axis=1, keepdims=True), parts)
-    return times, SPREAD[unit] * float(np.sqrt((resamples - 1) / (resamples - len(parts))))
+    size = np.array([len(part) for part in parts])
+    left_over = (size * (size - 1) / (size + 1 / shape)).sum()
+    return times, SPREAD[unit] * float(np.sqrt((resamples - 1) / left_over))
 
 
 def _blocks(resamples: int, folds: int) -> list[np.ndarray]:
