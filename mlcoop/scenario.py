@@ -117,7 +117,7 @@ def fit_scenario_model(
     ends = [np.array([p.split("|")[i] for p in pairs]) for i in (0, 1)]
     unit = choose_unit(matrix.rows[known], unit)
 
-    weights, _ = resampling_weights(ends[0], ends[1], unit, refits, 1, seed + 11)
+    weights, _, _ = resampling_weights(ends[0], ends[1], unit, refits, 1, seed + 11)
 
     def refit(b: int) -> Estimator:
         return estimator.refit(pd.Series(weights[b], index=pairs), seed + b + 1)

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 FEWEST_RESAMPLES = 20
-# Where nothing is true, a line at 1 - level itself let a factor pass in 7 of 64 planted worlds, one
-# at a quarter of it in 3: the Wald test's tail is too thin where a bend or a rare dummy chances to
-# fit.
-NULL_SHARE = 0.25
+# The Wald test's tail is too thin where a bend or a rare dummy chances to fit: where nothing is
+# true, a line at 1 - level itself let a factor pass in 7 of 64 planted worlds.
+NULL_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def rank_factors(
     Notes
     -----
     Shapley values describe the fitted model, hence associations; they show no cause. A factor
-    below the null line (Benjamini-Hochberg at a quarter of 1 - level) is claimed to be above none.
+    below the null line (Benjamini-Hochberg at a fifth of 1 - level) is claimed to be above none.
     """
     if not 0.5 < level < 1:
         raise ConfigError(f"explain.level: {level} is not between 0.5 and 1")

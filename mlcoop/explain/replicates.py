@@ -49,7 +49,8 @@ class Explained:
     draws : array of shape (n_draws, n_rows, n_features), float32
         The same for coefficients drawn from the learner's own posterior; empty where it has none.
     freedom : float
-        Resampled units less terms fitted, at least 8.
+        Of the spread: resampled units less terms fitted, at least 8, and replicates less blocks,
+        put together as variances of the spread.
     unit : str
     estimators : tuple of Estimator
         One per fold.
@@ -188,7 +189,7 @@ def explain_replicates(
     names = pd.Index(np.unique(pairs[known]))
     left = np.array([n.split("|")[0] for n in names])
     right = np.array([n.split("|")[1] for n in names])
-    weights, scale = resampling_weights(left, right, unit, resamples, FOLDS, seed)
+    weights, scale, drawn_freedom = resampling_weights(left, right, unit, resamples, FOLDS, seed)
     # a fit without a fold spreads a little more than the estimate, which uses all folds
     shrink = np.sqrt(np.mean([np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(5)]))
 
@@ -238,12 +239,14 @@ def explain_replicates(
         signed = [(t * sign).mean(axis=1) for t in (together, np.stack([d[2] for d in drawn]))]
         together = together * _lift(*signed).astype(np.float32)
     units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
+    # few units know the spread badly, and few replicates know what the units know (Satterthwaite)
+    freedom = 1 / (1 / max(8.0, units - min(len(factors), units / 2)) + 1 / drawn_freedom)
     return Explained(
         explained,
         values,
         np.stack([r[0] for r in results]),
         np.stack([d[0] for d in drawn]) if drawn else np.empty((0, *values.shape), np.float32),
-        max(8.0, units - min(len(factors), units / 2)),
+        freedom,
         unit,
         tuple(f[0] for f in fits),
         fold,

@@ -15,7 +15,7 @@ FEWEST_IN_BLOCK = 5
 
 def resampling_weights(
     left: np.ndarray, right: np.ndarray, unit: str, resamples: int, folds: int, seed: int
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, float, int]:
     """Draw the weight of every pair in every replicate.
 
     Parameters
@@ -36,6 +36,8 @@ def resampling_weights(
     scale : float
         By what a refit's deviation is to be multiplied, so that deviations over all replicates
         have the spread of the estimate.
+    freedom : int
+        Degrees of freedom of that spread: replicates less balanced blocks.
 
     Notes
     -----
@@ -65,7 +67,8 @@ def resampling_weights(
             times = _balanced(times / times.mean(axis=1, keepdims=True), parts)
     size = np.array([len(part) for part in parts])
     left_over = (size * (size - 1) / (size + 1 / shape)).sum()
-    return times, SPREAD[unit] * float(np.sqrt((resamples - 1) / left_over))
+    scale = SPREAD[unit] * float(np.sqrt((resamples - 1) / left_over))
+    return times, scale, resamples - len(parts)
 
 
 def _blocks(resamples: int, folds: int) -> list[np.ndarray]:

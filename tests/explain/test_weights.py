@@ -17,7 +17,7 @@ LEFT, RIGHT = (np.array(side) for side in zip(*PAIRS, strict=True))
 @pytest.mark.parametrize("resamples", [20, 21, 60])
 def test_each_pair_has_mean_weight_one_in_each_half(resamples):
     """Invariant of balanced resampling (Davison, Hinkley and Schechtman 1986)."""
-    weights, _ = resampling_weights(LEFT, RIGHT, "pair", resamples, FOLDS, seed=3)
+    weights, _, _ = resampling_weights(LEFT, RIGHT, "pair", resamples, FOLDS, seed=3)
     assert weights.shape == (resamples, len(PAIRS))
     assert (weights > 0).all()
     for half in halves(resamples):
@@ -30,7 +30,7 @@ def test_a_statistic_linear_in_the_weights_has_the_spread_of_independent_weights
     a = np.linspace(-1, 2, len(PAIRS))
     found = []
     for seed in range(200):
-        weights, scale = resampling_weights(LEFT, RIGHT, "pair", resamples, FOLDS, seed=seed)
+        weights, scale, _ = resampling_weights(LEFT, RIGHT, "pair", resamples, FOLDS, seed=seed)
         found.append(np.var(scale * (weights - 1) @ a, ddof=1))
     # 200 draws of a variance with 38 degrees of freedom: standard error 1.6 % (exponential tails
     # add as much again)
@@ -39,7 +39,7 @@ def test_a_statistic_linear_in_the_weights_has_the_spread_of_independent_weights
 
 def test_what_is_linear_in_countries_or_pairs_cancels_within_a_half():
     """By construction: a sum over pairs of b (w - 1) has mean zero in each half."""
-    weights, scale = resampling_weights(LEFT, RIGHT, "country", 60, FOLDS, seed=1)
+    weights, scale, _ = resampling_weights(LEFT, RIGHT, "country", 60, FOLDS, seed=1)
     # ten blocks of six gamma weights of shape 4 (Dirichlet): variance 5 / 25 instead of 1 / 4
     assert scale == pytest.approx(2 * np.sqrt(59 / 60 * (25 / 5) / 4))
     for half in halves(60):
@@ -55,13 +55,13 @@ def test_a_countrys_pairs_move_together():
     ends = np.array(list(itertools.combinations([f"C{k:02d}" for k in range(40)], 2)))
     found = []
     for seed in range(50):
-        weights, _ = resampling_weights(ends[:, 0], ends[:, 1], "country", 60, FOLDS, seed=seed)
+        weights, _, _ = resampling_weights(ends[:, 0], ends[:, 1], "country", 60, FOLDS, seed=seed)
         found.append(np.corrcoef(weights[:, 0], weights[:, 1])[0, 1])
     assert np.mean(found) == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_seed_settles_the_weights():
-    first, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=1)
-    again, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=1)
-    other, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=2)
+    first, _, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=1)
+    again, _, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=1)
+    other, _, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=2)
     assert (first == again).all() and (first != other).any()
