@@ -41,10 +41,10 @@ def resampling_weights(
 
     Notes
     -----
-    A balanced Bayesian bootstrap: in each half of the replicates, and there among those of one
-    fold where they are five or more, every pair has mean weight one, so that what an estimate
-    depends on linearly cancels in a half's mean, and the two halves agree but for curvature and
-    the learner's own seeds. What balancing takes from the spread, the scale gives back: gamma
+    A balanced Bayesian bootstrap: in each half of the replicates (where countries are drawn, and
+    five or more replicates share a fold, among those) every pair has mean weight one, so that what
+    an estimate depends on linearly cancels in a half's mean, and the two halves agree but for
+    curvature and the learner's own seeds. What balancing takes from the spread, the scale gives back: gamma
     weights of shape a over the mean of m of them have variance (m - 1) / (a m + 1). Halves stay
     independent.
 
@@ -58,7 +58,8 @@ def resampling_weights(
     shape = SHAPE[unit]
     units = len(left) if unit == "pair" else len(countries)
     times = rng.gamma(shape, 1 / shape, size=(resamples, units))
-    parts = _blocks(resamples, folds)
+    # for pairs, balance by fold let chance effects through a little more often than by half
+    parts = _blocks(resamples, folds if unit == "country" else 1)
     times = _balanced(times, parts)
     if unit != "pair":
         times = times[:, ends[: len(left)]] * times[:, ends[len(left) :]]
