@@ -44,9 +44,9 @@ def resampling_weights(
     A balanced Bayesian bootstrap: in each half of the replicates (where countries are drawn, and
     five or more replicates share a fold, among those) every pair has mean weight one, so that what
     an estimate depends on linearly cancels in a half's mean, and the two halves agree but for
-    curvature and the learner's own seeds. What balancing takes from the spread, the scale gives back: gamma
-    weights of shape a over the mean of m of them have variance (m - 1) / (a m + 1). Halves stay
-    independent.
+    curvature and the learner's own seeds. What balancing takes from the spread, the scale gives
+    back: gamma weights of shape a over the mean of m of them have variance (m - 1) / (a m + 1).
+    Halves stay independent.
 
     References
     ----------
