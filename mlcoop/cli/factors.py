@@ -22,6 +22,7 @@ FIELDS = (
     *("kind", "default", "definition", "reference"),
 )
 PICTURES = (".png", ".svg")
+NETWORK = "network_position"
 
 
 def factors(
@@ -42,9 +43,14 @@ def factors(
 ) -> None:
     """List the factor catalogue, or show one factor and how it is spread over a study's pairs."""
     from mlcoop.features.catalogue import FACTORS, select_factors
-    from mlcoop.terminal.factors import print_factors
+    from mlcoop.model.network import POSITIONS
+    from mlcoop.terminal.factors import print_factors, print_positions
 
-    chosen = list(FACTORS.values()) if name is None else select_factors([name], where="")
+    positions = [p for p in POSITIONS if name in (None, NETWORK, p.name)]
+    if name is None:
+        chosen = list(FACTORS.values())
+    else:
+        chosen = [] if positions else select_factors([name], where="")
     whole = name in FACTORS
     if picture is not None and picture.suffix.lower() not in PICTURES:
         raise ConfigError(f"--picture {picture}: give a file that ends in .png or .svg")
@@ -70,9 +76,17 @@ def factors(
             | ({"distribution": [_document(d) for d in spread]} if spread else {})
             for f in chosen
         ]
+        documents += [
+            {"name": p.name, "label": p.label, "group": NETWORK, "unit": p.unit, "role": "pair"}
+            | {"forecast_only": True, "definition": p.definition, "reference": p.reference}
+            for p in positions
+        ]
         print(json.dumps(documents, indent=1, ensure_ascii=False, allow_nan=False))
     else:
-        print_factors(chosen, whole=whole, known=known, spread=spread)
+        if chosen:
+            print_factors(chosen, whole=whole, known=known, spread=spread)
+        if positions:
+            print_positions(positions, whole=name not in (None, NETWORK))
 
 
 def _study(name: str | None, config: Path | None, experiments: Path) -> Experiment | None:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlcoop.model.history import FloatArray, History, carry_forward
+from mlcoop.model.network import network_inputs
 
 COMMON_YEARS = 15
 """Years whose mean is the forecast of the common growth. It has little memory: a mean of three
@@ -157,7 +158,9 @@ def growth_features(growth: Growth, k: int) -> pd.DataFrame:
     f["association"] = logs[:, k] - (one + two - np.log(growth.totals[:, k].sum() / 2 + 1))
     f["smaller"], f["larger"] = np.minimum(one, two), np.maximum(one, two)
     f["above_share"] = _above_share(growth, k)
-    return pd.DataFrame(f, index=growth.history.pairs.index)
+    own = pd.DataFrame(f, index=growth.history.pairs.index)
+    web = network_inputs(growth.counts[:, k], ends, len(growth.history.countries))
+    return pd.concat([own, web.set_index(own.index)], axis=1)
 
 
 def restlessness(growth: Growth, k: int, prior_years: float = 4.0) -> FloatArray:

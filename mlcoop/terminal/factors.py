@@ -8,6 +8,7 @@ import pandas as pd
 
 from mlcoop.features.distribution import Distribution
 from mlcoop.features.factor import GROUPS, Factor
+from mlcoop.model.network import Position
 from mlcoop.report.names import percent
 from mlcoop.terminal.tables import print_table
 
@@ -52,6 +53,21 @@ def print_factors(
     if known is not None:
         table["figures at hand"] = [_at_hand(known.get(f.name)) for f in factors]
     print_table(table, f"{len(table)} factors")
+
+
+def print_positions(positions: Sequence[Position], *, whole: bool = False) -> None:
+    """Print the network inputs, which the forecast model alone reads."""
+    if whole:
+        for position in positions:
+            print(f"{position.name}: {position.label}")
+            print("  group: Network position, for the forecast model alone")
+            print(f"  unit: {position.unit}\n  {position.definition}\n  {position.reference}")
+        return
+    table = pd.DataFrame(
+        [(p.name, p.label, p.unit, p.definition) for p in positions],
+        columns=["input", "label", "unit", "definition"],
+    )
+    print_table(table, f"{len(table)} inputs of the forecast model alone: network position")
 
 
 def _describe(factor: Factor, known: Mapping[str, Mapping[str, float]] | None) -> None:
