@@ -51,11 +51,12 @@ def replicate_stability(
     folded = np.maximum(drawn, 0)
     apart = len(drawn) // 2
     taus = [stats.kendalltau(folded[b], folded[apart + b]).statistic for b in range(apart)]
+    told = [tau for tau in taus if np.isfinite(tau)]  # none where all factors are equal
     leaders = drawn.argmax(axis=1)
     leader = int(importance.argmax())
     return {
         "halves_tau": float(stats.kendalltau(first, second).statistic),
-        "replicates_tau": float(np.nanmean(taus)),
+        "replicates_tau": float(np.mean(told)) if told else float("nan"),
         "top_same": float((leaders == leader).mean()),
         "top_same_tier": float((tier[leaders] == tier[leader]).mean()),
     }
