@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from mlcoop.features.catalogue import FACTORS
+from mlcoop.model.network import POSITIONS
 
 
 def factors(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -57,12 +58,23 @@ def test_the_list_shows_what_each_factor_is_and_how_much_of_it_is_there(place: P
     for how in (("--experiment", "two"), ("--config", "two.yaml")):
         done = factors(*how, "--json", cwd=place)
         rows = {row["name"]: row for row in json.loads(done.stdout)}
-        assert set(rows) == set(FACTORS)
+        network = {p.name for p in POSITIONS}
+        assert set(rows) == {*FACTORS, *network}
+        assert {n for n, row in rows.items() if row.get("forecast_only")} == network
         assert rows["gdp"]["coverage"] == {"gdp_partner": 0.75, "gdp_focal": 1.0}
         assert rows["distance"]["coverage"] == {"distance": 1.0}
         assert rows["patents"]["coverage"] == {}
     listed = factors("--experiment", "two", cwd=place).stdout
     assert "75 % / 100 %" in listed and "not in this study" in listed
+
+
+def test_an_input_of_the_forecast_model_alone_is_shown_as_such() -> None:
+    shown = factors("partners_in_common")
+    assert shown.returncode == 0 and "for the forecast model alone" in shown.stdout
+    (row,) = json.loads(factors("partners_in_common", "--json").stdout)
+    assert row["group"] == "network_position" and row["forecast_only"]
+    listed = json.loads(factors("network_position", "--json").stdout)
+    assert [row["name"] for row in listed] == [p.name for p in POSITIONS]
 
 
 def test_one_factor_with_its_distribution_and_picture(place: Path) -> None:
