@@ -68,12 +68,12 @@ def test_the_list_shows_what_each_factor_is_and_how_much_of_it_is_there(place: P
     assert "75 % / 100 %" in listed and "not in this study" in listed
 
 
-def test_an_input_of_the_forecast_model_alone_is_shown_as_such() -> None:
-    shown = factors("partners_in_common")
+def test_an_input_of_the_forecast_model_alone_is_shown_as_such(tmp_path: Path) -> None:
+    shown = factors("partners_in_common", cwd=tmp_path)
     assert shown.returncode == 0 and "for the forecast model alone" in shown.stdout
-    (row,) = json.loads(factors("partners_in_common", "--json").stdout)
+    (row,) = json.loads(factors("partners_in_common", "--json", cwd=tmp_path).stdout)
     assert row["group"] == "network_position" and row["forecast_only"]
-    listed = json.loads(factors("network_position", "--json").stdout)
+    listed = json.loads(factors("network_position", "--json", cwd=tmp_path).stdout)
     assert [row["name"] for row in listed] == [p.name for p in POSITIONS]
 
 
