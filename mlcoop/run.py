@@ -35,7 +35,7 @@ from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
 from mlcoop.schema import Experiment
 from mlcoop.sources.http import Client
-from mlcoop.study import Study, describe, without_gaps
+from mlcoop.study import Study, describe
 
 Assemble = Callable[..., Study]
 
@@ -184,7 +184,7 @@ class _Run:
         if not study.can_forecast:
             self._warn("The history is too short or no counts: no backtest and no forecast.")
         whole = study.matrix
-        study = without_gaps(study, self.missing)
+        study = stages.without_gaps(study, self.missing)
         tuned = self._tune(study, data_key, forecasting)
         metrics: dict[str, Any] = {}
         if self.config.evaluation.enabled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from mlcoop.errors import DataError
 from mlcoop.explain.collinearity import collinearity
 from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
 from mlcoop.explain.defence import defend
-from mlcoop.explain.missing import compare_treatments, treated
+from mlcoop.explain.missing import compare_treatments, treat, treated
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
@@ -28,6 +29,7 @@ from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.scenario import fit_scenario_model, name_factors
+from mlcoop.schema import PAIR
 from mlcoop.study import Study
 
 Progress = Callable[[int, int], None]
@@ -35,6 +37,28 @@ FoldScores = Callable[[dict[str, Any]], Iterator[float]]
 # A stage gives the contents of its files by name, and the few numbers that later stages read.
 Made = tuple[dict[str, Any], dict[str, Any]]
 TUNING_ROWS = 15_000
+
+
+def without_gaps(study: Study, missing: str) -> Study:
+    """Leave out the rows that a treatment of missing figures does, and say how many they are."""
+    kept = treat(study.matrix, missing)
+    lost = len(study.matrix.rows) - len(kept.rows)
+    if not lost:
+        return study
+    pairs = len(study.matrix.rows[PAIR].drop_duplicates()), len(kept.rows[PAIR].drop_duplicates())
+    if not kept.rows["in_focus"].any():
+        raise DataError(
+            "learner.missing: complete leaves no focus pair with every factor known; leave the "
+            "factors with most gaps out, or choose impute"
+        )
+    dropped = {
+        "kind": "row",
+        "what": f"{lost / len(study.matrix.rows):.0%} of the rows, {pairs[0] - pairs[1]} pairs",
+        "reason": "a factor is missing (learner.missing: complete)",
+        "count": lost,
+    }
+    coverage = {**study.coverage, "dropped": [*study.coverage["dropped"], dropped]}
+    return replace(study, matrix=kept, coverage=coverage)
 
 
 def check_leaks(study: Study, config: Config) -> Made:

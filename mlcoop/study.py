@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from mlcoop.countries import name_of
-from mlcoop.errors import ConfigError, DataError, some
-from mlcoop.explain.missing import treat
+from mlcoop.errors import ConfigError, some
 from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
 from mlcoop.features.catalogue import usable_factors
 from mlcoop.features.coverage import known_shares
@@ -226,28 +225,6 @@ def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str
         return None
     works = table.merge(focus, on=PAIR).groupby("year", as_index=False)["works"].sum()
     return beside_table_1(works, plan.config.target.field)
-
-
-def without_gaps(study: Study, missing: str) -> Study:
-    """Leave out the rows that a treatment of missing figures does, and say how many they are."""
-    kept = treat(study.matrix, missing)
-    lost = len(study.matrix.rows) - len(kept.rows)
-    if not lost:
-        return study
-    pairs = len(study.matrix.rows[PAIR].drop_duplicates()), len(kept.rows[PAIR].drop_duplicates())
-    if not kept.rows["in_focus"].any():
-        raise DataError(
-            "learner.missing: complete leaves no focus pair with every factor known; leave the "
-            "factors with most gaps out, or choose impute"
-        )
-    dropped = {
-        "kind": "row",
-        "what": f"{lost / len(study.matrix.rows):.0%} of the rows, {pairs[0] - pairs[1]} pairs",
-        "reason": "a factor is missing (learner.missing: complete)",
-        "count": lost,
-    }
-    coverage = {**study.coverage, "dropped": [*study.coverage["dropped"], dropped]}
-    return replace(study, matrix=kept, coverage=coverage)
 
 
 def describe(study: Study) -> list[str]:

@@ -88,7 +88,6 @@ def run(
     A config with a `vary:` section is a family: its members run one after the other and end in
     their comparison.
     """
-    from mlcoop import run as runner
     from mlcoop.family import load_family
 
     client = new_client()
@@ -100,6 +99,8 @@ def run(
     if dry_run:
         show(_dry_run(plan, client, experiments, models), as_json)
         return
+    from mlcoop import run as runner  # seconds of libraries, which a bad config need not wait for
+
     root = experiments / plan.config.name
     held = not force and runner.is_finished(root, runner.config_key(plan.config))
     with progress_shown() as terminal:
