@@ -9,6 +9,7 @@ from pathlib import Path
 from mlcoop.config import Config
 from mlcoop.countries import to_iso3
 from mlcoop.errors import ConfigError, MlcoopError
+from mlcoop.family import Family
 from mlcoop.features.catalogue import select_factors
 from mlcoop.features.factor import Factor
 from mlcoop.model.learners import LEARNERS
@@ -129,6 +130,19 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
         stages=stages,
         path=path,
     )
+
+
+def plan_family(family: Family, where: str, base: Path) -> list[Plan]:
+    """Return the plans of all members; raise `ConfigError` with every unknown name at once."""
+    plans, slips = [], []
+    for member in family.members:
+        try:
+            plans.append(make_plan(member.config, where, base))
+        except ConfigError as error:
+            slips += str(error).splitlines()
+    if slips:
+        raise ConfigError("\n".join(dict.fromkeys(slips)))
+    return plans
 
 
 def _country(name: str | None, where: str, slips: list[str]) -> str | None:

@@ -16,7 +16,7 @@ from mlcoop.comparison import Comparison
 from mlcoop.errors import ConfigError
 from mlcoop.family import Family
 from mlcoop.family_folder import write_comparison
-from mlcoop.plan import Plan, make_plan
+from mlcoop.plan import Plan
 from mlcoop.run import Listener, config_key, differing_keys, is_finished, run_study
 from mlcoop.sources.http import Client
 from mlcoop.study import Study
@@ -30,19 +30,6 @@ class FamilyListener(Listener, Protocol):
 
     def member(self, number: int, total: int, name: str, seconds_left: float | None) -> None:
         """A member begins; the time that is left is a guess from those before it."""
-
-
-def plan_family(family: Family, where: str, base: Path) -> list[Plan]:
-    """Return the plans of all members; raise `ConfigError` with every unknown name at once."""
-    plans, slips = [], []
-    for member in family.members:
-        try:
-            plans.append(make_plan(member.config, where, base))
-        except ConfigError as error:
-            slips += str(error).splitlines()
-    if slips:
-        raise ConfigError("\n".join(dict.fromkeys(slips)))
-    return plans
 
 
 class SharedData:

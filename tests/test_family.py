@@ -17,6 +17,7 @@ from mlcoop.config import load_config
 from mlcoop.errors import ConfigError, MlcoopError
 from mlcoop.family import load_family, make_family
 from mlcoop.family_folder import find_family, read_family, read_rankings, write_comparison
+from mlcoop.plan import plan_family
 
 BASE = {
     "name": "x",
@@ -146,7 +147,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (place / "tiny.yaml").write_text(TINY, encoding="utf-8")
     family = load_family(place / "tiny.yaml")
     assert family is not None
-    plans = runner.plan_family(family, "tiny.yaml", place)
+    plans = plan_family(family, "tiny.yaml", place)
     assembled: list[str] = []
     real, study = runner.assemble, runner.run_study
 
@@ -255,7 +256,7 @@ def test_another_config_does_not_overwrite_a_member(tiny: dict[str, Any]) -> Non
     changed = yaml.safe_load(TINY)
     changed["seed"] = 4
     family = make_family(changed, "tiny.yaml")
-    plans = runner.plan_family(family, "tiny.yaml", tiny["place"])
+    plans = plan_family(family, "tiny.yaml", tiny["place"])
     with pytest.raises(ConfigError, match="tiny-ppml: holds a finished study of another config"):
         runner.run_family(
             family,

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from mlcoop.schema import Experiment
     from mlcoop.sources.http import Client
 
-# Commands import what they need when they run, so that `mlcoop --help` answers at once.
+# Commands import what they need when they need it, so that `mlcoop --help` answers at once and a
+# bad config does not wait for the modelling libraries.
 app = typer.Typer(
     name="mlcoop",
     no_args_is_help=True,
@@ -99,7 +100,7 @@ def run(
     if dry_run:
         show(_dry_run(plan, client, experiments, models), as_json)
         return
-    from mlcoop import run as runner  # seconds of libraries, which a bad config need not wait for
+    from mlcoop import run as runner
 
     root = experiments / plan.config.name
     held = not force and runner.is_finished(root, runner.config_key(plan.config))
@@ -129,12 +130,11 @@ def _run_family(
     experiments: Path,
     models: Path,
 ) -> None:
-    from mlcoop import run_family as runner
     from mlcoop.artefacts import plain
-    from mlcoop.terminal.comparison import print_comparison
+    from mlcoop.plan import plan_family
     from mlcoop.terminal.tables import print_table
 
-    plans = runner.plan_family(family, str(config), config.parent)
+    plans = plan_family(family, str(config), config.parent)
     if dry_run:
         members = {
             plan.config.name: {"sets": member.sets, **_dry_run(plan, client, experiments, models)}
@@ -148,6 +148,9 @@ def _run_family(
             print(f"family {family.name}: {len(members)} members, compared in {document['files']}")
             print_table(_members_table(plain(members)))
         return
+    from mlcoop import run_family as runner
+    from mlcoop.terminal.comparison import print_comparison
+
     with progress_shown() as terminal:
         comparison = runner.run_family(
             family,

@@ -47,10 +47,8 @@ def factors(
     from mlcoop.terminal.factors import print_factors, print_positions
 
     positions = [p for p in POSITIONS if name in (None, NETWORK, p.name)]
-    if name is None:
-        chosen = list(FACTORS.values())
-    else:
-        chosen = [] if positions else select_factors([name], where="")
+    alone = name is not None and bool(positions)
+    chosen = [] if alone else select_factors(["all" if name is None else name], where="")
     whole = name in FACTORS
     if picture is not None and picture.suffix.lower() not in PICTURES:
         raise ConfigError(f"--picture {picture}: give a file that ends in .png or .svg")

@@ -191,7 +191,8 @@ def explain_replicates(
     right = np.array([n.split("|")[1] for n in names])
     weights, scale, drawn_freedom = resampling_weights(left, right, unit, resamples, FOLDS, seed)
     # a fit without a fold spreads a little more than the estimate, which uses all folds
-    shrink = np.sqrt(np.mean([np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(5)]))
+    trained = [np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(FOLDS)]
+    shrink = np.sqrt(np.mean(trained))
 
     def moved(estimator: Estimator, k: int, by: float) -> Moves:
         found, _ = estimator.shap_values(target, background)

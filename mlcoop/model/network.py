@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,28 @@ class Web:
     works: FloatArray
     ends: NDArray[np.int64]
 
+    def of_pairs(self, matrix: FloatArray) -> FloatArray:
+        """Return a symmetric matrix over countries as one value a pair."""
+        return matrix[self.ends[:, 0], self.ends[:, 1]]
+
+    @cached_property
+    def totals(self) -> FloatArray:
+        """Works of each country with all others."""
+        return self.works.sum(axis=1)
+
+    @cached_property
+    def passed(self) -> FloatArray:
+        """Works that third countries pass on, each spread over all its partners in proportion."""
+        return self.works @ (self.works / np.maximum(self.totals, 1)[:, None])
+
+    @cached_property
+    def centrality(self) -> FloatArray:
+        """Log eigenvector centrality of each country, 0 for the most central."""
+        # one work more for every two countries: of a network in parts no leading vector is unique
+        _, vectors = np.linalg.eigh(self.works + 1 - np.eye(len(self.works)))
+        leading = np.abs(vectors[:, -1])
+        return np.log(leading / leading.max() + 1e-6)
+
 
 @dataclass(frozen=True)
 class Position:
@@ -47,52 +70,37 @@ class Position:
 
 
 def through_third_countries(web: Web) -> FloatArray:
-    """Return, in logs, the works that third countries would pass on from one to the other.
-
-    Each third country spreads its works with one of them over all its partners, in proportion.
-    """
-    totals = web.works.sum(axis=1)
-    passed = web.works @ (web.works / np.maximum(totals, 1)[:, None])
-    return np.log1p(passed[web.ends[:, 0], web.ends[:, 1]])
+    """Return, in logs, the works that third countries would pass on from one to the other."""
+    return np.log1p(web.of_pairs(web.passed))
 
 
 def below_third_countries(web: Web) -> FloatArray:
     """Return the log ratio of what third countries pass on to the pair's own works."""
-    return through_third_countries(web) - np.log1p(web.works[web.ends[:, 0], web.ends[:, 1]])
+    return through_third_countries(web) - np.log1p(web.of_pairs(web.works))
 
 
 def partners_in_common(web: Web) -> FloatArray:
     """Return the number of third countries that both work with more than sizes alone suggest."""
-    totals = web.works.sum(axis=1)
-    expected = np.outer(totals, totals) / max(totals.sum(), 1)
+    expected = np.outer(web.totals, web.totals) / max(web.totals.sum(), 1)
     close = (web.works > expected).astype(float)
-    return (close @ close)[web.ends[:, 0], web.ends[:, 1]]
+    return web.of_pairs(close @ close)
 
 
 def profile_likeness(web: Web) -> FloatArray:
     """Return the affinity, 0 to 1, of how both spread their works over third countries."""
-    one, two = (web.works[web.ends[:, side]].copy() for side in (0, 1))
-    at = np.arange(len(web.ends))
-    one[at, web.ends[:, 1]] = two[at, web.ends[:, 0]] = 0
-    sums = np.maximum(one.sum(axis=1) * two.sum(axis=1), 1)
-    return np.sqrt(one * two).sum(axis=1) / np.sqrt(sums)
-
-
-def _centrality(web: Web) -> FloatArray:
-    # one work more for every two countries: of a network in parts no leading vector is unique
-    _, vectors = np.linalg.eigh(web.works + 1 - np.eye(len(web.works)))
-    leading = np.abs(vectors[:, -1])
-    return np.log(leading / leading.max() + 1e-6)
+    roots = np.sqrt(web.works)
+    elsewhere = web.totals[web.ends] - web.of_pairs(web.works)[:, None]
+    return web.of_pairs(roots @ roots) / np.sqrt(np.maximum(elsewhere.prod(axis=1), 1))
 
 
 def centrality_lower(web: Web) -> FloatArray:
-    """Return the log eigenvector centrality of the less central of the two, 0 for the first."""
-    return _centrality(web)[web.ends].min(axis=1)
+    """Return the log eigenvector centrality of the less central of the two."""
+    return web.centrality[web.ends].min(axis=1)
 
 
 def centrality_higher(web: Web) -> FloatArray:
-    """Return the log eigenvector centrality of the more central of the two, 0 for the first."""
-    return _centrality(web)[web.ends].max(axis=1)
+    """Return the log eigenvector centrality of the more central of the two."""
+    return web.centrality[web.ends].max(axis=1)
 
 
 ZHOU = "Zhou, Lü and Zhang (2009), doi:10.1140/epjb/e2009-00335-8"

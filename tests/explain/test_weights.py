@@ -39,7 +39,8 @@ def test_a_statistic_linear_in_the_weights_has_the_spread_of_independent_weights
 
 def test_what_is_linear_in_countries_or_pairs_cancels_within_a_half():
     """By construction: a sum over pairs of b (w - 1) has mean zero in each half."""
-    weights, scale, _ = resampling_weights(LEFT, RIGHT, "country", 60, FOLDS, seed=1)
+    weights, scale, freedom = resampling_weights(LEFT, RIGHT, "country", 60, FOLDS, seed=1)
+    assert freedom == 60 - 10
     # ten blocks of six gamma weights of shape 4 (Dirichlet): variance 5 / 25 instead of 1 / 4
     assert scale == pytest.approx(2 * np.sqrt(59 / 60 * (25 / 5) / 4))
     for half in halves(60):
