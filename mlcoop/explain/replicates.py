@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,14 @@ def explain_replicates(
     ------
     DataError
         No focus row with known works, or too few pairs.
+
+    Notes
+    -----
+    A learner that chooses terms from the data (bends, products) may find one by chance in a single
+    fold, where all pairs that are left out may have spoken against it. Terms that most folds do
+    not find are left out of all, and those that most find stand in all (the majority rule of
+    stability selection, Meinshausen and Buehlmann 2010, doi:10.1111/j.1467-9868.2010.00740.x).
+    Which terms there are is then chosen with a row's own pair among the data; their size is not.
     """
     rows = matrix.rows
     known = rows["works"].notna().to_numpy()
@@ -157,9 +166,9 @@ def explain_replicates(
         pairs, found = estimator.interactions(target, background)
         return by_factor(found, pairs, owner)
 
-    def fit(k: int) -> tuple[Estimator, np.ndarray, np.ndarray, Joint]:
+    def fit(k: int, settings: dict[str, Any]) -> tuple[Estimator, np.ndarray, np.ndarray, Joint]:
         train = np.flatnonzero(known & (fold_of_pair != k))
-        estimator = learner.make(params, seed).fit(
+        estimator = learner.make(settings, seed).fit(
             matrix.X.iloc[train],
             rows["works"].to_numpy(float)[train],
             exposure=rows["exposure"].to_numpy(float)[train],
@@ -170,7 +179,11 @@ def explain_replicates(
         values, _ = estimator.shap_values(target, background)
         return estimator, values.to_numpy(), effects(estimator), joint(estimator)
 
-    fits = Parallel(n_jobs=workers)(delayed(fit)(k) for k in range(FOLDS))
+    fits = Parallel(n_jobs=workers)(delayed(fit)(k, params) for k in range(FOLDS))
+    kept = _agreed([getattr(f[0], "terms", frozenset()) for f in fits])
+    if kept is not None:
+        settings = {**params, "terms": kept}
+        fits = Parallel(n_jobs=workers)(delayed(fit)(k, settings) for k in range(FOLDS))
     by_fold = np.stack([f[1] for f in fits])
     values = by_fold[fold, np.arange(len(explained))]
     none = np.zeros(len(explained))
@@ -261,6 +274,14 @@ def explain_replicates(
         own_together,
         together,
     )
+
+
+def _agreed(found: list[frozenset[tuple[int, ...]]]) -> tuple[tuple[int, ...], ...] | None:
+    """Return the terms that most folds found, None where all found the same."""
+    if len(set(found)) == 1:
+        return None
+    votes = Counter(term for terms in found for term in terms)
+    return tuple(sorted(term for term, n in votes.items() if n > len(found) / 2))
 
 
 def _lift(moves: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,17 @@ class Basis:
     scale: np.ndarray
     smooths: tuple[Smooth, ...] = ()
     products: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def terms(self) -> frozenset[tuple[int, ...]]:
+        """Columns with a bent term, one each, and products, two each."""
+        return frozenset({(s.column,) for s in self.smooths} | set(self.products))
+
+    def only(self, terms: Collection[tuple[int, ...]]) -> Basis:
+        """Return the basis with these bent terms and products and no others."""
+        smooths = tuple(s for s in self.smooths if (s.column,) in terms)
+        products = tuple(sorted((t[0], t[1]) for t in terms if len(t) == 2))
+        return Basis(self.mean, self.scale, smooths, products)
 
     def standardise(self, X: np.ndarray) -> np.ndarray:
         """Return z-scores; a missing value is set to the training mean, so it has no effect."""

@@ -160,6 +160,11 @@ class Imputing:
         """Whether `draw` tells the whole doubt of the fit."""
         return bool(getattr(self.inner, "has_posterior", False))
 
+    @property
+    def terms(self) -> frozenset[tuple[int, ...]]:
+        """Bent terms and products that the fit has chosen."""
+        return getattr(self.inner, "terms", frozenset())
+
     def draw(self, seed: int) -> Imputing:
         """Return a copy with coefficients drawn from their posterior."""
         return Imputing(self.inner.draw(seed), self.imputer)  # type: ignore[attr-defined]

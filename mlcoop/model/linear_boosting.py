@@ -28,7 +28,8 @@ class LinearBoosting:
     ----------
     params : dict
         `smooth`, `products` (bool): bent and product terms in the log-linear part; each stays
-        only if it stands out of chance. `trees` and the settings of the trees: 0 trees for none.
+        only if it stands out of chance. `terms`, where given: the bent terms (a column each) and
+        products (two) to have instead. `trees` and the settings of the trees: 0 trees for none.
         `most_rows`: rows drawn for fitting when there are more.
     seed : int
 
@@ -67,9 +68,13 @@ class LinearBoosting:
         many = len(data.pair_names) >= FEWEST_PAIRS_TO_BOOST
         boost = bool(many and self.params["trees"])
         basis = learn_basis(data.X, weight=data.weight, smooth=self.params["smooth"] and not boost)
+        terms = self.params.get("terms")
+        if terms is not None and not boost:
+            basis = basis.only(terms)
         rows = _rows(basis, data, nuisance=not boost)
-        fit = fit_mixed(rows, z_cut=_cuts(basis, self.params), poisson=boost)
-        if self.params["products"] and len(basis.mean) > 1 and not boost:
+        cuts = _cuts(basis, self.params) if terms is None else None
+        fit = fit_mixed(rows, z_cut=cuts, poisson=boost)
+        if terms is None and self.params["products"] and len(basis.mean) > 1 and not boost:
             basis = _with_products(basis, data, fit)
             rows = _rows(basis, data)
             fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
@@ -108,6 +113,11 @@ class LinearBoosting:
         copy.fit_, copy.booster_ = replace(self.fit_, coef=coef), self.booster_
         copy.level_ = self.level_
         return copy
+
+    @property
+    def terms(self) -> frozenset[tuple[int, ...]]:
+        """Bent terms (a column each) and products (two) that the fit has."""
+        return self.basis_.terms
 
     def _coef(self) -> np.ndarray:
         """Coefficients of the factors' columns, without countries, years and pairs."""

@@ -7,10 +7,16 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import ConfigError, DataError
-from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, split_pairs
+from mlcoop.explain.crossfit import (
+    cross_validated_deviance,
+    fold_scores,
+    pair_names,
+    split_pairs,
+)
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.features.build import Feature, FeatureMatrix
+from mlcoop.model.learners import LEARNERS
 from mlcoop.schema import FACTORS_CSV, GROUPS_CSV
 from mlcoop.simulate import simulate_world
 
@@ -144,3 +150,34 @@ def test_settings_out_of_range_are_refused(world):
     for bad in ({"level": 1.5}, {"resamples": 3}, {"unit": "year"}):
         with pytest.raises(ConfigError):
             rank_factors(matrix_of(world), "ppml", **bad)
+
+
+@pytest.mark.parametrize("seed", [1022, 1052, 1060])
+def test_terms_that_one_fold_finds_by_chance_are_in_none(seed):
+    # nothing is true in these worlds, yet a fold of each finds a bend or a product
+    matrix = matrix_of(simulate_world("null", seed=seed))
+    alone = []
+    fold = split_pairs(pair_names(matrix.rows), 5, seed)
+    learner = LEARNERS["linear_boosting"]
+    for k in range(5):
+        train = fold != k
+        fitted = learner.make(learner.defaults, seed).fit(
+            matrix.X[train],
+            matrix.rows["works"].to_numpy(float)[train],
+            exposure=matrix.rows["exposure"].to_numpy(float)[train],
+            pairs=pair_names(matrix.rows)[train],
+            years=matrix.rows["year"].to_numpy()[train],
+        )
+        alone.append(fitted.terms)
+    assert len(set(alone)) > 1
+    ranking = rank_factors(matrix, "linear_boosting", resamples=40, seed=seed)
+    assert len({e.terms for e in ranking.explained.estimators}) == 1
+    assert not ranking.factors["above_null"].any()
+
+
+def test_a_bend_that_every_fold_finds_is_kept():
+    world = simulate_world("threshold", seed=3, pairs=120)
+    ranking = rank_factors(matrix_of(world), "linear_boosting", resamples=20, seed=3)
+    (terms,) = {e.terms for e in ranking.explained.estimators}
+    drivers = {list(world.factors).index(f) for f in world.truth.query("importance > 0").factor}
+    assert terms and {column for term in terms for column in term} <= drivers
