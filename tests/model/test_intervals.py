@@ -98,6 +98,22 @@ def test_a_shock_without_precedent_does_not_leave_the_large_pairs_bare() -> None
     assert covered(calibrate(years), struck, 0.9)[large & ~hit.in_focus].mean() >= 0.79
 
 
+def test_a_common_error_of_the_focus_set_that_goes_on_for_years_is_expected() -> None:
+    # Planted: three calm origins, then the focus set 1.4 times its pairs' noise below, as half
+    # their noise a year comes to in four years (0.5 * 4 ** 0.75). With the prior of one year the
+    # reach is some 1.8 times the noise and holds Phi(0.4) = 0.65; that of four years is some 2.5
+    # and holds Phi(1.1) = 0.86.
+    years = outcomes(3, 11, shock=0.0, pairs=3000, focus=300)
+    hit = outcomes(1, 12, shock=0.0, pairs=3000, focus=300)[0]
+    fall = 1.4 * np.sqrt(0.08**2 + 1 / hit.predicted[:300])
+    observed = hit.observed.copy()
+    observed[:300] = np.maximum(np.round((observed[:300] + 1) * np.exp(-fall) - 1), 0)
+    struck = Outcome(hit.predicted, observed, hit.restless, hit.in_focus, hit.ends)
+    held = [covered(calibrate(years, horizon=h), struck, 0.9)[:300].mean() for h in (1, 4)]
+    assert held[0] < 0.75
+    assert held[1] >= 0.8
+
+
 def test_the_chance_of_a_zero_is_poissons_on_poisson_counts() -> None:
     # Truth: counts drawn from Poisson's law are zero with probability exp(-mean).
     rng = np.random.default_rng(3)
