@@ -308,16 +308,16 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     return check_config(raw, str(path))
 
 
-def read_raw(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+def read_raw(
+    path: Path, overrides: Iterable[str] = (), what: str = "an experiment file"
+) -> dict[str, Any]:
     """Read an experiment file and apply overrides, checking nothing but the YAML."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); give an experiment file"
-        ) from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give {what}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text; give an experiment file in YAML") from error
+        raise ConfigError(f"{path}: not UTF-8 text; give {what} in YAML") from error
     raw = _parse(text, str(path))
     for override in overrides:
         raw = _override(raw, override)

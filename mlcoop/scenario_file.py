@@ -169,7 +169,7 @@ def read_scenario(path: Path) -> Scenario:
     ConfigError
         One line for each slip, with the file and the key.
     """
-    raw = read_raw(path)
+    raw = read_raw(path, what="a scenario file")
     try:
         return Scenario.model_validate(raw)
     except ValidationError as error:

@@ -75,6 +75,13 @@ def test_an_input_of_the_forecast_model_alone_is_shown_as_such(tmp_path: Path) -
     assert row["group"] == "network_position" and row["forecast_only"]
     listed = json.loads(factors("network_position", "--json", cwd=tmp_path).stdout)
     assert [row["name"] for row in listed] == [p.name for p in POSITIONS]
+    slip = factors("partners_in_comon", cwd=tmp_path)
+    assert slip.returncode == 2 and '"partners_in_common"' in slip.stderr
+
+
+def test_no_distribution_is_promised_of_what_only_the_forecast_reads(place: Path) -> None:
+    shown = factors("partners_in_common", "--experiment", "two", cwd=place)
+    assert shown.returncode == 0 and "keeps no distribution" in shown.stderr
 
 
 def test_one_factor_with_its_distribution_and_picture(place: Path) -> None:
