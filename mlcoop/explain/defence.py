@@ -110,11 +110,11 @@ def defend(
     labels = {f.factor: f.label for f in matrix.features}
     witnesses = join_witnesses(ranking.factors, permuted, regression, players, labels)
     above = ranking.factors.set_index("factor").loc[list(columns), "above_null"].to_numpy(bool)
-    by_half = pair_halves(matrix, learner, quick, columns, seed=seed, workers=workers)
+    halved = _pair_halves(matrix, learner, quick, columns, above, seed=seed, workers=workers)
     step()
     notes: dict[str, Any] = {
         "agreement": witness_agreement(witnesses, ranking.factors, players),
-        "pair_halves": None if by_half is None else halves_agreement(by_half, above),
+        "pair_halves": halved,
         "wide": None,
     }
     interactions = None
@@ -156,3 +156,26 @@ def defend(
 def explained_pairs(matrix: FeatureMatrix, focus: np.ndarray) -> int:
     """Return how many pairs are in focus."""
     return len(matrix.rows[focus].drop_duplicates(["country_a", "country_b"]))
+
+
+def _pair_halves(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: dict[str, Any],
+    columns: dict[str, list[int]],
+    above: np.ndarray,
+    *,
+    seed: int,
+    workers: int,
+) -> dict[str, float] | None:
+    """Return how rankings from halves of the pairs agree, all halved and only those in focus."""
+    given = (matrix, learner, params, columns)
+    apart = pair_halves(*given, seed=seed, workers=workers)
+    if apart is None:
+        return None
+    found = halves_agreement(apart, above)
+    if not matrix.rows["in_focus"].to_numpy(bool).all():
+        shared = pair_halves(*given, seed=seed, workers=workers, share_rest=True)
+        assert shared is not None  # the focus pairs are the same
+        found["focus_halves_tau"] = halves_agreement(shared, above)["pair_halves_tau"]
+    return found

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 SPLITS = 3
+MODELS = 5
 FEWEST_PAIRS = 20
 MOST_ROWS = 800
 MOST_TRAINED = 20_000  # a learner draws fewer yet
@@ -70,14 +71,26 @@ def pair_halves(
     *,
     seed: int,
     workers: int,
+    share_rest: bool = False,
 ) -> np.ndarray | None:
     """Return the importance of every factor from disjoint halves of the pairs.
 
-    Each half is a study of its own: fitted on its own pairs, explained on its own focus pairs.
+    Parameters
+    ----------
+    share_rest : bool
+        Whether only the focus pairs are halved and the rest of the training set serves both, as it
+        would two studies of different partners. Otherwise each half is a study of its own, fitted
+        on its own pairs.
 
     Returns
     -------
     array of shape (SPLITS, 2, n_factors), or None with too few focus pairs
+
+    Notes
+    -----
+    A half's Shapley values of its own focus pairs are the mean of `MODELS` models that differ in
+    their seed and the rows drawn for them, as those of a ranking are of the models of its folds:
+    one model's own chance would pass for a difference of the pairs.
     """
     rows = matrix.rows
     known = rows["works"].notna().to_numpy()
@@ -89,12 +102,16 @@ def pair_halves(
     if len(focus) < FEWEST_PAIRS:
         return None
 
-    def importance(split: int, side: int) -> np.ndarray:
+    def values(split: int, side: int, number: int) -> np.ndarray:
         rng = np.random.default_rng([seed, 11, split])
-        mine = np.concatenate([_half(focus, side, rng), _half(others, side, rng)])
-        inside = np.isin(code, mine)
-        train = rng.permutation(np.flatnonzero(known & inside))[:MOST_TRAINED]
-        estimator = learner.make(params, seed).fit(
+        mine = _half(focus, side, rng)
+        rest = others if share_rest else _half(others, side, rng)
+        own = np.flatnonzero(target & np.isin(code, mine))
+        explained, background = rng.permutation(own)[:MOST_ROWS], rng.permutation(own)
+        drawn = np.random.default_rng([seed, 12, split, number])
+        inside = known & np.isin(code, np.concatenate([mine, rest]))
+        train = np.union1d(drawn.permutation(np.flatnonzero(inside))[:MOST_TRAINED], own)
+        estimator = learner.make(params, seed + number).fit(
             matrix.X.iloc[train],
             rows["works"].to_numpy(float)[train],
             exposure=rows["exposure"].to_numpy(float)[train],
@@ -102,17 +119,16 @@ def pair_halves(
             pairs=pairs[train],
             years=rows["year"].to_numpy()[train],
         )
-        own = np.flatnonzero(target & inside)
-        explained = rng.permutation(own)[:MOST_ROWS]
-        values, _ = estimator.shap_values(
-            matrix.X.iloc[explained], matrix.X.iloc[rng.permutation(own)[:MOST_BACKGROUND]]
+        found, _ = estimator.shap_values(
+            matrix.X.iloc[explained], matrix.X.iloc[background[:MOST_BACKGROUND]]
         )
-        found = values.to_numpy()
-        return np.array([np.abs(found[:, c].sum(axis=1)).mean() for c in columns.values()])
+        return found.to_numpy()
 
-    jobs = [(split, side) for split in range(SPLITS) for side in (0, 1)]
-    found = Parallel(n_jobs=workers, backend="threading")(delayed(importance)(*job) for job in jobs)
-    return np.array(found).reshape(SPLITS, 2, -1)
+    jobs = [(s, side, k) for s in range(SPLITS) for side in (0, 1) for k in range(MODELS)]
+    found = Parallel(n_jobs=workers, backend="threading")(delayed(values)(*job) for job in jobs)
+    mean = [np.mean(found[first : first + MODELS], axis=0) for first in range(0, len(jobs), MODELS)]
+    sizes = [[np.abs(m[:, c].sum(axis=1)).mean() for c in columns.values()] for m in mean]
+    return np.array(sizes).reshape(SPLITS, 2, -1)
 
 
 def _half(names: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:

@@ -150,11 +150,13 @@ def stability_sentences(d: Defence) -> tuple[str, ...]:
             f"Rankings from disjoint halves of the pairs, each fitted and explained by itself, "
             f"agree with tau {_two(halves['pair_halves_tau'])}"
         )
-        texts.append(
-            f"{text}, among the factors told from chance with {_two(told)}."
-            if told is not None
-            else f"{text}."
-        )
+        text += "." if told is None else f", among the factors told from chance with {_two(told)}."
+        if halves.get("focus_halves_tau") is not None:
+            text += (
+                " Where only the focus pairs are halved and all other pairs serve both, they agree "
+                f"with {_two(halves['focus_halves_tau'])}."
+            )
+        texts.append(text)
     if groups:
         texts.append(
             f"The same group leads in {percent(groups['top_same'])} of the replicates, and a group "

@@ -38,6 +38,18 @@ def test_disjoint_halves_of_a_clear_world_agree():
     assert taus["pair_halves_tau"] > 0.8 and taus["pair_halves_tau_told"] == pytest.approx(1)
 
 
+def test_halves_that_share_the_other_pairs_differ_less():
+    """What both halves learn from the same 378 other pairs cannot differ between them."""
+    matrix = wide_matrix([0.3, 0.28, 0.26, 0.24], countries=29, seed=5)
+    ppml = LEARNERS["ppml"]
+    given = (matrix, ppml, ppml.defaults, columns_of(matrix))
+    apart, shared = (
+        pair_halves(*given, seed=0, workers=1, share_rest=share) for share in (False, True)
+    )
+    gaps = [np.abs(np.log(found[:, 0] / found[:, 1])).mean() for found in (apart, shared)]
+    assert gaps[1] < gaps[0]
+
+
 def test_too_few_pairs_are_not_halved():
     matrix = wide_matrix([1.0, 0.6], countries=12)
     ppml = LEARNERS["ppml"]

@@ -86,7 +86,11 @@ def defended(study: Experiment) -> Experiment:
             "disagree": 1,
         },
         "stability": {"factors": stable, "groups": stable},
-        "pair_halves": {"pair_halves_tau": 0.62, "pair_halves_tau_told": None},
+        "pair_halves": {
+            "pair_halves_tau": 0.62,
+            "pair_halves_tau_told": None,
+            "focus_halves_tau": 0.71,
+        },
         "wide": {
             "deviance": {
                 "learner": {"wide": 0.84, "narrow": 0.6},
@@ -136,6 +140,7 @@ def test_sentences_are_made_from_the_numbers(defended: Experiment) -> None:
     assert "tau 0.55 (between their replicates 0.30 to 0.50)" in text
     assert "It does not hold throughout" in text and "p = below 0.001" not in text
     assert "halves of the replicates agree with Kendall’s tau 0.96" in text
+    assert "all other pairs serve both, they agree with 0.71" in text
     n = len(defended.factors)
     assert f"Of {n * (n - 1) // 2:,} orders between two factors the data tell 1," in text
 
