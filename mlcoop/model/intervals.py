@@ -35,12 +35,12 @@ FOCUS_WIDEN, FOCUS_MEMORY = 0.2, 1.0
 a miss it narrows by 7 %, and half of what it had is forgotten. Misses of a focus set follow one
 another, so there nothing is forgotten and the step is smaller (docs/forecasting.md)."""
 
-SHOCK_YEARS, SHOCK_LOG, SHOCK_NOISE = 5, 0.08, 0.5
-"""Prior of a yearly shock: as if five more years had had one of 8 %, or in the focus set of half
-its noise. Growth of all pairs was off by 8 % or more in two of the years 1993 to 2009; a study's
-few origins need not have met such a year, and without the prior 2016 and 2017 held 0.72."""
+SHOCK_YEARS, SHOCK_LOG = 5, 0.08
+"""Prior of a yearly shock: as if five more years had had one of 8 %. Growth of all pairs was off by
+8 % or more in two of the years 1993 to 2009; a study's few origins need not have met such a year,
+and without the prior 2016 and 2017 held 0.72."""
 
-SHOCK_POWER = {"all": 0.5, FOCUS: 0.75}
+SHOCK_POWER = {"all": 0.5, FOCUS: 1.0}
 """How the prior grows with the horizon. A set's common error of one year tends to go on in the
 next, so it grows faster than chance; chosen on fifteen other focus sets (docs/forecasting.md)."""
 
@@ -71,9 +71,8 @@ class Bin:
     ----------
     own : float array of shape (200,)
         Quantiles of the residuals less their year's shock, in units of noise.
-    shock, log_shock : float
-        Standard deviation of the yearly shock: in units of noise, and in log units beside it. One
-        of them is zero: that of a focus set grows with its pairs' noise, that of all pairs not.
+    shock : float
+        Standard deviation of the yearly shock, in log units.
     years : int
         Years that the shock rests on, those of its prior among them.
     width : float
@@ -82,17 +81,13 @@ class Bin:
 
     own: FloatArray
     shock: float
-    log_shock: float
     years: int
     width: float = 1.0
 
     def reach(self, noise: FloatArray, level: float) -> FloatArray:
         """Return the half-widths at `level` of pairs with this noise, in log units."""
-        df = max(self.years - 1, 3)
-        shocks = self.shock * stats.t.ppf(np.linspace(0.0125, 0.9875, 40), df)
-        sizes = np.abs(self.own[:, None] + shocks[None, :]).ravel()
-        shared = self.log_shock * float(stats.t.ppf((1 + level) / 2, df))
-        return self.width * np.hypot(float(np.quantile(sizes, level)) * noise, shared)
+        shared = self.shock * float(stats.t.ppf((1 + level) / 2, max(self.years - 1, 3)))
+        return self.width * np.hypot(float(np.quantile(np.abs(self.own), level)) * noise, shared)
 
 
 @dataclass(frozen=True)
@@ -242,7 +237,6 @@ class Calibration:
             n: Bin(
                 np.array(b["own"]),
                 float(b["shock"]),
-                float(b["log_shock"]),
                 int(b["years"]),
                 float(b["width"]),
             )
@@ -306,19 +300,17 @@ def calibrate(
     draft = Calibration(sizes, spreads, edges, {}, *shocks, *zeros, len(past))
     noise = draft.noise(predicted, restless)
     names = draft.bin_names(predicted, np.zeros(len(predicted), dtype=bool))
-    prior = {name: float(horizon**power) for name, power in SHOCK_POWER.items()}
+    prior = {name: SHOCK_LOG * float(horizon**power) for name, power in SHOCK_POWER.items()}
     bins: dict[str, Bin] = {}
     for i in range(len(edges) + 1):
         name, at = f"size{i}", names == f"size{i}"
         at = at if at.sum() >= FEWEST else np.ones(len(at), dtype=bool)
-        own, shock, years = _measure(residual[at], noise[at], year[at], SHOCK_LOG * prior["all"])
-        bins[name] = Bin(own, 0.0, shock, years, widths.get(name, 1.0))
+        measured = _measure(residual[at], noise[at], year[at], prior["all"])
+        bins[name] = Bin(*measured, widths.get(name, 1.0))
     # A focus of nearly all pairs is no set of its own: size tells more.
     if in_focus.sum() >= FEWEST and in_focus.mean() < 0.5:
-        scaled = residual[in_focus] / noise[in_focus]
-        start = SHOCK_NOISE * prior[FOCUS]
-        own, shock, years = _measure(scaled, np.ones(len(scaled)), year[in_focus], start)
-        bins[FOCUS] = Bin(own, shock, 0.0, years, widths.get(FOCUS, 1.0))
+        measured = _measure(residual[in_focus], noise[in_focus], year[in_focus], prior[FOCUS])
+        bins[FOCUS] = Bin(*measured, widths.get(FOCUS, 1.0))
     return replace(draft, bins=bins)
 
 
@@ -371,8 +363,7 @@ def _measure(
 ) -> tuple[FloatArray, float, int]:
     """Return quantiles of residuals less their year's shock, in noise; the shock's spread; years.
 
-    The spread is in the residuals' unit and starts from `SHOCK_YEARS` years of `prior`, which
-    count among the years.
+    The spread starts from `SHOCK_YEARS` years of `prior`, which count among the years.
     """
     years = np.unique(year)
     shocks = np.zeros(len(years))
