@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,13 +42,14 @@ def factors(
     ] = Path("experiments"),
 ) -> None:
     """List the factor catalogue, or show one factor and how it is spread over a study's pairs."""
-    from mlcoop.features.catalogue import FACTORS
+    from mlcoop.features.catalogue import FACTORS, select_factors
     from mlcoop.model.network import POSITIONS
     from mlcoop.terminal.factors import print_factors, print_positions
 
     positions = [p for p in POSITIONS if name in (None, NETWORK, p.name)]
     alone = name is not None and bool(positions)
-    chosen = [] if alone else _chosen(name)
+    network = [NETWORK, *(p.name for p in POSITIONS)]
+    chosen = [] if alone else select_factors([name or "all"], where="", also=network)
     whole = name in FACTORS
     if picture is not None and picture.suffix.lower() not in PICTURES:
         raise ConfigError(f"--picture {picture}: give a file that ends in .png or .svg")
@@ -92,21 +92,6 @@ def factors(
             print_factors(chosen, whole=whole, known=known, spread=spread)
         if positions:
             print_positions(positions, whole=name not in (None, NETWORK))
-
-
-def _chosen(name: str | None) -> list[Factor]:
-    """Return the catalogue's factors of this name or group; an unknown one has its nearest named.
-
-    The catalogue does not know the inputs of network position, which only the forecast reads.
-    """
-    from mlcoop.features.catalogue import FACTORS, GROUPS, select_factors
-    from mlcoop.model.network import POSITIONS
-
-    inputs = {p.name for p in POSITIONS}
-    near = get_close_matches(name or "", [*FACTORS, *GROUPS, NETWORK, *inputs], n=1, cutoff=0.5)
-    if near and (near[0] == NETWORK or near[0] in inputs):
-        raise ConfigError(f'unknown factor or group "{name}". Did you mean "{near[0]}"?')
-    return select_factors(["all" if name is None else name], where="")
 
 
 def _study(name: str | None, config: Path | None, experiments: Path) -> Experiment | None:

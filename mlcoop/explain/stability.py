@@ -124,11 +124,16 @@ def pair_halves(
         )
         return found.to_numpy()
 
-    jobs = [(s, side, k) for s in range(SPLITS) for side in (0, 1) for k in range(MODELS)]
-    found = Parallel(n_jobs=workers, backend="threading")(delayed(values)(*job) for job in jobs)
-    mean = [np.mean(found[first : first + MODELS], axis=0) for first in range(0, len(jobs), MODELS)]
-    sizes = [[np.abs(m[:, c].sum(axis=1)).mean() for c in columns.values()] for m in mean]
-    return np.array(sizes).reshape(SPLITS, 2, -1)
+    def importance(split: int, side: int) -> np.ndarray:
+        found = [values(split, side, number) for number in (0, 1)]
+        if not np.array_equal(found[0], found[1]):  # a learner without chance is not asked again
+            found += [values(split, side, number) for number in range(2, MODELS)]
+        mean = np.mean(found, axis=0)
+        return np.array([np.abs(mean[:, c].sum(axis=1)).mean() for c in columns.values()])
+
+    jobs = [(split, side) for split in range(SPLITS) for side in (0, 1)]
+    found = Parallel(n_jobs=workers, backend="threading")(delayed(importance)(*job) for job in jobs)
+    return np.array(found).reshape(SPLITS, 2, -1)
 
 
 def _half(names: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:

@@ -39,6 +39,7 @@ def select_factors(
     exclude: Iterable[str] = (),
     *,
     where: str = "factors",
+    also: Iterable[str] = (),
 ) -> list[Factor]:
     """Return catalogue entries by name or group, in catalogue order.
 
@@ -51,6 +52,8 @@ def select_factors(
         Names or groups to leave out.
     where : str
         Key to name in an error; empty for a name from the command line.
+    also : iterable of str
+        Names that are no factor's and that an unknown name may have been meant for.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def select_factors(
     mlcoop.errors.ConfigError: factors[0]: unknown factor or group "gdp_gap". Did you mean "gdp"?
     """
     wanted = ["default"] if names is None else [names] if isinstance(names, str) else list(names)
-    chosen = _resolve(wanted, where)
+    chosen = _resolve(wanted, where, also=also)
     unwanted = [exclude] if isinstance(exclude, str) else list(exclude)
     dropped = _resolve(unwanted, f"{where}.exclude", whole_groups=True)
     kept = [f for name, f in FACTORS.items() if name in chosen and name not in dropped]
@@ -75,7 +78,9 @@ def select_factors(
     return kept
 
 
-def _resolve(names: list[str], where: str, whole_groups: bool = False) -> set[str]:
+def _resolve(
+    names: list[str], where: str, whole_groups: bool = False, also: Iterable[str] = ()
+) -> set[str]:
     found: set[str] = set()
     problems = []
     for i, name in enumerate(names):
@@ -90,7 +95,7 @@ def _resolve(names: list[str], where: str, whole_groups: bool = False) -> set[st
         elif name in FACTORS:
             found.add(name)
         else:
-            near = get_close_matches(name, [*FACTORS, *GROUPS], n=1, cutoff=0.5)
+            near = get_close_matches(name, [*FACTORS, *GROUPS, *also], n=1, cutoff=0.5)
             hint = f' Did you mean "{near[0]}"?' if near else " See `mlcoop factors`."
             place = f"{where}[{i}]: " if where else ""
             problems.append(f'{place}unknown factor or group "{name}".{hint}')
