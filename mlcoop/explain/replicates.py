@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,15 @@ MOST_SCENARIO = 40  # rows over which a contrast from low to high is averaged
 
 Joint = dict[tuple[int, int], np.ndarray]
 Moves = tuple[np.ndarray, np.ndarray, np.ndarray]  # of values, of effects, of interactions
+
+
+class Asked(NamedTuple):
+    """What a model is asked about, its gaps filled as the model fills them."""
+
+    target: pd.DataFrame
+    background: pd.DataFrame
+    scenarios: pd.DataFrame
+    steps: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -158,12 +167,17 @@ def explain_replicates(
     for position, owned in enumerate(factors.values()):
         owner[owned] = position
 
-    def effects(estimator: Estimator) -> np.ndarray:
-        contrast = _contrast(estimator, scenarios, len(background))
-        return np.r_[contrast, steps.curves(estimator.margin(steps.rows))]
+    def asked_of(estimator: Estimator) -> Asked:
+        """Fill the gaps once for all refits of a fit."""
+        filled = getattr(estimator, "filled", lambda table: table)
+        return Asked(*map(filled, (target, background, scenarios, steps.rows)))
 
-    def joint(estimator: Estimator) -> Joint:
-        pairs, found = estimator.interactions(target, background)
+    def effects(estimator: Estimator, asked: Asked) -> np.ndarray:
+        contrast = _contrast(estimator, asked.scenarios, len(background))
+        return np.r_[contrast, steps.curves(estimator.margin(asked.steps))]
+
+    def joint(estimator: Estimator, asked: Asked) -> Joint:
+        pairs, found = estimator.interactions(asked.target, asked.background)
         return by_factor(found, pairs, owner)
 
     def fit(k: int, settings: dict[str, Any]) -> tuple[Estimator, np.ndarray, np.ndarray, Joint]:
@@ -176,8 +190,9 @@ def explain_replicates(
             pairs=pairs[train],
             years=rows["year"].to_numpy()[train],
         )
-        values, _ = estimator.shap_values(target, background)
-        return estimator, values.to_numpy(), effects(estimator), joint(estimator)
+        asked = asked_of(estimator)
+        values, _ = estimator.shap_values(asked.target, asked.background)
+        return estimator, values.to_numpy(), effects(estimator, asked), joint(estimator, asked)
 
     fits = Parallel(n_jobs=workers)(delayed(fit)(k, params) for k in range(FOLDS))
     kept = _agreed([getattr(f[0], "terms", frozenset()) for f in fits])
@@ -207,43 +222,47 @@ def explain_replicates(
     trained = [np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(FOLDS)]
     shrink = np.sqrt(np.mean(trained))
 
-    def moved(estimator: Estimator, k: int, by: float) -> Moves:
-        found, _ = estimator.shap_values(target, background)
+    def moved(estimator: Estimator, k: int, by: float, asked: Asked) -> Moves:
+        found, _ = estimator.shap_values(asked.target, asked.background)
         together = np.empty((len(explained), 0), np.float32)
         if chosen:
-            together = ((stacked(joint(estimator)) - together_by_fold[k]) * by).astype(np.float32)
+            own = stacked(joint(estimator, asked))
+            together = ((own - together_by_fold[k]) * by).astype(np.float32)
         return (
             ((found.to_numpy() - by_fold[k]) * by).astype(np.float32),
-            (effects(estimator) - fits[k][2]) * by,
+            (effects(estimator, asked) - fits[k][2]) * by,
             together,
         )
 
-    def again(b: int) -> Moves:
-        estimator = fits[b % FOLDS][0].refit(pd.Series(weights[b], index=names), seed + b + 1)
-        return moved(estimator, b % FOLDS, shrink * scale)
+    def again(b: int, k: int, asked: Asked) -> Moves:
+        estimator = fits[k][0].refit(pd.Series(weights[b], index=names), seed + b + 1)
+        return moved(estimator, k, shrink * scale, asked)
 
-    def draw(b: int) -> Moves:
-        return moved(fits[b % FOLDS][0].draw(seed + b + 1), b % FOLDS, shrink)
-
-    def several(chunk: list[int]) -> list[tuple[int, Moves]]:
-        return [(b, again(b)) for b in chunk]
+    def several(k: int, chunk: list[int]) -> list[tuple[int, Moves]]:
+        asked = asked_of(fits[k][0])
+        return [(b, again(b, k, asked)) for b in chunk]
 
     # refits of one fold share what its fit knows of the rows: they go to a worker together
     chunks = [
-        list(range(k, resamples, FOLDS))[begin : begin + CHUNK]
+        (k, list(range(k, resamples, FOLDS))[begin : begin + CHUNK])
         for begin in range(0, resamples, CHUNK)
         for k in range(FOLDS)
     ]
     by_number: dict[int, Moves] = {}
     for done in Parallel(n_jobs=workers, return_as="generator")(
-        delayed(several)(chunk) for chunk in chunks if chunk
+        delayed(several)(k, chunk) for k, chunk in chunks if chunk
     ):
         by_number |= dict(done)
         if progress is not None:
             progress(len(by_number), resamples)
     results = [by_number[b] for b in range(resamples)]
     has_posterior = all(getattr(f[0], "has_posterior", False) for f in fits)
-    drawn = [draw(b) for b in range(max(resamples // 2, FEWEST_DRAWS))] if has_posterior else []
+    drawn = []
+    if has_posterior:
+        every_asked = [asked_of(f[0]) for f in fits]
+        for b in range(max(resamples // 2, FEWEST_DRAWS)):
+            k = b % FOLDS
+            drawn.append(moved(fits[k][0].draw(seed + b + 1), k, shrink, every_asked[k]))
     moves = np.stack([r[1] for r in results])
     together = np.stack([m[2] for m in results])
     own_together = stacked(own) if chosen else np.empty((len(explained), 0))

@@ -171,26 +171,27 @@ class Imputing:
 
     def margin(self, X: pd.DataFrame) -> np.ndarray:
         """Return log expected works per exposure, shape (n_rows,)."""
-        return self.inner.margin(self._filled(X))
+        return self.inner.margin(self.filled(X))
 
     def predict(self, X: pd.DataFrame, *, exposure: np.ndarray | None = None) -> np.ndarray:
         """Return expected works, shape (n_rows,)."""
-        return self.inner.predict(self._filled(X), exposure=exposure)
+        return self.inner.predict(self.filled(X), exposure=exposure)
 
     def shap_values(self, X: pd.DataFrame, background: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         """Return interventional Shapley values on the log scale, and the base value.
 
         A filled value is credited to its own factor, as if it had been observed.
         """
-        return self.inner.shap_values(self._filled(X), self._filled(background))
+        return self.inner.shap_values(self.filled(X), self.filled(background))
 
     def interactions(
         self, X: pd.DataFrame, background: pd.DataFrame
     ) -> tuple[list[tuple[int, int]], np.ndarray]:
         """Return pairs of columns, and their interventional Shapley interaction values."""
-        return self.inner.interactions(self._filled(X), self._filled(background))
+        return self.inner.interactions(self.filled(X), self.filled(background))
 
-    def _filled(self, X: pd.DataFrame) -> pd.DataFrame:
+    def filled(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return X as the model sees it; a refit sees the same."""
         assert self.imputer is not None, "fit first"
         return self.imputer.fill(X)
 

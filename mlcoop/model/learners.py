@@ -15,7 +15,7 @@ import pandas as pd
 
 from mlcoop.model.basis import basis_shapley, learn_basis
 from mlcoop.model.linear_boosting import FEWEST_PAIRS_TO_BOOST, LinearBoosting
-from mlcoop.model.shallow import leaf_interactions, read_shallow
+from mlcoop.model.shallow import read_shallow, shallow_interactions
 from mlcoop.model.training import arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 
@@ -156,10 +156,9 @@ class PoissonBoosting:
         trees = read_shallow(self.booster_)
         if trees is None:
             return [], np.empty((len(X), 0))
-        found = leaf_interactions(
+        return shallow_interactions(
             trees, np.asarray(X, dtype=float), np.asarray(background, dtype=float)
         )
-        return [(int(a), int(b)) for a, b in found.pairs], found.values(trees.leaf)
 
 
 class PPML:

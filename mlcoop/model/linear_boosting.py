@@ -10,7 +10,7 @@ import pandas as pd
 
 from mlcoop.model.basis import Basis, basis_interactions, basis_shapley, learn_basis
 from mlcoop.model.loglinear import MixedFit, Rows, draw_coef, fit_mixed, pair_influences
-from mlcoop.model.shallow import leaf_interactions, read_shallow
+from mlcoop.model.shallow import read_shallow, shallow_interactions
 from mlcoop.model.training import Training, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 
@@ -184,9 +184,8 @@ class LinearBoosting:
         values = basis_interactions(self.basis_, self._coef(), x, b)
         trees = None if self.booster_ is None else read_shallow(self.booster_)
         if trees is not None:
-            found = leaf_interactions(trees, x, b)
-            pairs += [(int(i), int(j)) for i, j in found.pairs]
-            values = np.hstack([values, found.values(trees.leaf)])
+            found, more = shallow_interactions(trees, x, b)
+            pairs, values = pairs + found, np.hstack([values, more])
         return pairs, values
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class ShallowTrees:
         return np.argwhere(self.feature >= 0)
 
 
+@lru_cache(maxsize=1)  # values and interactions of a fit are asked for one after the other
 def read_shallow(booster: Any) -> ShallowTrees | None:
     """Return an xgboost Booster's trees as arrays, None where one is deeper than two."""
     trees = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"][
@@ -70,126 +73,102 @@ def read_shallow(booster: Any) -> ShallowTrees | None:
     return ShallowTrees(feature, threshold, missing_left, leaf)
 
 
-@dataclass(frozen=True)
-class LeafShapley:
-    """Shapley values of the explained rows as a linear function of the leaves.
-
-    Attributes
-    ----------
-    parts : array of shape (n_rows, n_trees * 4 * 2), float32
-        Part of each leaf that goes to the root's feature, and to the child's.
-    owner : int array of shape (n_trees * 4 * 2,)
-    mean : array of shape (n_trees, 4)
-        Share of the background in each leaf.
-    n_features : int
-    """
-
-    parts: np.ndarray
-    owner: np.ndarray
-    mean: np.ndarray
-    n_features: int
-
-    def values(self, leaf: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return values of shape (n_rows, n_features), and the base value."""
-        spread = np.zeros((len(self.owner), self.n_features), dtype=np.float32)
-        spread[np.arange(len(self.owner)), self.owner] = np.repeat(leaf.ravel(), 2)
-        return (self.parts @ spread).astype(float), float((self.mean * leaf).sum())
-
-
-def leaf_shapley(trees: ShallowTrees, X: np.ndarray, background: np.ndarray) -> LeafShapley:
-    """Return the interventional Shapley values of every leaf's indicator.
+def shallow_shapley(
+    trees: ShallowTrees, X: np.ndarray, background: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return the interventional Shapley values of the trees' sum, and its mean over a background.
 
     Parameters
     ----------
     X : array of shape (n_rows, n_features)
     background : array of shape (n_background, n_features)
+
+    Returns
+    -------
+    values : array of shape (n_rows, n_features)
+    base : float
     """
-    x = _goes_left(trees, np.asarray(X, dtype=np.float32))
-    b = _goes_left(trees, np.asarray(background, dtype=np.float32))
-    n_trees = len(trees.leaf)
-    parts = np.empty((n_trees, 4, 2, len(X)), dtype=np.float32)
-    mean = np.empty((n_trees, 4))
-    root = np.maximum(trees.feature[:, 0], 0)
-    owner = np.empty((n_trees, 4, 2), dtype=int)
-    for end in range(4):
-        side, branch = divmod(end, 2)
-        p = x[:, 0] if side == 0 else ~x[:, 0]
-        p_b = b[:, 0] if side == 0 else ~b[:, 0]
-        q = x[:, 1 + side] if branch == 0 else ~x[:, 1 + side]
-        q_b = b[:, 1 + side] if branch == 0 else ~b[:, 1 + side]
-        mean_p, mean_q = p_b.mean(axis=1)[:, None], q_b.mean(axis=1)[:, None]
-        joint = (p_b & q_b).mean(axis=1)[:, None]
-        both = (p & q) - joint
-        cross = p * mean_q - mean_p * q
-        parts[:, end, 0], parts[:, end, 1] = 0.5 * (both + cross), 0.5 * (both - cross)
-        mean[:, end] = joint[:, 0]
-        child = trees.feature[:, 1 + side]
-        owner[:, end, 0], owner[:, end, 1] = root, np.where(child >= 0, child, root)
-    flat = np.ascontiguousarray(parts.reshape(-1, len(X)).T)
-    return LeafShapley(flat, owner.ravel(), mean, X.shape[1])
+    x, b = _goes_left(trees, X), _goes_left(trees, background)
+    n_features = X.shape[1]
+    root = np.zeros((len(trees.leaf), len(X)), dtype=np.float32)
+    values = np.zeros((n_features, len(X)))
+    base = 0.0
+    for side in (0, 1):
+        # this half of a tree is p (other + (leaf - other) q), p and q the ways of root and child
+        leaf, other = trees.leaf[:, 2 * side], trees.leaf[:, 2 * side + 1]
+        t = _terms(x, b, side, leaf - other)
+        both = t.together - t.joint
+        cross = t.first - t.second
+        root += _column(other) * (t.p - t.mean_p) + (both + cross) / 2
+        values += _to_owner(trees.feature[:, 1 + side], n_features) @ ((both - cross) / 2)
+        base += float((other * t.mean_p[:, 0] + t.joint[:, 0]).sum())
+    values += _to_owner(trees.feature[:, 0], n_features) @ root
+    return np.ascontiguousarray(values.T), base
 
 
-@dataclass(frozen=True)
-class LeafInteractions:
-    """What two features of a leaf's path do together and neither alone, for every leaf.
-
-    Attributes
-    ----------
-    parts : array of shape (n_rows, n_leaves), float32
-        For a leaf's indicator: its interventional value with both features known, less with
-        either, plus with none.
-    pairs : int array of shape (n_pairs, 2)
-        Pairs of features, smaller first.
-    which : int array of shape (n_leaves,)
-        The pair of each leaf. Leaves that hang on one feature only are left out.
-    leaf : int array of shape (n_leaves,)
-        Position of each leaf among all.
-    """
-
-    parts: np.ndarray
-    pairs: np.ndarray
-    which: np.ndarray
-    leaf: np.ndarray
-
-    def values(self, leaf: np.ndarray) -> np.ndarray:
-        """Return interaction values of shape (n_rows, n_pairs) for some leaf values."""
-        spread = np.zeros((len(self.which), len(self.pairs)), dtype=np.float32)
-        spread[np.arange(len(self.which)), self.which] = leaf.ravel()[self.leaf]
-        return (self.parts @ spread).astype(float)
-
-
-def leaf_interactions(
+def shallow_interactions(
     trees: ShallowTrees, X: np.ndarray, background: np.ndarray
-) -> LeafInteractions:
-    """Return the interventional Shapley interaction values of every leaf's indicator."""
-    x = _goes_left(trees, np.asarray(X, dtype=np.float32))
-    b = _goes_left(trees, np.asarray(background, dtype=np.float32))
-    parts = np.empty((len(trees.leaf), 4, len(X)), dtype=np.float32)
-    pairs = np.empty((len(trees.leaf), 4, 2), dtype=int)
-    root = np.maximum(trees.feature[:, 0], 0)
-    for end in range(4):
-        side, branch = divmod(end, 2)
-        p, p_b = (x[:, 0], b[:, 0]) if side == 0 else (~x[:, 0], ~b[:, 0])
-        q, q_b = x[:, 1 + side], b[:, 1 + side]
-        if branch:
-            q, q_b = ~q, ~q_b
-        mean_p, mean_q = p_b.mean(axis=1)[:, None], q_b.mean(axis=1)[:, None]
-        parts[:, end] = (p & q) - p * mean_q - mean_p * q + (p_b & q_b).mean(axis=1)[:, None]
-        child = trees.feature[:, 1 + side]
-        child = np.where(child >= 0, child, root)
-        pairs[:, end, 0], pairs[:, end, 1] = np.minimum(root, child), np.maximum(root, child)
-    flat = pairs.reshape(-1, 2)
-    joint = np.flatnonzero(flat[:, 0] != flat[:, 1])
-    found, which = np.unique(flat[joint], axis=0, return_inverse=True)
-    kept = np.ascontiguousarray(parts.reshape(-1, len(X))[joint].T)
-    return LeafInteractions(kept, found, which.ravel(), joint)
+) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """Return pairs of features, and their interventional Shapley interaction values.
+
+    What the two features of a tree's half do together and neither alone: its value with both
+    known, less with either, plus with none.
+
+    Returns
+    -------
+    pairs : list of (int, int), smaller first
+    values : array of shape (n_rows, n_pairs)
+    """
+    x, b = _goes_left(trees, X), _goes_left(trees, background)
+    owners, values = [], []
+    for side in (0, 1):
+        root, child = trees.feature[:, 0], trees.feature[:, 1 + side]
+        joint = np.flatnonzero((child >= 0) & (child != root))
+        owners.append(np.sort(np.column_stack([root, child])[joint], axis=1))
+        change = trees.leaf[joint, 2 * side] - trees.leaf[joint, 2 * side + 1]
+        t = _terms(x[joint], b[joint], side, change)
+        values.append(t.together - t.first - t.second + t.joint)
+    pairs, which = np.unique(np.concatenate(owners), axis=0, return_inverse=True)
+    summed = _to_owner(which.ravel(), len(pairs)) @ np.concatenate(values)
+    return [(int(i), int(j)) for i, j in pairs], summed.T.astype(float)
+
+
+class _Terms(NamedTuple):
+    """A product of two ways, p and q, and its parts where one or both are not known."""
+
+    p: np.ndarray
+    mean_p: np.ndarray
+    together: np.ndarray  # change * p q
+    first: np.ndarray  # change * p E(q)
+    second: np.ndarray  # change * E(p) q
+    joint: np.ndarray  # change * E(p q)
+
+
+def _terms(x: np.ndarray, b: np.ndarray, side: int, change: np.ndarray) -> _Terms:
+    p, p_b = (x[:, 0], b[:, 0]) if side == 0 else (~x[:, 0], ~b[:, 0])
+    q, q_b = x[:, 1 + side], b[:, 1 + side]
+    mean_p, mean_q = _column(p_b.mean(axis=1)), _column(q_b.mean(axis=1))
+    by = _column(change)
+    joint = by * _column((p_b & q_b).mean(axis=1))
+    return _Terms(p, mean_p, by * (p & q), (by * mean_q) * p, (by * mean_p) * q, joint)
+
+
+def _column(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32)[:, None]
+
+
+def _to_owner(owner: np.ndarray, n: int) -> sparse.csr_array:
+    """Return a matrix that adds rows to those of their owner; -1 owns nothing."""
+    at = np.flatnonzero(owner >= 0)
+    ones = np.ones(len(at), dtype=np.float32)
+    return sparse.csr_array((ones, (owner[at], at)), shape=(n, len(owner)))
 
 
 def _goes_left(trees: ShallowTrees, X: np.ndarray) -> np.ndarray:
     """Return whether each row goes left at each split, shape (n_trees, 3, n_rows)."""
     left = np.ones((*trees.feature.shape, len(X)), dtype=bool)
     known: dict[tuple[int, float, bool], np.ndarray] = {}
-    columns = np.ascontiguousarray(X.T)
+    columns = np.ascontiguousarray(X.T, dtype=np.float32)
     for t, k in trees.used:
         key = (
             int(trees.feature[t, k]),

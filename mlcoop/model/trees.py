@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcoop.model.shallow import leaf_shapley, read_shallow
+from mlcoop.model.shallow import read_shallow, shallow_shapley
 
 Params = dict[str, Any]
 
@@ -105,7 +105,7 @@ def tree_shapley(booster: Any, X: np.ndarray, background: np.ndarray) -> tuple[n
     trees = read_shallow(booster)
     if trees is None:
         return _deep_shapley(booster, X, background)
-    return leaf_shapley(trees, X, background).values(trees.leaf)
+    return shallow_shapley(trees, X, background)
 
 
 def _deep_shapley(booster: Any, X: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, float]:

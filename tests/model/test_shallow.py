@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlcoop.model.learners import TREES
-from mlcoop.model.shallow import leaf_interactions, leaf_shapley, read_shallow
+from mlcoop.model.shallow import read_shallow, shallow_interactions, shallow_shapley
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin
 
 PARAMS = {**TREES, "trees": 40, "min_child_weight": 40.0}  # some trees stop at depth one
@@ -37,7 +37,7 @@ def test_values_equal_shap_and_add_up_to_the_margin(rows):
     booster, X = grow(rows, PARAMS), rows.X
     trees = read_shallow(booster)
     assert (trees.feature[:, 1:] < 0).any()  # a child that is a leaf
-    values, base = leaf_shapley(trees, X[:30], X[50:100]).values(trees.leaf)
+    values, base = shallow_shapley(trees, X[:30], X[50:100])
     explainer = shap.TreeExplainer(booster, X[50:100], feature_perturbation="interventional")
     np.testing.assert_allclose(
         values, explainer.shap_values(X[:30], check_additivity=False), atol=1e-4
@@ -51,8 +51,8 @@ def test_a_tree_of_one_split_has_no_interaction(rows):
     """By definition: a function of one feature is no joint effect of two."""
     booster = grow(rows, PARAMS | {"depth": 1})
     trees = read_shallow(booster)
-    found = leaf_interactions(trees, rows.X[:9], rows.X[50:80])
-    assert found.values(trees.leaf).shape == (9, 0)
+    pairs, values = shallow_interactions(trees, rows.X[:9], rows.X[50:80])
+    assert pairs == [] and values.shape == (9, 0)
 
 
 def test_binned_rows_serve_several_weights_and_survive_a_copy(rows):
