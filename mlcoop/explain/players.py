@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from scipy.special import gammaln
 
 from mlcoop.explain.crossfit import pair_names, poisson_deviance, split_pairs
+from mlcoop.model.training import draw_rows
 
 if TYPE_CHECKING:
     from mlcoop.explain.replicates import Explained
@@ -231,17 +232,19 @@ def drop_groups(
         folds = 2 if scored.sum() < known.sum() / 3 else 3
     fold = np.full(len(rows), -1)
     fold[scored] = split_pairs(pairs[scored], folds, seed)
-    rng = np.random.default_rng([seed, 29])
-    splits = [
-        (np.sort(rng.permutation(np.flatnonzero(known & (fold != k)))[:DROP_ROWS]), fold == k)
-        for k in range(folds)
-    ]
     y, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
     weight, years = rows["weight"].to_numpy(float), rows["year"].to_numpy()
+
+    def split(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        train = np.flatnonzero(known & (fold != k))
+        drawn, drawn_weight = draw_rows(y[train], weight[train], pairs[train], DROP_ROWS, seed + k)
+        return train[drawn], drawn_weight, fold == k
+
+    splits = [split(k) for k in range(folds)]
     everything = {c for owned in groups.values() for c in owned}
 
     def deviances(prefix: str, group: str | None, k: int) -> tuple[float, float]:
-        train, test = splits[k]
+        train, train_weight, test = splits[k]
         kept = sorted(everything - set(() if group is None else groups[group]))
         rest = scored & ~test  # the level of the focus set, as where wide and narrow compare
         rate = (weight[rest] * y[rest]).sum() / (weight[rest] * exposure[rest]).sum()
@@ -253,7 +256,7 @@ def drop_groups(
             matrix.X.iloc[train, kept],
             y[train],
             exposure=exposure[train],
-            weight=weight[train],
+            weight=train_weight,
             pairs=pairs[train],
             years=years[train],
         )

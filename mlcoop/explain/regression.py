@@ -12,6 +12,7 @@ from scipy import stats
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.inference import false_discovery
 from mlcoop.model.basis import Basis, learn_basis
+from mlcoop.model.training import draw_rows
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -113,9 +114,11 @@ def regress(
     rest = np.flatnonzero(~focus)
     room = max(most_rows - int(focus.sum()), most_rows // 4)
     if len(rest) > room:
-        drawn = np.random.default_rng([seed, 13]).choice(rest, room, replace=False)
-        weight[drawn] *= len(rest) / room
-        chosen = np.sort(np.r_[np.flatnonzero(focus), drawn])
+        others = rows.iloc[known[rest]]
+        works, names = others["works"].to_numpy(float), pair_names(others)
+        drawn, heavy = draw_rows(works, weight[rest], names, room, seed)
+        weight[rest[drawn]] = heavy * len(rest) / room
+        chosen = np.sort(np.r_[np.flatnonzero(focus), rest[drawn]])
         known, weight = known[chosen], weight[chosen]
     X = matrix.X.iloc[known].to_numpy(float)
     basis = learn_basis(X, weight=weight, smooth=False)

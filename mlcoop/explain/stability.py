@@ -21,7 +21,6 @@ SPLITS = 3
 MODELS = 5
 FEWEST_PAIRS = 20
 MOST_ROWS = 800
-MOST_TRAINED = 20_000  # a learner draws fewer yet
 MOST_BACKGROUND = 200
 
 
@@ -108,9 +107,7 @@ def pair_halves(
         rest = others if share_rest else _half(others, side, rng)
         own = np.flatnonzero(target & np.isin(code, mine))
         explained, background = rng.permutation(own)[:MOST_ROWS], rng.permutation(own)
-        drawn = np.random.default_rng([seed, 12, split, number])
-        inside = known & np.isin(code, np.concatenate([mine, rest]))
-        train = np.union1d(drawn.permutation(np.flatnonzero(inside))[:MOST_TRAINED], own)
+        train = np.flatnonzero(known & np.isin(code, np.concatenate([mine, rest])))
         estimator = learner.make(params, seed + number).fit(
             matrix.X.iloc[train],
             rows["works"].to_numpy(float)[train],

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mlcoop.model.learners import Learner
 
 DRAWS = 20_000
-MOST_TRAINED = 40_000
 FEWEST_CARRYING = 4.0
 STEPS = 25
 
@@ -49,7 +48,6 @@ def refitted_deviance(
     explained: Explained,
     *,
     seed: int,
-    most_rows: int = MOST_TRAINED,
 ) -> float:
     """Return the same for another learner, fitted on the rows outside each of the same folds."""
     rows = matrix.rows
@@ -62,8 +60,7 @@ def refitted_deviance(
     y, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
 
     def predict(k: int, test: np.ndarray, exposed: np.ndarray) -> np.ndarray:
-        rng = np.random.default_rng([seed, 31, k])
-        train = np.sort(rng.permutation(np.flatnonzero(known & (of_pair != k)))[:most_rows])
+        train = np.flatnonzero(known & (of_pair != k))
         fitted = learner.make(params, seed).fit(
             matrix.X.iloc[train],
             y[train],

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.model.learners import Estimator, Learner
+from mlcoop.model.training import draw_rows
 
 MOST_ROWS = 5_000
 QUANTILES = 101
@@ -144,10 +145,17 @@ class Imputing:
         n = len(X)
         if self.most_rows is not None and n > self.most_rows and X.isna().to_numpy().any():
             # The learner would draw as many rows itself: no need to fill all of them first.
-            rng = np.random.default_rng(self.seed)
-            drawn = np.sort(rng.choice(n, self.most_rows, replace=False))
+            weight, pairs = given.get("weight"), given.get("pairs")
+            drawn, weight = draw_rows(
+                np.asarray(y, dtype=float),
+                np.ones(n) if weight is None else np.asarray(weight, dtype=float),
+                np.arange(n) if pairs is None else np.asarray(pairs),
+                self.most_rows,
+                self.seed,
+            )
             X, y = X.iloc[drawn], np.asarray(y)[drawn]
             given = {k: None if v is None else np.asarray(v)[drawn] for k, v in given.items()}
+            given["weight"] = weight
         self.inner.fit(self.imputer.fill(X), y, **given)
         return self
 

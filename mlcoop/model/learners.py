@@ -233,11 +233,11 @@ class PPML:
         return [], np.empty((len(X), 0))
 
 
-def _tree_space(trial: Any, *, deepest: int) -> Params:
+def _tree_space(trial: Any, *, deepest: int, most: int = 600) -> Params:
     return {
-        "trees": trial.suggest_int("trees", 0, 600, step=50),
+        "trees": trial.suggest_int("trees", 0, most, step=50),
         "depth": trial.suggest_int("depth", 2, deepest) if deepest > 2 else 2,
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.4, log=True),
         "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 300.0, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),
         "colsample": trial.suggest_float("colsample", 0.4, 1.0),
@@ -260,7 +260,7 @@ LINEAR: Params = {
     "smooth_cut": 4.0,
     "product_cut": 12.0,
     "most_rows": 6_000,
-    "tree_rows": 15_000,
+    "tree_rows": 10_000,
 }
 
 LEARNERS: dict[str, Learner] = {
@@ -268,8 +268,8 @@ LEARNERS: dict[str, Learner] = {
         "linear_boosting",
         "log-linear model, and shallow boosting of its residual where pairs are many",
         LinearBoosting,
-        lambda trial: LINEAR | _tree_space(trial, deepest=2),
-        LINEAR | TREES | {"trees": 400, "learning_rate": 0.15, "colsample": 0.4},
+        lambda trial: LINEAR | _tree_space(trial, deepest=2, most=300),
+        LINEAR | TREES | {"trees": 250, "learning_rate": 0.3, "colsample": 0.4},
         lambda params, n_pairs: (
             params
             if n_pairs >= FEWEST_PAIRS_TO_BOOST
@@ -290,8 +290,8 @@ LEARNERS: dict[str, Learner] = {
         PPML,
         lambda trial: {
             "alpha": trial.suggest_float("alpha", 1e-6, 1.0, log=True),
-            "most_rows": 200_000,
+            "most_rows": 20_000,
         },
-        {"alpha": 1e-4, "most_rows": 200_000},
+        {"alpha": 1e-4, "most_rows": 20_000},
     ),
 }

@@ -11,14 +11,14 @@ import pandas as pd
 from mlcoop.model.basis import Basis, basis_interactions, basis_shapley, learn_basis
 from mlcoop.model.loglinear import MixedFit, Rows, draw_coef, fit_mixed, pair_influences
 from mlcoop.model.shallow import read_shallow, shallow_interactions
-from mlcoop.model.training import Training, arrange, expected_works
+from mlcoop.model.training import MANY_PAIRS, Training, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 
 Params = dict[str, Any]
 MOST_PRODUCT_FEATURES = 15
 # Trees tell one pair from another by its standing factors. With few pairs they learn the pairs'
 # own noise and give it to the factors; the terms of the log-linear part are then all there is.
-FEWEST_PAIRS_TO_BOOST = 500
+FEWEST_PAIRS_TO_BOOST = MANY_PAIRS
 
 
 class LinearBoosting:

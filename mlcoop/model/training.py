@@ -9,6 +9,11 @@ import pandas as pd
 
 from mlcoop.errors import DataError
 
+# From so many pairs on, learners take counts as Poisson and row by row: lasting effects of pairs
+# need not be told from those of factors, and trees have enough to learn from.
+MANY_PAIRS = 500
+FULL_PASSES = 20
+
 
 @dataclass
 class Training:
@@ -47,10 +52,7 @@ def arrange(
     if not (exposure > 0).all():
         raise DataError("learner: exposure must be above zero in every row; drop the others")
     names = np.arange(n) if pairs is None else np.asarray(pairs)
-    if n > most_rows:  # rows of a pair say much the same: a share of its years is enough
-        chosen = np.sort(np.random.default_rng(seed).choice(n, most_rows, replace=False))
-    else:
-        chosen = np.arange(n)
+    chosen, weight = draw_rows(values, weight, names, most_rows, seed)
     unique, code = np.unique(names[chosen], return_inverse=True)
     order = np.argsort(code, kind="stable")
     chosen, code = chosen[order], code[order]
@@ -59,12 +61,69 @@ def arrange(
         np.asarray(X, dtype=float)[chosen],
         values[chosen],
         np.log(exposure[chosen]),
-        weight[chosen],
+        weight[order],
         code,
         starts,
         unique,
         None if years is None else np.asarray(years)[chosen],
     )
+
+
+def draw_rows(
+    y: np.ndarray, weight: np.ndarray, pairs: np.ndarray, most: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw rows where there are more than wanted; rows of a pair say much the same.
+
+    Parameters
+    ----------
+    y, weight, pairs : arrays of shape (n_rows,)
+        Counts, weights, and the name of each row's pair.
+    most : int
+        Rows wanted.
+    seed : int
+
+    Returns
+    -------
+    chosen : int array of shape (n_drawn,), rising
+    weight : array of shape (n_drawn,)
+        Weights that stand for all rows, of the same mean as before.
+
+    Notes
+    -----
+    A Poisson count of mean `m` pulls at the coefficients with a variance of `m`. So where pairs are
+    many (`MANY_PAIRS`) rows are drawn in proportion to `weight * sqrt(1 + mean of the pair)`, and
+    weighted up by what was left out (Neyman's allocation; Hansen and Hurwitz 1943,
+    doi:10.1214/aoms/1177731356). Most pairs of the world have hardly any works: drawn evenly, as
+    where pairs are few, they are most of the rows and say next to nothing.
+    """
+    n = len(y)
+    if n <= most:
+        return np.arange(n), weight
+    rng = np.random.default_rng(seed)
+    code, names = pd.factorize(pairs)
+    if len(names) < MANY_PAIRS:
+        chosen = np.sort(rng.choice(n, most, replace=False))
+        return chosen, weight[chosen]
+    size = weight * np.sqrt(1 + np.bincount(code, y) / np.bincount(code))[code]
+    share = _inclusion(size, most)
+    order = rng.permutation(n)
+    # systematic sampling: exactly so many rows, each with its own probability
+    steps = np.cumsum(share[order]) + rng.random()
+    chosen = np.sort(order[np.flatnonzero(np.diff(np.floor(steps), prepend=0.0) > 0)])
+    drawn = weight[chosen] / share[chosen]
+    return chosen, drawn * weight.mean() / drawn.mean()
+
+
+def _inclusion(size: np.ndarray, most: int) -> np.ndarray:
+    """Return probabilities in proportion to size, none above 1, that add up to `most`."""
+    share = most * size / size.sum()
+    for _ in range(FULL_PASSES):
+        full = share >= 1
+        if not (share > 1).any():
+            break
+        left = size[~full].sum()
+        share = np.where(full, 1.0, size * (most - full.sum()) / left)
+    return np.minimum(share, 1.0)
 
 
 def expected_works(margin: np.ndarray, exposure: np.ndarray | None) -> np.ndarray:
