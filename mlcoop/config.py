@@ -156,7 +156,7 @@ class Explain(Section):
     """Factor ranking with uncertainty."""
 
     enabled: bool = True
-    resamples: int = Field(60, ge=20, le=10_000)
+    resamples: int = Field(100, ge=20, le=10_000)
     level: Share = 0.95
     unit: Literal["auto", "pair", "country"] = "auto"
     witnesses: bool = True

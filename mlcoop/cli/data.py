@@ -71,13 +71,12 @@ def data_import(
     from mlcoop.sources.imported import import_files
 
     with progress_shown() as terminal:
-        terminal.start("import", f"{len(files)} files")
         done = import_files(
             kind,
             files,
             new_client().cache,
             today=today_utc().isoformat(),
-            progress=lambda ready, total, what: terminal.step(ready, total),
+            progress=terminal.counting("import", f"{len(files)} files"),
         )
         for warning in done.warnings:
             terminal.note(warning)
@@ -151,8 +150,8 @@ def data_impact(
         show(plain(impact.plan(request, client)), as_json)
         return
     with progress_shown() as screen:
-        screen.start("impact", "highly cited works")
-        found = impact.of_study(request, client, lambda done, total, what: screen.step(done, total))
+        step = screen.counting("impact", "highly cited works")
+        found = impact.of_study(request, client, step)
         for warning in found.warnings:
             screen.note(warning)
     if as_json:
@@ -186,12 +185,11 @@ def data_aggregate(
     from mlcoop.sources.snapshot import aggregate
 
     with progress_shown() as terminal:
-        terminal.start("aggregate", "files of the snapshot")
         done = aggregate(
             folder,
             out,
             workers=workers or core_count(),
-            progress=lambda ready, total, what: terminal.step(ready, total),
+            progress=terminal.counting("aggregate", "files of the snapshot"),
         )
         for warning in done.warnings:
             terminal.note(warning)

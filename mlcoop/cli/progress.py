@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -39,6 +39,16 @@ class Terminal:
         """Move the bar of the stage that runs."""
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=done, total=total)
+
+    def counting(self, stage: str, what: str) -> Callable[[int, int, str], None]:
+        """Return a callback that starts a stage at its first step: bad input needs no heading."""
+
+        def step(done: int, total: int, _: str) -> None:
+            if self.stage != stage:
+                self.start(stage, what)
+            self.step(done, total)
+
+        return step
 
     def note(self, text: str) -> None:
         """Print a line that the user should see."""

@@ -237,11 +237,11 @@ def _tree_space(trial: Any, *, deepest: int, most: int = 600) -> Params:
     return {
         "trees": trial.suggest_int("trees", 0, most, step=50),
         "depth": trial.suggest_int("depth", 2, deepest) if deepest > 2 else 2,
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.4, log=True),
-        "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 300.0, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.5, log=True),
+        "min_child_weight": trial.suggest_float("min_child_weight", 0.1, 30.0, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),
         "colsample": trial.suggest_float("colsample", 0.4, 1.0),
-        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 100.0, log=True),
+        "reg_lambda": trial.suggest_float("reg_lambda", 3.0, 300.0, log=True),
     }
 
 
@@ -249,10 +249,10 @@ TREES: Params = {
     "trees": 300,
     "depth": 2,
     "learning_rate": 0.1,
-    "min_child_weight": 10.0,
+    "min_child_weight": 1.0,
     "subsample": 0.8,
     "colsample": 0.8,
-    "reg_lambda": 5.0,
+    "reg_lambda": 10.0,
 }
 LINEAR: Params = {
     "smooth": True,
@@ -269,7 +269,7 @@ LEARNERS: dict[str, Learner] = {
         "log-linear model, and shallow boosting of its residual where pairs are many",
         LinearBoosting,
         lambda trial: LINEAR | _tree_space(trial, deepest=2, most=300),
-        LINEAR | TREES | {"trees": 250, "learning_rate": 0.3, "colsample": 0.4},
+        LINEAR | TREES | {"trees": 250, "learning_rate": 0.4, "colsample": 0.4, "reg_lambda": 30.0},
         lambda params, n_pairs: (
             params
             if n_pairs >= FEWEST_PAIRS_TO_BOOST
@@ -281,8 +281,8 @@ LEARNERS: dict[str, Learner] = {
         "boosted trees, Poisson objective",
         PoissonBoosting,
         # depth 2: interactions of two factors, and Shapley values that are exact and fast
-        lambda trial: {"most_rows": 40_000} | _tree_space(trial, deepest=2),
-        TREES | {"trees": 600, "learning_rate": 0.2, "most_rows": 40_000},
+        lambda trial: {"most_rows": 20_000} | _tree_space(trial, deepest=2),
+        TREES | {"trees": 600, "learning_rate": 0.2, "most_rows": 20_000},
     ),
     "ppml": Learner(
         "ppml",

@@ -56,20 +56,23 @@ def fit_trees(
     base_margin : array of shape (n_rows,)
         Log of what is already expected (exposure, linear part).
     params : dict
-        `trees`, `depth`, `learning_rate`, `min_child_weight`, `subsample`, `colsample`,
-        `reg_lambda`, `gamma`.
+        `trees`, `depth`, `learning_rate`, `subsample`, `colsample`, `gamma` as xgboost has them;
+        `min_child_weight` and `reg_lambda` in rows of average works, so that a leaf that hangs on
+        the few largest pairs is held back as much in a study of many works as in one of few.
     """
     import xgboost
 
+    # A row's second derivative is its expected works, which differ from study to study.
+    row = max(float(np.mean(weight * rows.y)), 1e-6)
     settings = {
         "objective": "count:poisson",
         "tree_method": "hist",
         "max_depth": int(params["depth"]),
         "learning_rate": params["learning_rate"],
-        "min_child_weight": params["min_child_weight"],
+        "min_child_weight": params["min_child_weight"] * row,
         "subsample": params["subsample"],
         "colsample_bytree": params["colsample"],
-        "reg_lambda": params["reg_lambda"],
+        "reg_lambda": params["reg_lambda"] * row,
         "gamma": params.get("gamma", 0.0),
         "max_bin": 64,
         "nthread": 1,

@@ -66,5 +66,17 @@ def test_binned_rows_serve_several_weights_and_survive_a_copy(rows):
     assert np.abs(first - plain).max() > 0.01
 
 
+def test_a_study_of_eight_times_as_many_works_grows_the_same_trees(rows):
+    """Invariant: penalties count rows of average works, so the scale of the counts is nothing."""
+    more = BinnedRows(rows.X, 8 * rows.y)
+    n = len(rows.y)
+    grown = fit_trees(
+        more, base_margin=np.full(n, np.log(8)), weight=np.ones(n), params=PARAMS, seed=0
+    )
+    np.testing.assert_allclose(
+        predict_margin(grown, rows.X), predict_margin(grow(rows, PARAMS), rows.X), atol=1e-5
+    )
+
+
 def test_deeper_trees_are_not_taken(rows):
-    assert read_shallow(grow(rows, PARAMS | {"depth": 3, "min_child_weight": 1.0})) is None
+    assert read_shallow(grow(rows, PARAMS | {"depth": 3, "min_child_weight": 0.2})) is None
