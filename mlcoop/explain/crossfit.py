@@ -10,6 +10,7 @@ import pandas as pd
 
 from mlcoop.errors import ConfigError, DataError
 from mlcoop.model.learners import LEARNERS, Learner
+from mlcoop.model.scores import poisson_deviance
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -107,19 +108,6 @@ def fold_scores(
         seen[key] = losses
 
     return scores
-
-
-def poisson_deviance(observed: np.ndarray, expected: np.ndarray, weight: np.ndarray) -> float:
-    """Return the weighted Poisson deviance.
-
-    >>> one = np.ones(1)
-    >>> round(poisson_deviance(2 * one, one, one), 3)  # 2 (2 ln 2 - 1)
-    0.773
-    """
-    expected = np.maximum(expected, 1e-9)
-    ratio = np.where(observed > 0, observed, 1.0) / expected
-    log_part = np.where(observed > 0, observed * np.log(ratio), 0.0)
-    return float(2 * (weight * (log_part - observed + expected)).sum())
 
 
 Held = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

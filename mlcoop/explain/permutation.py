@@ -11,6 +11,7 @@ from scipy import stats
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.inference import false_discovery
 from mlcoop.explain.regression import clustered, shared_country
+from mlcoop.model.scores import poisson_deviances
 
 if TYPE_CHECKING:
     from mlcoop.explain.replicates import Explained
@@ -80,13 +81,13 @@ def permutation_importance(
                     pd.DataFrame(stacked, columns=x.columns),
                     exposure=np.tile(exposure[inside], len(tables)),
                 ).reshape(len(tables), -1)
-                loss[:, inside] = _deviances(y[inside], mean) * weight[inside]
+                loss[:, inside] = poisson_deviances(y[inside], mean) * weight[inside]
         return loss
 
     values = x.to_numpy(float)
     base = losses(values[None])[0]
     rate = (weight * y).sum() / (weight * exposure).sum()
-    scale = max(float((_deviances(y, rate * exposure) * weight).sum()), 1e-12)
+    scale = max(float((poisson_deviances(y, rate * exposure) * weight).sum()), 1e-12)
     names, pair = np.unique(pair_names(rows), return_inverse=True)
     found = {}
     for position, (factor, owned) in enumerate(columns.items()):
@@ -112,12 +113,6 @@ def permutation_importance(
         table[f"{kind}_q"] = false_discovery(table[f"{kind}_p"].to_numpy())
         table[f"{kind}_stands_out"] = table[f"{kind}_q"] <= 1 - level
     return table
-
-
-def _deviances(y: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    mean = np.maximum(mean, 1e-9)
-    safe = np.where(y > 0, y, 1.0)
-    return 2 * (np.where(y > 0, y * np.log(safe / mean), 0.0) - y + mean)
 
 
 def _tested(

@@ -10,7 +10,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.special import gammaln
 
-from mlcoop.explain.crossfit import pair_names, poisson_deviance, split_pairs
+from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.model.scores import poisson_deviance
 from mlcoop.model.training import draw_rows
 
 if TYPE_CHECKING:

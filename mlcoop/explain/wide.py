@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlcoop.explain.crossfit import pair_names, poisson_deviance
+from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.inference import false_discovery
 from mlcoop.explain.regression import MOST_ROWS, clustered, regress, shared_country
+from mlcoop.model.scores import poisson_deviance
 
 if TYPE_CHECKING:
     from mlcoop.explain.replicates import Explained

@@ -87,7 +87,7 @@ def _country(
 FACTORS = (
     _country(
         "works_with_others",
-        "International works with third countries",
+        "Works with third countries",
         "log(1 + works)",
         COUNTS,
         ("international_works", "works"),
@@ -101,7 +101,7 @@ FACTORS = (
     ),
     _country(
         "works_with_others_per_head",
-        "International works with third countries per head",
+        "Works with third countries per head",
         "log(1 + works per million)",
         COUNTS,
         ("international_works", "works", "population"),

@@ -76,7 +76,7 @@ class LinearBoosting:
         cuts = _cuts(basis, self.params) if terms is None else None
         fit = fit_mixed(rows, z_cut=cuts, poisson=boost)
         if terms is None and self.params["products"] and len(basis.mean) > 1 and not boost:
-            basis = _with_products(basis, data, fit)
+            basis = _with_products(basis, fit)
             rows = _rows(basis, data)
             fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
         if not boost:  # with trees no term has been dropped
@@ -240,7 +240,7 @@ def _cuts(basis: Basis, params: Params) -> dict[int, float]:
     return smooths | products
 
 
-def _with_products(basis: Basis, data: Training, fit: MixedFit) -> Basis:
+def _with_products(basis: Basis, fit: MixedFit) -> Basis:
     """Add products of the features that matter most, by the size of their linear term."""
     size = np.abs(fit.coef[1 : 1 + len(basis.mean)])
     top = np.sort(np.argsort(-size, kind="stable")[:MOST_PRODUCT_FEATURES])

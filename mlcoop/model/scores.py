@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import xlogy
 
 from mlcoop.model.history import FloatArray
 from mlcoop.schema import BASELINES
@@ -23,12 +24,21 @@ def wape(observed: FloatArray, predicted: FloatArray) -> float:
     return float(np.sum(np.abs(predicted - observed)) / total) if total > 0 else float("nan")
 
 
-def poisson_deviance(observed: FloatArray, predicted: FloatArray) -> float:
-    """Return the Poisson deviance; predictions below 0.01 count as 0.01."""
-    mu = np.maximum(predicted, 0.01)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(observed > 0, observed * np.log(observed / mu), 0.0)
-    return float(2 * np.sum(ratio - (observed - mu)))
+def poisson_deviance(
+    observed: FloatArray, expected: FloatArray, weight: FloatArray | float = 1.0
+) -> float:
+    """Return the weighted sum of `poisson_deviances`."""
+    return float(np.sum(weight * poisson_deviances(observed, expected)))
+
+
+def poisson_deviances(observed: FloatArray, expected: FloatArray) -> FloatArray:
+    """Return each row's Poisson deviance; expectations below 0.01 count as 0.01.
+
+    >>> poisson_deviances(np.array([2.0]), np.ones(1)).round(3)  # 2 (2 ln 2 - 1)
+    array([0.773])
+    """
+    mu = np.maximum(expected, 0.01)
+    return 2 * (xlogy(observed, observed / mu) - observed + mu)
 
 
 def score_method(observed: FloatArray, predicted: FloatArray) -> dict[str, float]:
