@@ -68,7 +68,7 @@ def _text(value: Any) -> str:
         return "; ".join(f"{k}: {_text(v)}" for k, v in sorted(value.items()))
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(v) for v in value)
-    return str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def shares_draws(a: Experiment, b: Experiment) -> bool:

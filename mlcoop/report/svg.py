@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup, escape
@@ -123,11 +124,19 @@ def both(draw: Callable[[int], Markup]) -> Markup:
 def cut(text: str, room: float, size: float = 13) -> str:
     """Shorten text that would not fit into `room` pixels at a font of `size`.
 
+    What tells it from its like, a last part after a comma or in brackets, stays if there is room.
+
     >>> cut("a short one", 200), cut("a much longer label than that", 60)
     ('a short one', 'a much…')
+    >>> cut("Works with third countries, partner", 160)
+    'Works with th…, partner'
     """
     most = int(room / (size * 0.52))
-    return text if len(text) <= most else text[: max(most - 1, 1)].rstrip() + "…"
+    if len(text) <= most:
+        return text
+    last = re.search(r"(, [^,]+| \([^()]+\))$", text)
+    tail = last.group() if last and 2 * len(last.group()) <= most else ""
+    return text[: max(most - 1 - len(tail), 1)].rstrip() + "…" + tail
 
 
 def _n(value: float) -> str:
