@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 FOLDS = 5
-CHUNK = 6  # refits that a worker does at a time
+CHUNK = 12  # refits that a worker does at a time: handing a fit over takes as long as one of them
 MOST_BACKGROUND = 400
 MOST_EXPLAINED = 3000
 FEWEST_DRAWS = 40
