@@ -23,7 +23,7 @@ import yaml
 
 import mlcoop
 from mlcoop.errors import ConfigError, DataError, some
-from mlcoop.files import write_whole
+from mlcoop.files import write_whole, writing
 from mlcoop.schema import Experiment
 
 MANIFEST = "manifest.json"
@@ -104,15 +104,10 @@ class RunFolder:
         """Open the folders of a study, new or cut off; raise `ConfigError` if not writable."""
         folder = cls(experiments / name, models / name)
         for path in (folder.root, folder.models):
-            try:
+            with writing(path, "choose folders with --experiments and --models"):
                 path.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=path):
                     pass
-            except OSError as error:
-                raise ConfigError(
-                    f"{path}: cannot be written ({error.strerror}); "
-                    "choose folders with --experiments and --models"
-                ) from error
         folder.manifest = read_manifest(folder.root)
         return folder
 
@@ -275,6 +270,14 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
             f"{root}: a file of this experiment is damaged ({detail}); "
             "run its config again with --force"
         ) from error
+
+
+def absent_tables(root: Path) -> list[str]:
+    """Return the tables that a study's run wrote and its folder no longer holds."""
+    stages = read_manifest(root).get("stages", {}).values()
+    wrote = {name for stage in stages for name in stage["files"]}
+    tables = [name + ending for name, ending in TABLES.items()]
+    return [name for name in tables if name in wrote and not (root / name).is_file()]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

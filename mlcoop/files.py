@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from mlcoop.errors import ConfigError
 
 
 def write_whole(path: Path, data: bytes, *, sync: bool = True) -> None:
@@ -32,6 +36,23 @@ def write_whole(path: Path, data: bytes, *, sync: bool = True) -> None:
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def writing(path: Path, mend: str = "choose another place") -> Iterator[None]:
+    """Name in a `ConfigError` the place that someone chose and that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        # a file where a folder should be made: the system says only that something exists
+        reason = "Not a directory" if isinstance(error, FileExistsError) else error.strerror
+        raise ConfigError(f"{path}: cannot be written ({reason}); {mend}") from error
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file where the command line was told to; raise `ConfigError` where that fails."""
+    with writing(path):
+        write_whole(path, data)
 
 
 def _umask() -> int:

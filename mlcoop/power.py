@@ -19,6 +19,7 @@ from mlcoop.errors import ConfigError, DataError
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.model.training import MANY_PAIRS
 from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order
 
@@ -27,7 +28,6 @@ SD_OF_MEAN_ABSOLUTE = float(np.sqrt(np.pi / 2))  # of a bell-shaped factor
 WANTED = 0.80
 MOST_ROWS = 30_000
 MOST_RESAMPLES = 60
-MANY_PAIRS = 500  # trained on: refits are slow, and fewer are made
 MOST_RESAMPLES_OF_MANY = 20
 SHARE_OF_DRIVERS = 0.4
 EFFECTS = (0.02, 0.8)  # range from which effects are drawn, log works per standard deviation
@@ -172,6 +172,7 @@ def power_analysis(
     if len({f.factor for f in matrix.features}) < 2:
         raise DataError("power: a study of fewer than two factors has no order to tell")
     small, thinned = _fewer_rows(matrix, seed)
+    # refits are slow where many pairs are trained on
     many = len(np.unique(pair_names(matrix.rows))) >= MANY_PAIRS
     refits = min(resamples, MOST_RESAMPLES_OF_MANY if many else MOST_RESAMPLES)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -226,6 +227,30 @@ def test_a_folder_that_cannot_be_written_is_one_line(panel_run, tmp_path: Path) 
     (tmp_path / "file").write_text("in the way")
     done = mlcoop("run", "world.yaml", "--experiments", str(tmp_path / "file"), cwd=place)
     assert done.returncode == 2 and "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["simulate linear --out", "data status --html"],
+)
+def test_a_file_that_cannot_be_written_is_one_line(panel_run, command: str, tmp_path: Path) -> None:
+    place, _ = panel_run
+    (tmp_path / "file").write_text("in the way")
+    done = mlcoop(*command.split(), str(tmp_path / "file" / "out.svg"), cwd=place)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written (Not a directory)" in done.stderr
+
+
+def test_a_page_is_not_written_again_without_its_tables(panel_run, tmp_path: Path) -> None:
+    place, _ = panel_run
+    shutil.copytree(place / "experiments", tmp_path / "experiments")
+    folder = tmp_path / "experiments" / "world"
+    (folder / "backtest.csv").unlink()
+    (folder / "report.html").write_text("the page of the run")
+    done = mlcoop("report", "world", cwd=tmp_path)
+    assert done.returncode == 2 and "backtest.csv" in done.stderr and "--force" in done.stderr
+    assert (folder / "report.html").read_text() == "the page of the run"
 
 
 def test_dry_run_writes_and_fetches_nothing(tmp_path: Path) -> None:

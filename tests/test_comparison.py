@@ -233,6 +233,17 @@ def test_config_and_data_differences() -> None:
     assert table.loc["countries", "two"] == "3, also KAZ"
 
 
+def test_a_share_is_short_where_that_hides_no_difference() -> None:
+    """Truth: by hand."""
+
+    def zeros(*values: float) -> list[str]:
+        studies = [study(f"s{i}", IMPORTANCE, zeros=v) for i, v in enumerate(values)]
+        return list(compare(studies).differences.set_index("key").loc["zeros"].iloc[1:])
+
+    assert zeros(1 / 3, 0.25) == ["0.3333", "0.25"]
+    assert zeros(0.12341, 0.12342) == ["0.12341", "0.12342"]
+
+
 def test_groups_with_roles_are_told_apart() -> None:
     """Truth: by hand; one group stands once for the partner and once for the focal country."""
     pair = []

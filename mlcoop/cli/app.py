@@ -32,7 +32,7 @@ from mlcoop.cli.shared import (
     show,
     today_utc,
 )
-from mlcoop.errors import MlcoopError
+from mlcoop.errors import DataError, MlcoopError, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,14 +194,14 @@ def compare(
     """Set factor rankings side by side, with the uncertainty of every difference."""
     from mlcoop.comparison import compare as compare_experiments
     from mlcoop.family_folder import read_rankings
-    from mlcoop.files import write_whole
+    from mlcoop.files import write_output
     from mlcoop.report.render import render_comparison
     from mlcoop.terminal.comparison import print_comparison
 
     studies, shown = read_rankings(names, experiments)
     comparison = compare_experiments(studies)
     if html is not None:
-        write_whole(html, render_comparison(comparison, **shown).encode())
+        write_output(html, render_comparison(comparison, **shown).encode())
         print(f"written: {html}", file=sys.stderr)
     if as_json:
         print_json(comparison.to_dict())
@@ -212,9 +212,9 @@ def compare(
 @app.command(epilog="Example: mlcoop report china-bri")
 def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
     """Write the HTML page of a study, or of a family's comparison, again from its folder alone."""
-    from mlcoop.artefacts import find_experiment, read_experiment
+    from mlcoop.artefacts import absent_tables, find_experiment, read_experiment
     from mlcoop.family_folder import find_family, read_family, write_comparison
-    from mlcoop.files import write_whole
+    from mlcoop.files import write_output
     from mlcoop.report.render import render_report
 
     family = find_family(name, experiments)
@@ -226,8 +226,14 @@ def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
         print(family / "compare.html")
         return
     experiment = read_experiment(find_experiment(name, experiments))
+    absent = absent_tables(Path(experiment.folder))
+    if absent:
+        raise DataError(
+            f"{experiment.folder}: its run wrote {some(absent)}, not there now, and the page would "
+            "lack them; run its config again with --force"
+        )
     path = Path(experiment.folder) / "report.html"
-    write_whole(path, render_report(experiment).encode())
+    write_output(path, render_report(experiment).encode())
     print(path)
 
 

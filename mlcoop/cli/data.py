@@ -98,7 +98,7 @@ def data_status(
 ) -> None:
     """Show what the cache holds, by source, indicator and year."""
     from mlcoop.assemble import gather_request
-    from mlcoop.files import write_whole
+    from mlcoop.files import write_output
     from mlcoop.report.coverage import render_coverage
     from mlcoop.sources.status import cache_status, coverage
     from mlcoop.terminal.data import print_coverage
@@ -116,7 +116,7 @@ def data_status(
     table, years = cache_status(cache), coverage(cache, request)
     if html is not None:
         title = f"Figures of {plan.config.name}" if config is not None else "Figures in the cache"
-        write_whole(html, render_coverage(years, table, title).encode())
+        write_output(html, render_coverage(years, table, title).encode())
         print(f"written: {html}", file=sys.stderr)
     if as_json:
         print_json({"answers": records(table), "countries_by_year": records(years)})

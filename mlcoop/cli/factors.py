@@ -134,10 +134,10 @@ def _spread(study: Experiment, factor: Factor) -> list[Distribution]:
 
 
 def _draw(path: Path, factor: Factor, spread: list[Distribution], study: str) -> None:
-    from mlcoop.files import write_whole
+    from mlcoop.files import write_output
     from mlcoop.report.figures import draw_distribution
 
-    write_whole(path, draw_distribution(factor, spread, study, path.suffix.lower()[1:]))
+    write_output(path, draw_distribution(factor, spread, study, path.suffix.lower()[1:]))
     print(f"written: {path}", file=sys.stderr)
 
 

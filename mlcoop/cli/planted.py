@@ -51,7 +51,7 @@ def simulate(
     2 s for 60 pairs and 15 factors, 40 s where thousands of pairs are trained on.
     """
     from mlcoop.artefacts import to_bytes
-    from mlcoop.files import write_whole
+    from mlcoop.files import write_output
 
     if like is not None:
         _power(load_plan(like, overrides), worlds, works, pair_noise, seed, workers, as_json)
@@ -70,7 +70,7 @@ def simulate(
         (truth, world.truth),
         (config, _world_config(out, world.factors)),
     ):
-        write_whole(path, to_bytes(content, path.name))
+        write_output(path, to_bytes(content, path.name))
         print(path)
 
 

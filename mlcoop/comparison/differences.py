@@ -20,8 +20,7 @@ def differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
             continue
         _differ(rows, "config", key, [c.get(key, "–") for c in configs], experiments)
     for key in ("years", "pairs", "zeros"):
-        values = [_text(e.coverage.get(key, "–")) for e in experiments]
-        _differ(rows, "data", key, values, experiments)
+        _differ(rows, "data", key, [e.coverage.get(key, "–") for e in experiments], experiments)
     countries = [set(map(str, e.coverage.get("countries") or [])) for e in experiments]
     shared = set.intersection(*countries)
     extra = [
@@ -45,21 +44,25 @@ def _differ(
     rows: list[dict[str, str]],
     part: str,
     key: str,
-    values: Sequence[str],
+    values: Sequence[Any],
     experiments: Sequence[Experiment],
 ) -> None:
-    if len(set(values)) > 1:
-        own = dict(zip((e.name for e in experiments), values, strict=True))
-        rows.append({"part": part, "key": key, **own})
+    exact = [_text(value) for value in values]
+    if len(set(exact)) == 1:
+        return
+    short = [f"{v:.4g}" if isinstance(v, float) else _text(v) for v in values]
+    shown = short if len(set(short)) == len(set(exact)) else exact
+    own = dict(zip((e.name for e in experiments), shown, strict=True))
+    rows.append({"part": part, "key": key, **own})
 
 
-def _flat(config: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
+def _flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{before}{key}.")
         else:
-            flat[f"{before}{key}"] = _text(value)
+            flat[f"{before}{key}"] = value
     return flat
 
 
@@ -68,7 +71,7 @@ def _text(value: Any) -> str:
         return "; ".join(f"{k}: {_text(v)}" for k, v in sorted(value.items()))
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(v) for v in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return str(value)
 
 
 def shares_draws(a: Experiment, b: Experiment) -> bool:

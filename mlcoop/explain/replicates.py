@@ -244,8 +244,8 @@ def explain_replicates(
 
     # refits of one fold share what its fit knows of the rows: they go to a worker together
     chunks = [
-        (k, list(range(k, resamples, FOLDS))[begin : begin + CHUNK])
-        for begin in range(0, resamples, CHUNK)
+        (k, list(range(begin + k, min(begin + CHUNK * FOLDS, resamples), FOLDS)))
+        for begin in range(0, resamples, CHUNK * FOLDS)
         for k in range(FOLDS)
     ]
     by_number: dict[int, Moves] = {}

@@ -101,30 +101,31 @@ def pair_halves(
     if len(focus) < FEWEST_PAIRS:
         return None
 
-    def values(split: int, side: int, number: int) -> np.ndarray:
+    def importance(split: int, side: int) -> np.ndarray:
         rng = np.random.default_rng([seed, 11, split])
         mine = _half(focus, side, rng)
         rest = others if share_rest else _half(others, side, rng)
         own = np.flatnonzero(target & np.isin(code, mine))
         explained, background = rng.permutation(own)[:MOST_ROWS], rng.permutation(own)
         train = np.flatnonzero(known & np.isin(code, np.concatenate([mine, rest])))
-        estimator = learner.make(params, seed + number).fit(
-            matrix.X.iloc[train],
-            rows["works"].to_numpy(float)[train],
-            exposure=rows["exposure"].to_numpy(float)[train],
-            weight=rows["weight"].to_numpy(float)[train],
-            pairs=pairs[train],
-            years=rows["year"].to_numpy()[train],
-        )
-        found, _ = estimator.shap_values(
-            matrix.X.iloc[explained], matrix.X.iloc[background[:MOST_BACKGROUND]]
-        )
-        return found.to_numpy()
 
-    def importance(split: int, side: int) -> np.ndarray:
-        found = [values(split, side, number) for number in (0, 1)]
+        def values(number: int) -> np.ndarray:
+            estimator = learner.make(params, seed + number).fit(
+                matrix.X.iloc[train],
+                rows["works"].to_numpy(float)[train],
+                exposure=rows["exposure"].to_numpy(float)[train],
+                weight=rows["weight"].to_numpy(float)[train],
+                pairs=pairs[train],
+                years=rows["year"].to_numpy()[train],
+            )
+            found, _ = estimator.shap_values(
+                matrix.X.iloc[explained], matrix.X.iloc[background[:MOST_BACKGROUND]]
+            )
+            return found.to_numpy()
+
+        found = [values(0), values(1)]
         if not np.array_equal(found[0], found[1]):  # a learner without chance is not asked again
-            found += [values(split, side, number) for number in range(2, MODELS)]
+            found += [values(number) for number in range(2, MODELS)]
         mean = np.mean(found, axis=0)
         return np.array([np.abs(mean[:, c].sum(axis=1)).mean() for c in columns.values()])
 

@@ -145,15 +145,11 @@ class Imputing:
         n = len(X)
         if self.most_rows is not None and n > self.most_rows and X.isna().to_numpy().any():
             # The learner would draw as many rows itself: no need to fill all of them first.
-            weight, pairs = given.get("weight"), given.get("pairs")
+            y = np.asarray(y, dtype=float)
             drawn, weight = draw_rows(
-                np.asarray(y, dtype=float),
-                np.ones(n) if weight is None else np.asarray(weight, dtype=float),
-                np.arange(n) if pairs is None else np.asarray(pairs),
-                self.most_rows,
-                self.seed,
+                y, given.get("weight"), given.get("pairs"), self.most_rows, self.seed
             )
-            X, y = X.iloc[drawn], np.asarray(y)[drawn]
+            X, y = X.iloc[drawn], y[drawn]
             given = {k: None if v is None else np.asarray(v)[drawn] for k, v in given.items()}
             given["weight"] = weight
         self.inner.fit(self.imputer.fill(X), y, **given)

@@ -12,7 +12,6 @@ from mlcoop.errors import DataError
 # From so many pairs on, learners take counts as Poisson and row by row: lasting effects of pairs
 # need not be told from those of factors, and trees have enough to learn from.
 MANY_PAIRS = 500
-FULL_PASSES = 20
 
 
 @dataclass
@@ -48,11 +47,10 @@ def arrange(
         )
     n = len(values)
     exposure = np.ones(n) if exposure is None else np.asarray(exposure, dtype=float)
-    weight = np.ones(n) if weight is None else np.asarray(weight, dtype=float)
     if not (exposure > 0).all():
         raise DataError("learner: exposure must be above zero in every row; drop the others")
     names = np.arange(n) if pairs is None else np.asarray(pairs)
-    chosen, weight = draw_rows(values, weight, names, most_rows, seed)
+    chosen, drawn = draw_rows(values, weight, names, most_rows, seed)
     unique, code = np.unique(names[chosen], return_inverse=True)
     order = np.argsort(code, kind="stable")
     chosen, code = chosen[order], code[order]
@@ -61,7 +59,7 @@ def arrange(
         np.asarray(X, dtype=float)[chosen],
         values[chosen],
         np.log(exposure[chosen]),
-        weight[order],
+        drawn[order],
         code,
         starts,
         unique,
@@ -70,14 +68,20 @@ def arrange(
 
 
 def draw_rows(
-    y: np.ndarray, weight: np.ndarray, pairs: np.ndarray, most: int, seed: int
+    y: np.ndarray,
+    weight: np.ndarray | None,
+    pairs: np.ndarray | None,
+    most: int,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw rows where there are more than wanted; rows of a pair say much the same.
 
     Parameters
     ----------
-    y, weight, pairs : arrays of shape (n_rows,)
-        Counts, weights, and the name of each row's pair.
+    y : array of shape (n_rows,)
+        Counts.
+    weight, pairs : arrays of shape (n_rows,), or None
+        Weights (all 1 without), and the name of each row's pair (each its own without).
     most : int
         Rows wanted.
     seed : int
@@ -97,10 +101,11 @@ def draw_rows(
     where pairs are few, they are most of the rows and say next to nothing.
     """
     n = len(y)
+    weight = np.ones(n) if weight is None else np.asarray(weight, dtype=float)
     if n <= most:
         return np.arange(n), weight
     rng = np.random.default_rng(seed)
-    code, names = pd.factorize(pairs)
+    code, names = pd.factorize(np.arange(n) if pairs is None else np.asarray(pairs))
     if len(names) < MANY_PAIRS:
         chosen = np.sort(rng.choice(n, most, replace=False))
         return chosen, weight[chosen]
@@ -117,13 +122,10 @@ def draw_rows(
 def _inclusion(size: np.ndarray, most: int) -> np.ndarray:
     """Return probabilities in proportion to size, none above 1, that add up to `most`."""
     share = most * size / size.sum()
-    for _ in range(FULL_PASSES):
+    while (share > 1).any():
         full = share >= 1
-        if not (share > 1).any():
-            break
-        left = size[~full].sum()
-        share = np.where(full, 1.0, size * (most - full.sum()) / left)
-    return np.minimum(share, 1.0)
+        share = np.where(full, 1.0, size * (most - full.sum()) / size[~full].sum())
+    return share
 
 
 def expected_works(margin: np.ndarray, exposure: np.ndarray | None) -> np.ndarray:

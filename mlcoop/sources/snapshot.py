@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import get_ident
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mlcoop.countries import iso3_of
 from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.files import writing
 from mlcoop.schema import COUNTS, INDICATORS, PAIR_YEAR, check
 from mlcoop.sources.collaboration import TOTALS, Counts
 from mlcoop.sources.frames import covered_frame, indicator_frame
@@ -131,7 +133,7 @@ def aggregate(
     Raises
     ------
     ConfigError
-        DuckDB is not installed, or there is no file to read.
+        DuckDB is not installed, there is no file to read, or `out` cannot be written.
     DataError
         A file cannot be read as works; the files before it stay counted.
     """
@@ -140,7 +142,9 @@ def aggregate(
     if not files:
         raise ConfigError(f"{root}: no works in it; give the snapshot's folder data/works")
     parts = folder / "parts"
-    parts.mkdir(parents=True, exist_ok=True)
+    _duckdb()
+    with writing(folder):
+        parts.mkdir(parents=True, exist_ok=True)
     wanted = {part_name(root, file): file for file in files}
     missing = {name: file for name, file in wanted.items() if not (parts / name).is_file()}
     jobs = [(file, parts / name) for name, file in missing.items()]
@@ -285,14 +289,18 @@ def _count_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _connect(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
+def _duckdb() -> ModuleType:
     try:
         import duckdb
     except ImportError as error:
         raise ConfigError(
             'counting a snapshot needs DuckDB: pip install "mlcoop[snapshot]"'
         ) from error
-    return duckdb.connect(
+    return duckdb
+
+
+def _connect(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
+    return _duckdb().connect(
         config={
             "memory_limit": memory,
             "threads": 1,

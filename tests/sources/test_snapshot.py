@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import sys
 from collections import defaultdict
 from itertools import combinations
 from pathlib import Path
@@ -274,3 +275,20 @@ def test_authors_without_countries_and_null_ones_leave_the_others(tmp_path: Path
     table = read_counts(tmp_path / "out").table
     pairs = [("CHN", "DEU"), ("CHN", "USA"), ("DEU", "USA")]
     assert list(zip(table["country_a"], table["country_b"], strict=True)) == pairs
+
+
+def test_without_duckdb_no_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "works").mkdir()
+    (tmp_path / "works" / "part_000.gz").write_bytes(gzip.compress(b"{}"))
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(ConfigError, match="mlcoop\\[snapshot\\]"):
+        aggregate(tmp_path / "works", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "works").mkdir()
+    (tmp_path / "works" / "part_000.gz").write_bytes(gzip.compress(b"{}"))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match="file/out: cannot be written \\(Not a directory\\)"):
+        aggregate(tmp_path / "works", tmp_path / "file" / "out")

@@ -1,0 +1,28 @@
+"""Places that someone chose. Truth: the place is named, in one line, and its content is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlcoop.errors import ConfigError
+from mlcoop.files import write_output
+
+
+def test_the_folder_is_made_and_the_bytes_are_there(tmp_path: Path) -> None:
+    write_output(tmp_path / "new" / "page.html", b"page")
+    assert (tmp_path / "new" / "page.html").read_bytes() == b"page"
+
+
+@pytest.mark.parametrize("place", ["file/page.html", "file/deep/page.html", "folder"])
+def test_a_place_that_cannot_be_written_is_named_in_one_line(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError) as refused:
+        write_output(tmp_path / place, b"page")
+    line = str(refused.value)
+    assert line.startswith(f"{tmp_path / place}: cannot be written (")
+    assert line.endswith("choose another place") and "\n" not in line
+    assert (tmp_path / "file").read_text() == "in the way"
+    assert not list((tmp_path / "folder").iterdir())
