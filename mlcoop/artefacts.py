@@ -149,11 +149,17 @@ class RunFolder:
         seconds: float,
         result: dict[str, Any] | None = None,
     ) -> None:
-        """Write a stage's files, then the manifest that makes them count."""
+        """Write a stage's files, then the manifest that makes them count.
+
+        Raises
+        ------
+        ConfigError
+            A file cannot be written, as on a full disk; the stages before stay complete.
+        """
         sums = {}
         for name, content in files.items():
             data = to_bytes(content, name)
-            write_whole(self._path(name), data)
+            _put(self._path(name), data)
             sums[name] = hashlib.sha256(data).hexdigest()
         stages = dict(self.manifest.get("stages", {}))
         stages[stage] = {
@@ -182,7 +188,12 @@ class RunFolder:
 
     def _save(self, manifest: dict[str, Any]) -> None:
         self.manifest = manifest
-        write_whole(self.root / MANIFEST, to_bytes(manifest, MANIFEST))
+        _put(self.root / MANIFEST, to_bytes(manifest, MANIFEST))
+
+
+def _put(path: Path, data: bytes) -> None:
+    with writing(path, "mend that, and the same command goes on where this stopped"):
+        write_whole(path, data)
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from mlcoop.artefacts import (
 )
 from mlcoop.comparison import Comparison, compare
 from mlcoop.errors import DataError
-from mlcoop.files import write_whole
+from mlcoop.files import write_output
 from mlcoop.report.render import render_comparison
 from mlcoop.schema import Experiment
 
@@ -41,7 +41,7 @@ def write_comparison(
         ("compare.json", to_bytes(plain(comparison.to_dict()), "compare.json")),
         ("compare.html", page.encode()),
     ):
-        write_whole(root / name, content)
+        write_output(root / name, content)
     return comparison
 
 

@@ -121,8 +121,14 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
         "report": config.report.enabled,
     }
     stages = ("panel", *(stage for stage, on in switches.items() if on))
+    # "South Korea" and "KOR" are one study, and what reads its folder later knows codes only
+    named = config.focus.partners
+    place = f"{where}, focus.partners"
+    codes = [_code(p, place) for p in ([named] if isinstance(named, str) else named or [])]
+    spelled = codes[0] if isinstance(named, str) else codes or None
+    focus = config.focus.model_copy(update={"focal": focal, "partners": spelled})
     return Plan(
-        config=config,
+        config=config.model_copy(update={"focus": focus}),
         focal=focal,
         partners=partners,
         countries=countries or None,
@@ -174,8 +180,16 @@ def _countries(names: str | list[str] | None, where: str, slips: list[str]) -> t
     return tuple(sorted(found))
 
 
+def _code(name: str, where: str) -> str:
+    return _group(name) if _is_group(name) else to_iso3(name, where)
+
+
 def _is_group(name: str) -> bool:
-    return name.strip().lower().replace("_", "-").replace(" ", "-") in group_names()
+    return _group(name) in group_names()
+
+
+def _group(name: str) -> str:
+    return name.strip().lower().replace("_", "-").replace(" ", "-")
 
 
 def _file(

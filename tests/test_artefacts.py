@@ -53,6 +53,23 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_is_one_line_and_the_stages_before_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_folder(tmp_path)
+    folder.write("first", "k", {"a.csv": TABLE}, seconds=0)
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("mlcoop.files.os.replace", full)
+        with pytest.raises(ConfigError, match=r"b\.csv: cannot be written \(No space left"):
+            folder.write("second", "k", {"b.csv": TABLE}, seconds=0)
+    again = open_folder(tmp_path)
+    assert again.holds("first", "k") and not again.holds("second", "k")
+
+
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     first, second = open_folder(tmp_path), open_folder(tmp_path)
     with first.locked(), pytest.raises(ConfigError, match="another run"), second.locked():

@@ -246,14 +246,21 @@ def test_a_share_is_short_where_that_hides_no_difference() -> None:
 
 def test_groups_with_roles_are_told_apart() -> None:
     """Truth: by hand; one group stands once for the partner and once for the focal country."""
-    pair = []
-    for name in ("one", "two"):
-        e = study(name, IMPORTANCE)
-        groups = e.groups.assign(group="economy_market", role=["partner", "focal"])
-        pair.append(Experiment(**{**e.__dict__, "groups": groups}))
-    ranks = compare(pair).ranks
-    labels = set(ranks.loc[ranks["kind"] == "group", "label"])
-    assert labels == {"Economy and market (partner)", "Economy and market (focal)"}
+
+    def labels(*focal: str | None) -> set[str]:
+        studies = []
+        for i, country in enumerate(focal):
+            e = study(f"s{i}", IMPORTANCE)
+            groups = e.groups.assign(group="economy_market", role=["partner", "focal"])
+            config = {**e.config, "focus": {"focal": country}}
+            studies.append(Experiment(**{**e.__dict__, "groups": groups, "config": config}))
+        ranks = compare(studies).ranks
+        return set(ranks.loc[ranks["kind"] == "group", "label"])
+
+    partner = "Economy and market (partner)"
+    assert labels("CHN", "CHN") == {partner, "Economy and market (China)"}
+    for focal in (("CHN", "KOR"), (None, None)):
+        assert labels(*focal) == {partner, "Economy and market (focal country)"}
 
 
 def test_to_dict_is_json_with_the_tables_numbers() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mlcoop.config import Config, check_config, dump_config, load_config
 from mlcoop.errors import ConfigError
+from mlcoop.plan import make_plan
 
 
 def write(folder: Path, text: str) -> Path:
@@ -114,3 +115,18 @@ def test_any_tree_is_a_config_or_a_config_error(tree: dict) -> None:
     else:
         assert isinstance(config, Config)
         assert yaml.safe_load(dump_config(config))["name"] == config.name
+
+
+@pytest.mark.parametrize("partners", ["[Germany, asean, fr]", "Germany", "belt and road"])
+def test_names_are_kept_as_codes_for_what_reads_the_folder_later(
+    partners: str, tmp_path: Path
+) -> None:
+    """Truth: ISO 3166; two spellings are one study."""
+    text = "name: x\nfocus: {focal: South Korea, partners: %s}"
+    plan = make_plan(load_config(write(tmp_path, text % partners)), "x", tmp_path)
+    focus = plan.config.focus
+    assert focus.focal == plan.focal == "KOR"
+    codes = {"[Germany, asean, fr]": ["DEU", "asean", "FRA"], "Germany": "DEU"}
+    assert focus.partners == codes.get(partners, "belt-and-road")
+    again = make_plan(load_config(write(tmp_path, dump_config(plan.config))), "x", tmp_path)
+    assert again == plan

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from mlcoop.comparison.differences import differences, shares_draws, weaknesses
+from mlcoop.countries import name_of
 from mlcoop.errors import DataError, some
 from mlcoop.explain.agreement import MEASURES, agreements
 from mlcoop.features.factor import GROUPS
@@ -208,13 +209,16 @@ def _labels(
     for experiment in experiments:
         for row in experiment.coverage.get("factors") or []:
             known.setdefault(str(row["factor"]), str(row.get("label") or row["factor"]))
+    shared = {(e.config.get("focus") or {}).get("focal") for e in experiments}
+    focal = shared.pop() if len(shared) == 1 else None
+    sides = {"partner": "partner", "focal": name_of(focal) if focal else "focal country"}
     for name in common:
         group = str(tables[0].loc[name, "group"])
         if kind == "group":
             role = str(tables[0].loc[name].get("role", ""))
             base = group.removesuffix("_partner").removesuffix("_focal")
             plain = GROUPS.get(base, base.replace("_", " "))
-            plain += f" ({role})" if role in ("partner", "focal") else ""
+            plain += f" ({sides[role]})" if role in sides else ""
         else:
             plain = known.get(name, name.replace("_", " "))
         labels[name] = (plain[:1].upper() + plain[1:], group)
