@@ -1,10 +1,11 @@
 """Compare the variants of the forecast model, and every baseline, over rolling origins.
 
-    python benchmarks/forecasts.py counts.csv --focus focus.csv --start 2001 --origins 2013-2020 \\
-        --workers 2 --page docs/forecasting.md
+    python benchmarks/forecasts.py counts.csv --international works.csv --focus focus.csv \\
+        --start 2001 --origins 2013-2020 --workers 2 --page docs/forecasting.md
 
 `counts.csv` has `country_a, country_b, year, works` (or `iso2_a, iso2_b`; a pair and year that is
-not listed is a zero); the most active countries are kept. `focus.csv` has `country_a, country_b`.
+not listed is a zero); the most active countries are kept. `works.csv` has `country` (or `iso2`),
+`year, international_works`. `focus.csv` has `country_a, country_b`.
 The page's part between its two markers is replaced; what stands around it is kept.
 """
 
@@ -31,7 +32,7 @@ from mlcoop.model.baselines import forecast_baselines
 from mlcoop.model.combine import PRIORS, blend_works, follow_all, with_following
 from mlcoop.model.forecasters import EXPERTS, FITTED, to_works
 from mlcoop.model.growth import Growth, expect_common, measure_growth, weighted_median
-from mlcoop.model.history import FloatArray, build_history
+from mlcoop.model.history import INTERNATIONAL, FloatArray, build_history
 from mlcoop.model.scores import wape
 
 START, END = "<!-- measured -->", "<!-- /measured -->"
@@ -50,6 +51,19 @@ def read_counts(path: Path, start: int, countries: int) -> pd.DataFrame:
     )
     works = table.set_index(list(keys.names))["works"].reindex(keys, fill_value=0)
     return works.astype(float).reset_index()
+
+
+def add_international(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the counts with both countries' international works beside them."""
+    works = pd.read_csv(path, keep_default_na=False).rename(columns={"iso2": "country"})
+    known = works.set_index(["country", "year"])["international_works"].astype(float)
+    sides = {
+        column: known.reindex(
+            pd.MultiIndex.from_frame(table[[f"country_{end}", "year"]])
+        ).to_numpy()
+        for end, column in zip("ab", INTERNATIONAL, strict=True)
+    }
+    return table.assign(**sides)
 
 
 def variants_at(growth: Growth, experts: FloatArray, k: int, horizon: int) -> dict[str, FloatArray]:
@@ -194,6 +208,7 @@ def main() -> None:
     """Run the comparison and print or write it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("counts", type=Path)
+    parser.add_argument("--international", type=Path)
     parser.add_argument("--focus", type=Path)
     parser.add_argument("--start", type=int, default=2001)
     parser.add_argument("--origins", default="2013-2020")
@@ -204,6 +219,8 @@ def main() -> None:
     parser.add_argument("--page", type=Path)
     args = parser.parse_args()
     table = read_counts(args.counts, args.start, args.countries)
+    if args.international:
+        table = add_international(table, args.international)
     focus = pd.read_csv(args.focus, keep_default_na=False) if args.focus else None
     if focus is not None:
         known = set(table["country_a"]) | set(table["country_b"])

@@ -13,6 +13,7 @@ from mlcoop.features.build import Feature, FeatureMatrix, build_features, explai
 from mlcoop.features.catalogue import usable_factors
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
+from mlcoop.model.history import INTERNATIONAL
 from mlcoop.panel import Panel, coverage_by_country
 from mlcoop.plan import Plan
 from mlcoop.reference import beside_table_1
@@ -30,6 +31,7 @@ class Study:
     Attributes
     ----------
     history : DataFrame of country_a, country_b, year, works
+        With `INTERNATIONAL`, both countries' international works, where the panel has them.
         Every pair of the training set in every year of counts; NaN is missing.
     focus : DataFrame of country_a, country_b
     matrix : FeatureMatrix
@@ -144,7 +146,7 @@ def study_from_panel(
     if reference:
         coverage["reference"] = reference
     return Study(
-        history=table[[*PAIR_YEAR, "works"]],
+        history=table[[*PAIR_YEAR, "works", *(c for c in INTERNATIONAL if c in table)]],
         focus=panel.focus,
         matrix=matrix,
         ahead=ahead,

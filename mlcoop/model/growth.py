@@ -160,7 +160,36 @@ def growth_features(growth: Growth, k: int) -> pd.DataFrame:
     f["above_share"] = _above_share(growth, k)
     own = pd.DataFrame(f, index=growth.history.pairs.index)
     web = network_inputs(growth.counts[:, k], ends, len(growth.history.countries))
-    return pd.concat([own, web.set_index(own.index)], axis=1)
+    inputs = [own, web.set_index(own.index)]
+    if growth.history.international is not None:
+        shares = _shares_of_works(growth, growth.history.international, k)
+        inputs.append(pd.DataFrame(shares, index=own.index))
+    return pd.concat(inputs, axis=1)
+
+
+def _shares_of_works(growth: Growth, international: FloatArray, k: int) -> dict[str, FloatArray]:
+    """Return how a pair's works stand to both countries' international works.
+
+    A paper of a hundred countries counts once among each one's international works and in all its
+    ninety-nine pairs, so sums over pairs swell with such papers and works do not. `salton1` and
+    `salton3` are the yearly growth of Salton's cosine, the pair's works over the geometric mean
+    of both countries', beyond that of the median pair; `affinity` is the log of the pair's works
+    over the product; `pairs_per_work` is the log of how many pairs a country's work is counted in.
+    """
+    ends, works = growth.history.ends, np.log1p(international)
+    of_pair = works[ends[:, 0]] + works[ends[:, 1]]
+    salton = growth.logs - of_pair / 2
+    f = {}
+    for span in (1, 3):
+        reach = min(span, k)
+        change = (salton[:, k] - salton[:, k - reach]) / max(reach, 1)
+        known = change[np.isfinite(change)]
+        f[f"salton{span}"] = change - (np.median(known) if len(known) else 0.0)
+    f["affinity"] = growth.logs[:, k] - of_pair[:, k]
+    each = np.log1p(growth.totals[:, k]) - works[:, k]
+    one, two = each[ends[:, 0]], each[ends[:, 1]]
+    f["pairs_per_work_low"], f["pairs_per_work_high"] = np.minimum(one, two), np.maximum(one, two)
+    return f
 
 
 def restlessness(growth: Growth, k: int, prior_years: float = 4.0) -> FloatArray:

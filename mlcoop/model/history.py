@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlcoop.errors import DataError, some
 
 FloatArray = NDArray[np.float64]
+INTERNATIONAL = ("international_works_a", "international_works_b")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class History:
     counts : float array of shape (n_pairs, n_years)
         NaN where the pair was not observed.
     in_focus : bool array of shape (n_pairs,)
+    international : float array of shape (n_countries, n_years), or None
+        International works of every country, each counted once; NaN where not known.
     """
 
     pairs: pd.DataFrame
@@ -40,6 +43,7 @@ class History:
     years: NDArray[np.int64]
     counts: FloatArray
     in_focus: NDArray[np.bool_]
+    international: FloatArray | None = None
 
     def index(self, year: int) -> int:
         """Return the column of `year`."""
@@ -55,6 +59,7 @@ class History:
             self.years[:k],
             self.counts[:, :k],
             self.in_focus,
+            None if self.international is None else self.international[:, :k],
         )
 
 
@@ -66,6 +71,7 @@ def build_history(table: pd.DataFrame, focus: pd.DataFrame | None = None) -> His
     table : DataFrame
         `country_a`, `country_b`, `year`, `works` (>= 0, NaN = missing); a pair stands in either
         orientation, but once per year. A pair and year without a row is missing, not zero.
+        May hold `INTERNATIONAL`, the international works of either country in the year.
     focus : DataFrame or None
         `country_a`, `country_b` of the pairs that the study is about, in either orientation;
         None means all pairs.
@@ -118,8 +124,29 @@ def build_history(table: pd.DataFrame, focus: pd.DataFrame | None = None) -> His
                 "check the codes"
             )
     return History(
-        pairs, countries, ends.astype(np.int64), years, wide.to_numpy(dtype=float), in_focus
+        pairs,
+        countries,
+        ends.astype(np.int64),
+        years,
+        wide.to_numpy(dtype=float),
+        in_focus,
+        _international(table, countries, years),
     )
+
+
+def _international(
+    table: pd.DataFrame, countries: tuple[str, ...], years: NDArray[np.int64]
+) -> FloatArray | None:
+    if not set(INTERNATIONAL) <= set(table):
+        return None
+    names = ["country", "year", "works"]
+    sides = [
+        table[[f"country_{end}", "year", column]].set_axis(names, axis=1)
+        for end, column in zip("ab", INTERNATIONAL, strict=True)
+    ]
+    known = pd.concat(sides).dropna()
+    wide = known.groupby(["country", "year"])["works"].first().unstack("year")
+    return wide.reindex(index=list(countries), columns=years).to_numpy(dtype=float)
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:

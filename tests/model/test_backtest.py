@@ -16,7 +16,7 @@ from mlcoop.model.follow import COUNTRY_GAIN, FOCUS_GAIN, follow_countries, foll
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.forecasters import fit_linear
 from mlcoop.model.growth import growth_features, measure_growth, weighted_median
-from mlcoop.model.history import build_history
+from mlcoop.model.history import INTERNATIONAL, build_history
 from mlcoop.model.scores import measure_backtest, score_method
 from mlcoop.schema import BACKTEST_CSV
 
@@ -38,6 +38,18 @@ def world(n_years: int = 14, seed: int = 0, first: int = 2000) -> pd.DataFrame:
             mean = np.exp(level + (pace[a] + pace[b]) * t + shared[t])
             rows.append((a, b, first + t, float(rng.poisson(mean))))
     return pd.DataFrame(rows, columns=["country_a", "country_b", "year", "works"])
+
+
+def with_international(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Add each country's international works: between a third and all of the sum over its pairs."""
+    ends = [table[["year", "works"]].assign(c=table[f"country_{end}"]) for end in "ab"]
+    sums = pd.concat(ends).groupby(["c", "year"])["works"].sum()
+    sums = (sums * np.random.default_rng(seed).uniform(1 / 3, 1, len(sums))).round()
+    sides = {
+        column: sums.reindex(pd.MultiIndex.from_frame(table[[f"country_{end}", "year"]])).to_numpy()
+        for end, column in zip("ab", INTERNATIONAL, strict=True)
+    }
+    return table.assign(**sides)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +77,35 @@ def test_nothing_after_the_origin_matters(backtest: Backtest) -> None:
     pd.testing.assert_frame_equal(one, two)
 
 
+def test_no_work_after_the_origin_matters() -> None:
+    # Invariant: inputs at 2010 are the same whatever the international works of later years.
+    table = with_international(world())
+    late = table["year"] > 2010
+    scrambled = table.copy()
+    scrambled.loc[late, list(INTERNATIONAL)] = 7.0
+    one, two = (growth_features(measure_growth(build_history(t)), 10) for t in (table, scrambled))
+    pd.testing.assert_frame_equal(one, two)
+    assert not one.equals(growth_features(measure_growth(build_history(world())), 10))
+
+
+def test_shares_of_international_works_by_hand() -> None:
+    """Truth: Salton's cosine and affinity by hand; C's works are known in the second year alone."""
+    rows = [("A", "B", 0, 9, 99, 24), ("A", "C", 0, 4, 99, np.nan), ("B", "C", 0, 1, 24, np.nan)]
+    rows += [("B", "A", 1, 19, 24, 99), ("A", "C", 1, 4, 99, 49), ("B", "C", 1, 3, 24, 49)]
+    columns = ["country_a", "country_b", "year", "works", *INTERNATIONAL]
+    growth = measure_growth(build_history(pd.DataFrame(rows, columns=columns)))
+    f = growth_features(growth, 1)
+    # only A-B has a cosine in both years: its growth is that of the median pair
+    assert f["salton1"].tolist()[0] == 0 and f["salton1"].isna().tolist() == [False, True, True]
+    want = np.log([20 / (100 * 25), 5 / (100 * 50), 4 / (25 * 50)])
+    np.testing.assert_allclose(f["affinity"], want)
+    sums = dict(zip("ABC", (23, 22, 7), strict=True))
+    each = {c: np.log((1 + sums[c]) / n) for c, n in (("A", 100), ("B", 25), ("C", 50))}
+    for name, pick in (("low", min), ("high", max)):
+        pairs = [pick(each[a], each[b]) for a, b in ("AB", "AC", "BC")]
+        np.testing.assert_allclose(f[f"pairs_per_work_{name}"], pairs)
+
+
 def test_order_of_rows_and_of_countries_changes_nothing(backtest: Backtest) -> None:
     # Invariant: rows shuffled and every other pair turned round.
     table = world().sample(frac=1, random_state=1)
@@ -84,7 +125,7 @@ def test_order_of_rows_and_of_countries_changes_nothing(backtest: Backtest) -> N
 def test_names_of_countries_change_nothing() -> None:
     # Invariant: symmetric in the two ends, so an order of names that swaps them is immaterial.
     # The boosted experts draw columns, not rows, by name order, so features are compared.
-    table = world()
+    table = with_international(world())
     names = dict(zip(COUNTRIES, reversed(COUNTRIES), strict=True))
     mirror = table.replace({"country_a": names, "country_b": names})
     one, two = build_history(table), build_history(mirror)
