@@ -86,6 +86,8 @@ def test_no_work_after_the_origin_matters() -> None:
     one, two = (growth_features(measure_growth(build_history(t)), 10) for t in (table, scrambled))
     pd.testing.assert_frame_equal(one, two)
     assert not one.equals(growth_features(measure_growth(build_history(world())), 10))
+    cut = measure_growth(build_history(table).until(2010))
+    pd.testing.assert_frame_equal(one, growth_features(cut, 10))
 
 
 def test_shares_of_international_works_by_hand() -> None:
