@@ -235,7 +235,7 @@ def main() -> None:
         warm, reported, _ = plan_origins(panel.years, horizon, list(wanted))
         columns = [panel.index(y) for y in [*warm, *reported]]
         fitted = Parallel(n_jobs=args.workers)(
-            delayed(forecast_experts)(growth, k, horizon, None, None, 0) for k in columns
+            delayed(forecast_experts)(growth, k, horizon, None, 0) for k in columns
         )
         experts = dict(zip(columns, fitted, strict=True))
         at = [panel.index(y) for y in reported]

@@ -42,7 +42,6 @@ def forecast_next(
     *,
     horizons: Sequence[int] = (1,),
     level: float | None = None,
-    features: Mapping[int, pd.DataFrame] | pd.DataFrame | None = None,
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     workers: int = 1,
@@ -57,13 +56,12 @@ def forecast_next(
         focus,
         backtests,
         horizons=horizons,
-        features=features,
         params=params,
         seed=seed,
         workers=workers,
         progress=progress,
     )
-    return model.predict(history, focus, level=level, features=features)
+    return model.predict(history, focus, level=level)
 
 
 def forecast_totals(

@@ -144,28 +144,3 @@ def test_surprises_are_outside_and_last_year_only(backtest: Backtest) -> None:
     assert (found["year"] == table["year"].max()).all()
     assert found.loc[0, "observed"] == table.loc[first, "observed"]
     assert ((found["observed"] < found["lower"]) | (found["observed"] > found["upper"])).all()
-
-
-def test_factors_reach_the_boosted_experts() -> None:
-    # Planted truth: where the factor of a target year is 1, the pair grows by 50 % that year and
-    # stays there; years are drawn at random, so only the factor can tell.
-    rng = np.random.default_rng(6)
-    # With 28 pairs the forecast would lean on simple rules, which see no factor; so 190 pairs.
-    table = world(16, 0.0, [f"C{i:02d}" for i in range(20)])
-    table["policy"] = rng.integers(0, 2, len(table)).astype(float)
-    steps = table.groupby(["country_a", "country_b"])["policy"].cumsum()
-    table["works"] = np.round(400 * 1.5**steps)
-    ahead = table[table["year"] == 2015].assign(year=2016, policy=1.0)
-    columns = ["country_a", "country_b", "year", "policy"]
-    features = pd.concat([table, ahead], ignore_index=True)[columns]
-    counts = table.drop(columns="policy")
-    params = {**FAST, "min_child_weight": 2.0, "learning_rate": 0.3}
-    result = run_backtest(counts, None, features=features, params=params)
-    blind = run_backtest(counts, None, params=params)
-    wapes = [b.metrics["sets"]["all"]["model"]["wape"] for b in (result, blind)]
-    # Only the boosted experts, two sevenths of the blend at first, can see it.
-    assert wapes[0] < 0.8 * wapes[1]
-    model = fit_forecaster(counts, None, result, features=features, params=params)
-    base = model.predict(counts, None, features=features)
-    without = model.predict(counts, None, features=features.assign(policy=0.0))
-    assert (without["predicted"] / base["predicted"]).median() < 0.9

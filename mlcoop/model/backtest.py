@@ -25,10 +25,15 @@ from mlcoop.model.forecasters import (
     EXPERTS,
     first_origin,
     fit_expert,
-    inputs_at,
     training_set,
 )
-from mlcoop.model.growth import Growth, common_errors, measure_growth, restlessness
+from mlcoop.model.growth import (
+    Growth,
+    common_errors,
+    growth_features,
+    measure_growth,
+    restlessness,
+)
 from mlcoop.model.history import FloatArray, build_history
 from mlcoop.model.intervals import Calibration, Outcome, adapt, calibrate
 from mlcoop.model.scores import measure_backtest
@@ -134,7 +139,6 @@ def run_backtest(
     origins: Sequence[int] | None = None,
     horizon: int = 1,
     level: float = 0.9,
-    features: pd.DataFrame | None = None,
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     workers: int = 1,
@@ -156,8 +160,6 @@ def run_backtest(
         Years ahead, forecast directly.
     level : float in (0, 1)
         Share of outcomes that an interval is to hold.
-    features : DataFrame or None
-        Factors by (country_a, country_b, target year), known at the origin.
     params : dict or None
         Of the boosted experts.
     workers : int
@@ -182,8 +184,7 @@ def run_backtest(
     warm, reported, warnings = plan_origins(panel.years, horizon, origins, last_origins)
     growth = measure_growth(panel)
     columns = [panel.index(y) for y in [*warm, *reported]]
-    factors = index_factors(features)
-    jobs = (delayed(forecast_experts)(growth, k, horizon, factors, params, seed) for k in columns)
+    jobs = (delayed(forecast_experts)(growth, k, horizon, params, seed) for k in columns)
     experts: dict[int, FloatArray] = {}
     runner = Parallel(n_jobs=workers, return_as="generator")
     for k, predicted in zip(columns, runner(jobs), strict=True):
@@ -193,28 +194,16 @@ def run_backtest(
     return assemble(growth, experts, [panel.index(y) for y in reported], horizon, level, warnings)
 
 
-def index_factors(features: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return factor columns indexed by pair and target year; None stays None."""
-    if features is None:
-        return None
-    keys = ["country_a", "country_b", "year"]
-    table = features.set_index(keys) if set(keys) <= set(features.columns) else features
-    if table.index.duplicated().any():
-        raise DataError("forecast factors: a pair and year stands more than once; keep one row")
-    return table.select_dtypes("number").astype(float)
-
-
 def forecast_experts(
     growth: Growth,
     k: int,
     horizon: int,
-    factors: pd.DataFrame | None,
     params: Mapping[str, Any] | None,
     seed: int,
 ) -> FloatArray:
     """Return all experts' relative log growth from column `k`, shape (n_pairs, n_experts)."""
-    data = training_set(growth, k, horizon, factors)
-    now = inputs_at(growth, k, horizon, factors)
+    data = training_set(growth, k, horizon)
+    now = growth_features(growth, k)
     fits = [fit_expert(e, data, horizon, params, seed + k) for e in EXPERTS.values()]
     return np.column_stack([fit.predict(now) for fit in fits])
 

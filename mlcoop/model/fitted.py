@@ -13,11 +13,10 @@ import pandas as pd
 import xgboost as xgb
 from joblib import Parallel, delayed
 
-from mlcoop.errors import DataError
+from mlcoop.errors import DataError, some
 from mlcoop.model.backtest import (
     Backtest,
     Progress,
-    index_factors,
     run_backtest,
 )
 from mlcoop.model.combine import blend_works, with_following
@@ -29,11 +28,10 @@ from mlcoop.model.forecasters import (
     LinearFit,
     RuleFit,
     fit_expert,
-    inputs_at,
     training_set,
 )
-from mlcoop.model.growth import Growth, measure_growth, restlessness
-from mlcoop.model.history import FloatArray, History, build_history
+from mlcoop.model.growth import Growth, growth_features, measure_growth, restlessness
+from mlcoop.model.history import INTERNATIONAL, FloatArray, History, build_history
 from mlcoop.model.intervals import Calibration
 from mlcoop.schema import FORECAST_CSV
 
@@ -81,7 +79,6 @@ class FittedForecaster:
         *,
         horizons: Sequence[int] | None = None,
         level: float | None = None,
-        features: Mapping[int, pd.DataFrame] | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Return the forecast of all pairs in FORECAST_CSV columns, then `p_zero` (the chance of
         no work at all), `in_focus` and `restless` (how much its growth jumps; 1 is usual).
@@ -90,8 +87,6 @@ class FittedForecaster:
         ----------
         history : DataFrame
             Counts as for `run_backtest`; its last year is the origin.
-        features : DataFrame, dict from horizon to DataFrame, or None
-            Factors by pair and target year, as in fitting.
 
         Raises
         ------
@@ -107,10 +102,7 @@ class FittedForecaster:
                 f"forecast: horizons {unknown} were not fitted; fitted are {sorted(self.horizons)}"
             )
         level = self.level if level is None else level
-        tables = [
-            _horizon_table(growth, h, self.horizons[h], level, _factors_of(features, h))
-            for h in chosen
-        ]
+        tables = [_horizon_table(growth, h, self.horizons[h], level) for h in chosen]
         table = pd.concat(tables, ignore_index=True)
         return table.sort_values(["country_a", "country_b", "year"], ignore_index=True)
 
@@ -212,7 +204,6 @@ def fit_forecaster(
     backtests: Backtest | Sequence[Backtest],
     *,
     horizons: Sequence[int] = (1,),
-    features: Mapping[int, pd.DataFrame] | pd.DataFrame | None = None,
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     workers: int = 1,
@@ -225,8 +216,6 @@ def fit_forecaster(
     backtests : Backtest or sequence of them
         One per horizon, of the same history; a horizon without one is backtested here on its last
         origins, which weights and intervals need.
-    features : DataFrame, dict from horizon to DataFrame, or None
-        Factors by pair and target year, known at the origin; per horizon where lags differ.
 
     Raises
     ------
@@ -242,7 +231,6 @@ def fit_forecaster(
     fitted: dict[int, FittedHorizon] = {}
     warnings: list[str] = []
     for i, h in enumerate(sorted(set(int(h) for h in horizons))):
-        factors = _factors_of(features, h)
         backtest = by_horizon.get(h)
         if backtest is None:
             backtest = run_backtest(
@@ -251,14 +239,13 @@ def fit_forecaster(
                 origins=None,
                 horizon=h,
                 level=level,
-                features=factors,
                 params=params,
                 seed=seed,
                 workers=workers,
                 last_origins=EXTRA_HORIZON_ORIGINS,
             )
         warnings += backtest.warnings
-        data = training_set(growth, last, h, index_factors(factors))
+        data = training_set(growth, last, h)
         jobs = [delayed(fit_expert)(e, data, h, params, seed + last) for e in EXPERTS.values()]
         fits = dict(zip(EXPERTS, Parallel(n_jobs=workers)(jobs), strict=True))
         fitted[h] = FittedHorizon(
@@ -271,16 +258,6 @@ def fit_forecaster(
         if progress:
             progress(i + 1, len(horizons))
     return FittedForecaster(fitted, int(panel.years[-1]), level, tuple(dict.fromkeys(warnings)))
-
-
-def _factors_of(
-    features: Mapping[int, pd.DataFrame] | pd.DataFrame | None, horizon: int
-) -> pd.DataFrame | None:
-    if features is None or isinstance(features, pd.DataFrame):
-        return features
-    if horizon not in features:
-        raise DataError(f"forecast factors: none given for horizon {horizon}; add them")
-    return features[horizon]
 
 
 def _weights_of(backtest: Backtest, panel: History) -> dict[str, FloatArray]:
@@ -296,11 +273,18 @@ def _weights_of(backtest: Backtest, panel: History) -> dict[str, FloatArray]:
 
 
 def _horizon_table(
-    growth: Growth, horizon: int, model: FittedHorizon, level: float, factors: pd.DataFrame | None
+    growth: Growth, horizon: int, model: FittedHorizon, level: float
 ) -> pd.DataFrame:
     panel = growth.history
     k = len(panel.years) - 1
-    now = inputs_at(growth, k, horizon, index_factors(factors))
+    now = growth_features(growth, k)
+    fits = [fit for fit in model.fits.values() if not isinstance(fit, RuleFit)]
+    lacking = sorted({c for fit in fits for c in fit.columns} - set(now))
+    if lacking:
+        raise DataError(
+            f"forecast: the counts lack {some(INTERNATIONAL)}, which the model was fitted with "
+            f"({some(lacking)}); add them"
+        )
     experts = np.column_stack([model.fits[name].predict(now) for name in EXPERTS])
     by_country = np.array([model.shift.get(c, 0.0) for c in panel.countries])
     experts = with_following(growth, experts, Shift(by_country, model.focus_shift))

@@ -10,19 +10,17 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import DataError
-from mlcoop.model.backtest import index_factors
 from mlcoop.model.forecasters import (
     DEFAULTS,
     EXPERTS,
     TrainingSet,
     first_origin,
     fit_expert,
-    inputs_at,
     space,
     to_works,
     training_set,
 )
-from mlcoop.model.growth import expect_common, measure_growth
+from mlcoop.model.growth import expect_common, growth_features, measure_growth
 from mlcoop.model.history import build_history
 
 
@@ -42,7 +40,6 @@ def tuning_problem(
     *,
     before: int,
     horizon: int = 1,
-    features: pd.DataFrame | None = None,
     seed: int = 0,
     folds: int = 3,
     rows: int = 12_000,
@@ -63,7 +60,6 @@ def tuning_problem(
     """
     panel = build_history(history, focus).until(before)
     growth = measure_growth(panel)
-    factors = index_factors(features)
     k_last = len(panel.years) - 1
     first = first_origin(len(panel.years))
     origins = [k for k in range(k_last - horizon - folds + 1, k_last - horizon + 1)]
@@ -77,7 +73,7 @@ def tuning_problem(
     rng = np.random.default_rng(seed)
     prepared = []
     for k in origins:
-        data = training_set(growth, k, horizon, factors)
+        data = training_set(growth, k, horizon)
         if len(data.target) > rows:
             chance = np.sqrt(data.last + 1)
             keep = np.sort(
@@ -86,7 +82,7 @@ def tuning_problem(
             data = TrainingSet(
                 data.X.iloc[keep], data.target[keep], data.last[keep], data.recency[keep]
             )
-        prepared.append((k, data, inputs_at(growth, k, horizon, factors)))
+        prepared.append((k, data, growth_features(growth, k)))
 
     def fold_scores(params: Mapping[str, Any]) -> Iterator[float]:
         for k, data, now in prepared:

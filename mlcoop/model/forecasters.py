@@ -182,32 +182,7 @@ def first_origin(n_years: int) -> int:
     return min(5, max(1, (n_years - 3) // 4))
 
 
-def inputs_at(
-    growth: Growth, k: int, horizon: int, factors: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Return the inputs at column `k`, with the factors of the target year beside them.
-
-    Parameters
-    ----------
-    factors : DataFrame or None
-        Indexed by (country_a, country_b, target year); float columns. Their values must be known
-        at the origin: target year less horizon. A pair or year without a row is missing.
-    """
-    X = growth_features(growth, k)
-    if factors is None:
-        return X
-    pairs = growth.history.pairs
-    year = int(growth.history.years[0]) + k + horizon
-    keys = pd.MultiIndex.from_arrays(
-        [pairs["country_a"], pairs["country_b"], np.full(len(pairs), year)]
-    )
-    more = factors.reindex(keys).set_axis(X.index).astype(float).add_prefix("factor_")
-    return pd.concat([X, more], axis=1)
-
-
-def training_set(
-    growth: Growth, k: int, horizon: int, factors: pd.DataFrame | None = None
-) -> TrainingSet:
+def training_set(growth: Growth, k: int, horizon: int) -> TrainingSet:
     """Return the rows that may train a forecast made at column `k`: targets up to `k`."""
     first = first_origin(growth.relative.shape[1])
     start = max(min(first, k - horizon), k - horizon - TRAINING_YEARS + 1, 0)
@@ -216,7 +191,7 @@ def training_set(
         target = growth.relative[:, s + horizon] - growth.relative[:, s]
         # A count that was carried forward is no observation of growth.
         observed = np.isfinite(growth.history.counts[:, s + horizon]) & np.isfinite(target)
-        frames.append(inputs_at(growth, s, horizon, factors)[observed])
+        frames.append(growth_features(growth, s)[observed])
         targets.append(target[observed])
         lasts.append(growth.counts[observed, s])
         recency.append(np.full(int(observed.sum()), RECENCY ** (k - horizon - s)))
@@ -249,8 +224,7 @@ def fit_expert(
     weight = ((data.last + 1) ** expert.power - 0.9) * data.recency
     weight = weight / weight.mean()
     if expert.kind == "linear":
-        plain = [c for c in data.X if not str(c).startswith("factor_")]
-        return fit_linear(data.X[plain], data.target, weight)
+        return fit_linear(data.X, data.target, weight)
     if expert.kind == "boosted":
         return fit_boosted(data.X, data.target, weight, {**DEFAULTS, **(params or {})}, seed)
     raise ValueError(f"expert {expert.name}: unknown kind {expert.kind!r}")
