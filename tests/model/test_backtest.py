@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import DataError
+from mlcoop.forecast import fit_forecaster
 from mlcoop.model.backtest import Backtest, plan_origins, run_backtest
 from mlcoop.model.blend import Scored, choose_weights
 from mlcoop.model.combine import trust_of
@@ -313,3 +314,12 @@ def test_real_counts_beat_the_best_rule() -> None:
     assert skill["against_persistence"] > 0.25
     coverage = result.metrics["coverage"]["all"]
     assert 0.82 <= coverage["mean"] <= 0.97
+
+
+def test_a_model_of_international_works_says_when_they_are_lacking() -> None:
+    table = with_international(world())
+    tested = run_backtest(table, FOCUS, params=FAST)
+    model = fit_forecaster(table, FOCUS, tested, params=FAST)
+    assert model.predict(table, FOCUS)["predicted"].notna().all()
+    with pytest.raises(DataError, match="lack international_works_a, international_works_b"):
+        model.predict(world(), FOCUS)
