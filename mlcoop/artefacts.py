@@ -23,10 +23,11 @@ import yaml
 
 import mlcoop
 from mlcoop.errors import ConfigError, DataError, some
-from mlcoop.files import write_whole, writing
+from mlcoop.files import write_output, writing
 from mlcoop.schema import Experiment
 
 MANIFEST = "manifest.json"
+MEND = "mend that, and the same command goes on where this stopped"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same values, eight times as fast
 PACKAGES = (
     "numpy",
@@ -159,7 +160,7 @@ class RunFolder:
         sums = {}
         for name, content in files.items():
             data = to_bytes(content, name)
-            _put(self._path(name), data)
+            write_output(self._path(name), data, MEND)
             sums[name] = hashlib.sha256(data).hexdigest()
         stages = dict(self.manifest.get("stages", {}))
         stages[stage] = {
@@ -188,12 +189,7 @@ class RunFolder:
 
     def _save(self, manifest: dict[str, Any]) -> None:
         self.manifest = manifest
-        _put(self.root / MANIFEST, to_bytes(manifest, MANIFEST))
-
-
-def _put(path: Path, data: bytes) -> None:
-    with writing(path, "mend that, and the same command goes on where this stopped"):
-        write_whole(path, data)
+        write_output(self.root / MANIFEST, to_bytes(manifest, MANIFEST), MEND)
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

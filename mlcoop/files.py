@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mlcoop.errors import ConfigError
 
+MEND = "choose another place"
+
 
 def write_whole(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write beside the target and rename, so that no reader ever sees half a file.
@@ -39,7 +41,7 @@ def write_whole(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 
 @contextmanager
-def writing(path: Path, mend: str = "choose another place") -> Iterator[None]:
+def writing(path: Path, mend: str = MEND) -> Iterator[None]:
     """Name in a `ConfigError` the place that someone chose and that cannot be written."""
     try:
         yield
@@ -49,9 +51,9 @@ def writing(path: Path, mend: str = "choose another place") -> Iterator[None]:
         raise ConfigError(f"{path}: cannot be written ({reason}); {mend}") from error
 
 
-def write_output(path: Path, data: bytes) -> None:
-    """Write a file where the command line was told to; raise `ConfigError` where that fails."""
-    with writing(path):
+def write_output(path: Path, data: bytes, mend: str = MEND) -> None:
+    """Write a file where someone chose to have it; raise `ConfigError` where that fails."""
+    with writing(path, mend):
         write_whole(path, data)
 
 

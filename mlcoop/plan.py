@@ -74,8 +74,9 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
     """
     slips: list[str] = []
     focal = _country(config.focus.focal, f"{where}, focus.focal", slips)
-    partners = _countries(config.focus.partners, f"{where}, focus.partners", slips)
-    countries = _countries(config.training.countries, f"{where}, training.countries", slips)
+    named = _codes(config.focus.partners, f"{where}, focus.partners", slips)
+    partners = _members(named)
+    countries = _members(_codes(config.training.countries, f"{where}, training.countries", slips))
     if focal in partners:
         partners = tuple(c for c in partners if c != focal)
     learner = config.learner.name
@@ -122,10 +123,7 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
     }
     stages = ("panel", *(stage for stage, on in switches.items() if on))
     # "South Korea" and "KOR" are one study, and what reads its folder later knows codes only
-    named = config.focus.partners
-    place = f"{where}, focus.partners"
-    codes = [_code(p, place) for p in ([named] if isinstance(named, str) else named or [])]
-    spelled = codes[0] if isinstance(named, str) else codes or None
+    spelled = named[0] if isinstance(config.focus.partners, str) else named or None
     focus = config.focus.model_copy(update={"focal": focal, "partners": spelled})
     return Plan(
         config=config.model_copy(update={"focus": focus}),
@@ -161,35 +159,27 @@ def _country(name: str | None, where: str, slips: list[str]) -> str | None:
         return None
 
 
-def _countries(names: str | list[str] | None, where: str, slips: list[str]) -> tuple[str, ...]:
-    if names is None:
-        return ()
-    found: set[str] = set()
-    for position, name in enumerate([names] if isinstance(names, str) else names):
+def _codes(names: str | list[str] | None, where: str, slips: list[str]) -> list[str]:
+    """Return groups by their own name and countries by ISO3, in the order given."""
+    found: list[str] = []
+    for position, name in enumerate([names] if isinstance(names, str) else names or []):
         place = where if isinstance(names, str) else f"{where}[{position}]"
-        if _is_group(name):
-            found.update(group_members(name))
-            continue
+        group = name.strip().lower().replace("_", "-").replace(" ", "-")
         try:
-            found.add(to_iso3(name, place))
+            found.append(group if group in group_names() else to_iso3(name, place))
         except MlcoopError as error:
             near = difflib.get_close_matches(name.lower(), group_names(), n=1, cutoff=0.7)
             slips.append(
                 f'{error} (or did you mean the group "{near[0]}"?)' if near else str(error)
             )
+    return found
+
+
+def _members(codes: list[str]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for code in codes:
+        found.update(group_members(code) if code in group_names() else [code])
     return tuple(sorted(found))
-
-
-def _code(name: str, where: str) -> str:
-    return _group(name) if _is_group(name) else to_iso3(name, where)
-
-
-def _is_group(name: str) -> bool:
-    return _group(name) in group_names()
-
-
-def _group(name: str) -> str:
-    return name.strip().lower().replace("_", "-").replace(" ", "-")
 
 
 def _file(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import ConfigError, DataError
-from mlcoop.model.learners import LEARNERS, Learner
+from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.scores import poisson_deviance
 
 if TYPE_CHECKING:
@@ -45,6 +45,34 @@ def split_pairs(pairs: np.ndarray, folds: int, seed: int) -> np.ndarray:
         raise DataError(f"cross-fitting: {len(names)} pairs cannot make {folds} folds; add pairs")
     fold = np.random.default_rng(seed).permutation(len(names)) % folds
     return fold[code]
+
+
+def fit_rows(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: Params,
+    seed: int,
+    train: np.ndarray,
+    pairs: np.ndarray,
+) -> Estimator:
+    """Return a learner fitted on some rows of a matrix.
+
+    Parameters
+    ----------
+    train : int array
+        Positions of rows with known works.
+    pairs : array of shape (n_rows,)
+        `pair_names` of all rows; many fits share them.
+    """
+    rows = matrix.rows
+    return learner.make(params, seed).fit(
+        matrix.X.iloc[train],
+        rows["works"].to_numpy(float)[train],
+        exposure=rows["exposure"].to_numpy(float)[train],
+        weight=rows["weight"].to_numpy(float)[train],
+        pairs=pairs[train],
+        years=rows["year"].to_numpy()[train],
+    )
 
 
 def cross_validated_deviance(
@@ -150,14 +178,7 @@ def _fold_by_fold(
     weight = rows["weight"].to_numpy(float)
     for k in range(folds):
         train, test = known & (fold_of_pair != k), scored & (fold == k)
-        estimator = entry.make(settings, seed).fit(
-            matrix.X[train],
-            works[train],
-            exposure=exposure[train],
-            weight=weight[train],
-            pairs=pairs[train],
-            years=rows["year"].to_numpy()[train],
-        )
+        estimator = fit_rows(matrix, entry, settings, seed, np.flatnonzero(train), pairs)
         rate = (weight[train] * works[train]).sum() / (weight[train] * exposure[train]).sum()
         yield (
             works[test],

@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from scipy.stats import kendalltau
 
 from mlcoop.errors import some
-from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.explain.crossfit import fit_rows, pair_names, split_pairs
 from mlcoop.features.build import explain_rows
 from mlcoop.model.imputation import imputing
 from mlcoop.model.learners import Learner
@@ -171,14 +171,7 @@ def cross_fitted_values(
 
     def fit(k: int) -> tuple[np.ndarray, np.ndarray]:
         train = np.flatnonzero(known & (fold_of_pair != k))
-        estimator = learner.make(params, seed).fit(
-            matrix.X.iloc[train],
-            rows["works"].to_numpy(float)[train],
-            exposure=rows["exposure"].to_numpy(float)[train],
-            weight=rows["weight"].to_numpy(float)[train],
-            pairs=pairs[train],
-            years=rows["year"].to_numpy()[train],
-        )
+        estimator = fit_rows(matrix, learner, params, seed, train, pairs)
         mine = np.flatnonzero(fold == k)
         values, _ = estimator.shap_values(matrix.X.iloc[chosen[mine]], background)
         return mine, values.to_numpy()

@@ -12,7 +12,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from mlcoop.errors import DataError
-from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.explain.crossfit import fit_rows, pair_names, split_pairs
 from mlcoop.explain.effects import LocalSteps, local_steps
 from mlcoop.explain.interactions import by_factor, strongest
 from mlcoop.explain.weights import resampling_weights
@@ -182,14 +182,7 @@ def explain_replicates(
 
     def fit(k: int, settings: dict[str, Any]) -> tuple[Estimator, np.ndarray, np.ndarray, Joint]:
         train = np.flatnonzero(known & (fold_of_pair != k))
-        estimator = learner.make(settings, seed).fit(
-            matrix.X.iloc[train],
-            rows["works"].to_numpy(float)[train],
-            exposure=rows["exposure"].to_numpy(float)[train],
-            weight=rows["weight"].to_numpy(float)[train],
-            pairs=pairs[train],
-            years=rows["year"].to_numpy()[train],
-        )
+        estimator = fit_rows(matrix, learner, settings, seed, train, pairs)
         asked = asked_of(estimator)
         values, _ = estimator.shap_values(asked.target, asked.background)
         return estimator, values.to_numpy(), effects(estimator, asked), joint(estimator, asked)

@@ -9,7 +9,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy import stats
 
-from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.crossfit import fit_rows, pair_names
 from mlcoop.explain.weights import halves
 from mlcoop.features.build import explain_rows
 from mlcoop.model.learners import Learner
@@ -110,14 +110,7 @@ def pair_halves(
         train = np.flatnonzero(known & np.isin(code, np.concatenate([mine, rest])))
 
         def values(number: int) -> np.ndarray:
-            estimator = learner.make(params, seed + number).fit(
-                matrix.X.iloc[train],
-                rows["works"].to_numpy(float)[train],
-                exposure=rows["exposure"].to_numpy(float)[train],
-                weight=rows["weight"].to_numpy(float)[train],
-                pairs=pairs[train],
-                years=rows["year"].to_numpy()[train],
-            )
+            estimator = fit_rows(matrix, learner, params, seed + number, train, pairs)
             found, _ = estimator.shap_values(
                 matrix.X.iloc[explained], matrix.X.iloc[background[:MOST_BACKGROUND]]
             )

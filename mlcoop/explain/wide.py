@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.crossfit import fit_rows, pair_names
 from mlcoop.explain.inference import false_discovery
 from mlcoop.explain.regression import MOST_ROWS, clustered, regress, shared_country
 from mlcoop.model.scores import poisson_deviance
@@ -58,18 +58,10 @@ def refitted_deviance(
     fold_of = dict(zip(names, explained.fold_of_row, strict=True))
     pairs = pair_names(rows)
     of_pair = pd.Series(pairs).map(fold_of).fillna(-1).to_numpy(int)
-    y, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
 
     def predict(k: int, test: np.ndarray, exposed: np.ndarray) -> np.ndarray:
         train = np.flatnonzero(known & (of_pair != k))
-        fitted = learner.make(params, seed).fit(
-            matrix.X.iloc[train],
-            y[train],
-            exposure=exposure[train],
-            weight=rows["weight"].to_numpy(float)[train],
-            pairs=pairs[train],
-            years=rows["year"].to_numpy()[train],
-        )
+        fitted = fit_rows(matrix, learner, params, seed, train, pairs)
         return fitted.predict(matrix.X.iloc[test], exposure=exposed)
 
     return _explained(matrix, scored, of_pair[scored], predict)
