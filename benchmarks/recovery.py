@@ -77,7 +77,8 @@ def run_world(kind: str, seed: int, level: float, learner: str) -> dict[str, Any
     tiers = table.loc[truth.index, "tier"].to_numpy()
     tiered = pd.DataFrame(tiers[:, None] < tiers[None, :], index=truth.index, columns=truth.index)
     result: dict[str, Any] = {"kind": kind, "seed": seed, "drivers": int((truth > 0).sum())}
-    result |= score_claims(truth, ranking.claims)
+    result |= score_claims(truth, ranking.told)
+    result |= {f"once_{k}": v for k, v in score_claims(truth, ranking.at_once).items()}
     result |= {f"tier_{k}": v for k, v in score_claims(truth, tiered).items()}
     result["covered"] = bool(
         ((table["rank_low"] <= best[table.index]) & (best[table.index] <= table["rank_high"])).all()
@@ -126,10 +127,13 @@ def _summary(part: pd.DataFrame) -> dict[str, float]:
     return {
         "worlds": len(part),
         "sets hold": part["covered"].mean(),
-        "no wrong order": (part["wrong"] == 0).mean(),
+        "no wrong order at once": (part["once_wrong"] == 0).mean(),
         "wrong orders": share(part["wrong"], part["claims"]),
+        "wrong tiers": share(part["tier_wrong"], part["tier_claims"]),
         "false found": (part["false_found"] / part["found"].clip(lower=1)).mean(),
+        "found": share(part["found"] - part["false_found"], part["drivers"]),
         "power": share(part["claims"] - part["wrong"], part["possible"]),
+        "power at once": share(part["once_claims"] - part["once_wrong"], part["possible"]),
         "power of tiers": share(part["tier_claims"] - part["tier_wrong"], part["possible"]),
         "tau": part["tau"].mean(),
         "width": part["width"].mean(),

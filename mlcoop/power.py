@@ -70,7 +70,8 @@ class Power:
         Size (log works per standard deviation) at which the probability is 80 %; None when it
         lies beyond the sizes that were drawn.
     false_found, wrong_orders : float
-        Share of nulls among the factors found, and of wrong orders among those told.
+        Share of nulls among the factors found, and of wrong orders among all those told, of
+        factors with an effect and of others.
     size : dict
         `focus_pairs, training_pairs, countries, years, factors, worlds, resamples`.
     surroundings : Surroundings
@@ -176,7 +177,7 @@ def power_analysis(
     many = len(np.unique(pair_names(matrix.rows))) >= MANY_PAIRS
     refits = min(resamples, MOST_RESAMPLES_OF_MANY if many else MOST_RESAMPLES)
 
-    def one(world: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def one(world: int) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
         with threadpool_limits(1):
             return _one_world(
                 small,
@@ -200,6 +201,7 @@ def power_analysis(
             progress(done, worlds)
     factors = pd.concat([r[0].assign(world=w) for w, r in enumerate(results)])
     orders = pd.concat([r[1].assign(world=w) for w, r in enumerate(results)])
+    told = pd.DataFrame([r[2] for r in results])
     drivers = factors[factors["size"] > 0]
     found, smallest_found = _curve(drivers, "found", seed)
     order, smallest_order = _curve(orders, "told", seed)
@@ -214,7 +216,7 @@ def power_analysis(
         smallest_found,
         smallest_order,
         false_found=_share(factors["found"] & (factors["size"] == 0), factors["found"]),
-        wrong_orders=_share(orders["wrong"], orders["wrong"] | orders["told"]),
+        wrong_orders=_share(told["wrong"], told["right"] + told["wrong"]),
         size={
             "focus_pairs": len(np.unique(pair_names(focus))),
             "training_pairs": len(np.unique(pair_names(rows))),
@@ -267,7 +269,7 @@ def draw_world(
 
 def _one_world(
     matrix: FeatureMatrix, surroundings: Surroundings, ranking: dict[str, Any], seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
     rng = np.random.default_rng(seed)
     names = list(_columns(matrix))
     chosen = rng.permutation(names)[: max(2, round(SHARE_OF_DRIVERS * len(names)))]
@@ -279,12 +281,13 @@ def _one_world(
     found = result.factors.set_index("factor")["above_null"]
     factors = pd.DataFrame({"size": truth[found.index], "found": found.astype(bool)})
     drove = truth.index[truth > 0]
-    size, claims = truth[drove].to_numpy(), result.claims.loc[drove, drove].to_numpy(bool)
+    size, told = truth[drove].to_numpy(), result.told.loc[drove, drove].to_numpy(bool)
     low, high = np.nonzero(size[:, None] < size[None, :])
-    orders = pd.DataFrame(
-        {"size": size[high] - size[low], "told": claims[high, low], "wrong": claims[low, high]}
-    )
-    return factors.reset_index(drop=True), orders
+    orders = pd.DataFrame({"size": size[high] - size[low], "told": told[high, low]})
+    all_told = result.told.loc[truth.index, truth.index].to_numpy(bool)
+    right = truth.to_numpy()[:, None] > truth.to_numpy()[None, :]
+    counts = {"right": int((all_told & right).sum()), "wrong": int((all_told & ~right).sum())}
+    return factors.reset_index(drop=True), orders, counts
 
 
 def _columns(matrix: FeatureMatrix) -> dict[str, list[str]]:

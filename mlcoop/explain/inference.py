@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -9,7 +11,7 @@ from scipy import stats
 DRAWS = 8_000
 
 
-def order_claims(
+def orders_at_once(
     importance: np.ndarray,
     deviations: np.ndarray,
     *,
@@ -42,8 +44,7 @@ def order_claims(
 
     Notes
     -----
-    A pair is claimed when both the difference and the sum of its signed importances stand out:
-    a factor that could as well have an effect of the other sign, and larger, is not below.
+    A pair is claimed when both the difference and the sum of its signed importances stand out.
     Each possible claim is one hypothesis, "j is not above k", for every eligible j and any k. The
     critical value is the quantile of the largest studentised difference over the hypotheses still
     open (step-down), from draws of a multivariate t; a claim closes its own and the opposite one.
@@ -55,23 +56,13 @@ def order_claims(
     Mogstad, Romano, Shaikh and Wilhelm 2024, doi:10.1093/restud/rdad006 (rank sets from
     simultaneous differences); Romano and Wolf 2005, doi:10.1111/j.1468-0262.2005.00615.x.
     """
-    n = len(importance)
-    claims = np.zeros((n, n), dtype=bool)
-    possible = np.repeat(eligible[:, None], n, axis=1) & ~np.eye(n, dtype=bool)
-    high, low = np.nonzero(possible)
+    claims = np.zeros((len(importance), len(importance)), dtype=bool)
+    high, low, statistic, spread = _compared(importance, deviations, eligible)
     if not len(high):
         return claims
     covariance = np.atleast_2d(np.cov(deviations, rowvar=False))
-    spread = np.diag(covariance)
-    joint = covariance[high, low]
-    tiny = 1e-12 + 1e-9 * np.max(importance, initial=0.0)
-    minus = np.sqrt(np.maximum(spread[high] + spread[low] - 2 * joint, 0)) + tiny
-    plus = np.sqrt(np.maximum(spread[high] + spread[low] + 2 * joint, 0)) + tiny
-    statistic = np.minimum(
-        (importance[high] - importance[low]) / minus, (importance[high] + importance[low]) / plus
-    )
     noise = _draws(covariance, freedom, seed).astype(np.float32)
-    studentised = (noise[:, high] - noise[:, low]) / minus.astype(np.float32)
+    studentised = (noise[:, high] - noise[:, low]) / spread.astype(np.float32)
     still = np.ones(len(high), dtype=bool)
     while still.any():
         bound = np.quantile(studentised[:, still].max(axis=1), level)
@@ -83,14 +74,84 @@ def order_claims(
     return claims
 
 
-def rank_sets(order: np.ndarray, claims: np.ndarray) -> pd.DataFrame:
+def orders_told(
+    importance: np.ndarray,
+    deviations: np.ndarray,
+    *,
+    level: float,
+    freedom: float,
+    eligible: np.ndarray,
+) -> np.ndarray:
+    """Decide which factors are above which, of all claims `1 - level` being wrong on average.
+
+    Parameters
+    ----------
+    importance, deviations, level, freedom, eligible
+        As `orders_at_once` takes them.
+
+    Returns
+    -------
+    claims : bool array of shape (n_factors, n_factors)
+
+    Notes
+    -----
+    Whether two factors differ is a two-sided test, and the larger of the two is claimed; a claim
+    of either sign between equal effects is wrong. False discoveries are held by the two-stage
+    procedure of Benjamini, Krieger and Yekutieli 2006 (doi:10.1093/biomet/93.3.491), which learns
+    from the first stage how many hypotheses are left that can be true. Pairwise comparisons are
+    not independent, yet the rate holds for them (Williams, Jones and Tukey 1999,
+    doi:10.3102/10769986024001042, for orders of states; tests/explain/test_inference.py).
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    claims = np.zeros((len(importance), len(importance)), dtype=bool)
+    high, low, statistic, _ = _compared(importance, deviations, eligible)
+    first = statistic > 0  # of the two directions of a pair the one that the estimates take
+    high, low, statistic = high[first], low[first], statistic[first]
+    if not len(high):
+        return claims
+    p_values = 2 * stats.t.sf(statistic, freedom)
+    told = multipletests(p_values, 1 - level, method="fdr_tsbky")[0]
+    claims[high[told], low[told]] = True
+    return claims
+
+
+class Compared(NamedTuple):
+    """Ordered pairs of factors: positions, studentised difference, its standard error."""
+
+    high: np.ndarray
+    low: np.ndarray
+    statistic: np.ndarray
+    spread: np.ndarray
+
+
+def _compared(importance: np.ndarray, deviations: np.ndarray, eligible: np.ndarray) -> Compared:
+    """Compare every eligible factor with every other.
+
+    A factor that could as well have an effect of the other sign, and larger, is not below: the
+    statistic is the lesser of those of the difference and of the sum.
+    """
+    high, low = np.nonzero(eligible[:, None] & ~np.eye(len(importance), dtype=bool))
+    covariance = np.atleast_2d(np.cov(deviations, rowvar=False))
+    own, joint = np.diag(covariance), covariance[high, low]
+    tiny = 1e-12 + 1e-9 * np.max(importance, initial=0.0)
+    minus = np.sqrt(np.maximum(own[high] + own[low] - 2 * joint, 0)) + tiny
+    plus = np.sqrt(np.maximum(own[high] + own[low] + 2 * joint, 0)) + tiny
+    statistic = np.minimum(
+        (importance[high] - importance[low]) / minus, (importance[high] + importance[low]) / plus
+    )
+    return Compared(high, low, statistic, minus)
+
+
+def rank_sets(order: np.ndarray, at_once: np.ndarray, told: np.ndarray) -> pd.DataFrame:
     """Return rank, its simultaneous confidence set and tier for each factor.
 
     Parameters
     ----------
     order : int array of shape (n_factors,)
         Positions of the factors from most to least important.
-    claims : bool array of shape (n_factors, n_factors)
+    at_once, told : bool arrays of shape (n_factors, n_factors)
+        Orders that are right at once give the sets, orders that are told give the tiers.
 
     Returns
     -------
@@ -101,18 +162,18 @@ def rank_sets(order: np.ndarray, claims: np.ndarray) -> pd.DataFrame:
     Examples
     --------
     >>> above = np.array([[0, 1, 1], [0, 0, 0], [0, 0, 0]], dtype=bool)
-    >>> rank_sets(np.array([0, 2, 1]), above).values.tolist()
+    >>> rank_sets(np.array([0, 2, 1]), above, above).values.tolist()
     [[1, 1, 1, 1], [3, 2, 3, 2], [2, 2, 3, 2]]
     """
     n = len(order)
     rank = np.empty(n, dtype=int)
     rank[order] = np.arange(1, n + 1)
-    low = 1 + claims.sum(axis=0)
-    high = n - claims.sum(axis=1)
+    low = 1 + at_once.sum(axis=0)
+    high = n - at_once.sum(axis=1)
     tier = np.ones(n, dtype=int)
     current = 1
     for position, factor in enumerate(order):
-        if position and claims[np.ix_(order[:position], order[position:])].all():
+        if position and told[np.ix_(order[:position], order[position:])].all():
             current += 1
         tier[factor] = current
     return pd.DataFrame(
@@ -155,22 +216,6 @@ def null_p_values(
     along = values @ directions
     wald = float((along**2 / size[:kept]).sum()) / kept
     return float(stats.f.sf(wald, kept, freedom))
-
-
-def false_discovery(p_values: np.ndarray) -> np.ndarray:
-    """Return Benjamini-Hochberg q-values.
-
-    Examples
-    --------
-    >>> false_discovery(np.array([0.01, 0.04, 0.03, 0.5])).round(3).tolist()
-    [0.04, 0.053, 0.053, 0.5]
-    """
-    n = len(p_values)
-    order = np.argsort(p_values, kind="stable")
-    scaled = p_values[order] * n / np.arange(1, n + 1)
-    q = np.empty(n)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q
 
 
 def _draws(covariance: np.ndarray, freedom: float, seed: int) -> np.ndarray:

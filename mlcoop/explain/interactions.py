@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlcoop.explain.inference import false_discovery, null_p_values
+from mlcoop.explain.inference import null_p_values
 
 MOST_PAIRS = 20
 COLUMNS = [
@@ -94,6 +94,6 @@ def interaction_table(
     table = pd.DataFrame(rows, columns=[*COLUMNS[:6], "p"])
     # pairs that are not listed are weaker: count them as tried and not found
     p_all = np.r_[table["p"].to_numpy(float), np.ones(max(tried - len(table), 0))]
-    q = false_discovery(p_all)[: len(table)] if len(p_all) else np.empty(0)
+    q = stats.false_discovery_control(p_all)[: len(table)] if len(p_all) else np.empty(0)
     table["q"], table["told"] = q, q <= 1 - level
     return table.assign(strength_unit="percent")[COLUMNS]

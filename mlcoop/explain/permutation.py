@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import stats
 
 from mlcoop.explain.crossfit import pair_names
-from mlcoop.explain.inference import false_discovery
 from mlcoop.explain.regression import clustered, shared_country
 from mlcoop.model.scores import poisson_deviances
 
@@ -110,7 +109,7 @@ def permutation_importance(
         found, orient="index", columns=[f"{k}{end}" for k in kinds for end in ("", "_sd", "_p")]
     )
     for kind in kinds:
-        table[f"{kind}_q"] = false_discovery(table[f"{kind}_p"].to_numpy())
+        table[f"{kind}_q"] = stats.false_discovery_control(table[f"{kind}_p"].to_numpy())
         table[f"{kind}_stands_out"] = table[f"{kind}_q"] <= 1 - level
     return table
 

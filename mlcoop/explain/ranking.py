@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from mlcoop.errors import ConfigError
 from mlcoop.explain.crossfit import find_learner
 from mlcoop.explain.effects import effect_curves
-from mlcoop.explain.inference import false_discovery, null_p_values, order_claims, rank_sets
+from mlcoop.explain.inference import (
+    null_p_values,
+    orders_at_once,
+    orders_told,
+    rank_sets,
+)
 from mlcoop.explain.interactions import interaction_table
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
@@ -23,9 +29,6 @@ if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 FEWEST_RESAMPLES = 20
-# The Wald test's tail is too thin where a bend or a rare dummy chances to fit: where nothing is
-# true, a line at 1 - level itself let a factor pass in 7 of 64 planted worlds.
-NULL_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,16 @@ class Ranking:
     replicates : DataFrame
         Long: `replicate, kind` (factor or group), `name, importance`. Signed: below zero where
         the replicate's effect runs against the estimate's.
-    claims : DataFrame of shape (n_factors, n_factors), bool
-        Row above column.
+    told, at_once : DataFrames of shape (n_factors, n_factors), bool
+        Row above column: of the orders told `1 - level` are wrong on average, and tiers rest on
+        them; those at once are all right with probability `level`, and rank sets rest on them.
     notes : dict
         `level, resamples, unit, learner, rows_explained`, and `stability`: what
         `replicate_stability` says of factors and of groups.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     orders : DataFrame
-        `kind` (factor or group), `above`, `below`: every order that is claimed.
+        `kind` (factor or group), `above`, `below`, `at_once`: every order that is told.
     explained : Explained
         What all of this was made from.
     columns : dict
@@ -67,7 +71,8 @@ class Ranking:
     factors: pd.DataFrame
     groups: pd.DataFrame
     replicates: pd.DataFrame
-    claims: pd.DataFrame
+    told: pd.DataFrame
+    at_once: pd.DataFrame
     notes: dict[str, Any]
     effects: pd.DataFrame
     orders: pd.DataFrame
@@ -105,7 +110,8 @@ def rank_factors(
     learner, params
         Entry of `LEARNERS` (or its name) and parameters that differ from its defaults.
     level : float in (0.5, 1)
-        Probability with which all claimed orders are right at once.
+        Probability with which all rank sets hold at once; one less it is the false discovery rate
+        of the null line and of the orders that are told.
     resamples : int
         Refits, at least 20.
     unit : {"auto", "pair", "country"}
@@ -128,7 +134,8 @@ def rank_factors(
     Notes
     -----
     Shapley values describe the fitted model, hence associations; they show no cause. A factor
-    below the null line (Benjamini-Hochberg at a fifth of 1 - level) is claimed to be above none.
+    below the null line (Benjamini-Hochberg at 1 - level) is claimed to be above none. Orders that
+    are right at once take the line by Holm, which lets no null pass with probability `level`.
     """
     if not 0.5 < level < 1:
         raise ConfigError(f"explain.level: {level} is not between 0.5 and 1")
@@ -151,7 +158,7 @@ def rank_factors(
     )
     described = matrix.features
     about = {f.factor: f for f in described}
-    factors, names, values, moves, claims = _judge(explained, columns, level=level, seed=seed)
+    factors, names, values, moves, orders = _judge(explained, columns, level=level, seed=seed)
     x = matrix.X.iloc[explained.rows]
     factors.insert(0, "factor", names)
     factors.insert(1, "group", [about[n].group for n in names])
@@ -180,7 +187,7 @@ def rank_factors(
     members: dict[tuple[str, str], list[int]] = {}
     for position, feature in enumerate(described):
         members.setdefault((feature.group, feature.role), []).append(position)
-    groups, keys, g_values, g_moves, g_claims = _judge(explained, members, level=level, seed=seed)
+    groups, keys, g_values, g_moves, g_orders = _judge(explained, members, level=level, seed=seed)
     groups.insert(0, "group", [k[0] for k in keys])
     groups.insert(1, "role", [k[1] for k in keys])
     sides = [f"{g}/{r}" for g, r in keys]
@@ -210,7 +217,8 @@ def rank_factors(
         factors.iloc[order].reset_index(drop=True),
         groups.sort_values("rank").reset_index(drop=True),
         replicates,
-        pd.DataFrame(claims, index=names, columns=names),
+        pd.DataFrame(orders.told, index=names, columns=names),
+        pd.DataFrame(orders.at_once, index=names, columns=names),
         notes,
         effect_curves(
             explained.steps,
@@ -220,8 +228,8 @@ def rank_factors(
         ),
         pd.concat(
             [
-                _orders("factor", names, values, claims),
-                _orders("group", sides, g_values, g_claims),
+                _listed("factor", names, values, orders),
+                _listed("group", sides, g_values, g_orders),
             ],
             ignore_index=True,
         ),
@@ -240,16 +248,26 @@ def rank_factors(
     )
 
 
-def _orders(
-    kind: str, names: list[str], importance: np.ndarray, claims: np.ndarray
-) -> pd.DataFrame:
-    """List claimed orders, the more important first."""
+class Orders(NamedTuple):
+    """What is claimed to be above what, shape (n_factors, n_factors)."""
+
+    told: np.ndarray
+    at_once: np.ndarray
+
+
+def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders) -> pd.DataFrame:
+    """List the orders that are told, the more important first."""
     order = np.argsort(-importance, kind="stable")
-    above, below = np.nonzero(claims[np.ix_(order, order)])
-    names = [names[k] for k in order]
+    above, below = np.nonzero(orders.told[np.ix_(order, order)])
+    above, below = order[above], order[below]
     return pd.DataFrame(
-        {"kind": kind, "above": [names[k] for k in above], "below": [names[k] for k in below]},
-        columns=["kind", "above", "below"],
+        {
+            "kind": kind,
+            "above": [names[k] for k in above],
+            "below": [names[k] for k in below],
+            "at_once": orders.at_once[above, below],
+        },
+        columns=["kind", "above", "below", "at_once"],
     )
 
 
@@ -271,8 +289,10 @@ def _columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
 
 def _judge(
     explained: Explained, columns: dict[Any, list[int]], *, level: float, seed: int
-) -> tuple[pd.DataFrame, list[Any], np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[pd.DataFrame, list[Any], np.ndarray, np.ndarray, Orders]:
     """Return the ranking of players (factors or groups), each a set of columns."""
+    from statsmodels.stats.multitest import multipletests
+
     names = list(columns)
     importance = np.empty(len(names))
     deviations = np.empty((len(explained.replicates), len(names)))
@@ -289,18 +309,16 @@ def _judge(
         moves *= widening[position]
         deviations[:, position] = moves @ sign / len(values)
         p_values[position] = null_p_values(values, moves, freedom=explained.freedom)
-    q = false_discovery(p_values)
-    above = q <= NULL_SHARE * (1 - level)
-    claims = order_claims(
-        importance,
-        deviations / widening,
-        level=level,
-        freedom=explained.freedom,
-        eligible=above,
-        seed=seed,
+    q = stats.false_discovery_control(p_values)
+    above = q <= 1 - level
+    own = {"level": level, "freedom": explained.freedom}
+    told = orders_told(importance, deviations / widening, eligible=above, **own)
+    surely = multipletests(p_values, 1 - level, method="holm")[0]
+    at_once = told & orders_at_once(
+        importance, deviations / widening, eligible=surely, seed=seed, **own
     )
     order = np.lexsort((-importance, ~above))
-    table = rank_sets(order, claims)
+    table = rank_sets(order, at_once, told)
     total = max(importance.sum(), 1e-12)
     table["share"] = importance / total
     drawn = np.maximum(importance + deviations, 0)
@@ -311,7 +329,7 @@ def _judge(
     table["importance"] = importance
     table["importance_se"] = deviations.std(axis=0, ddof=1)
     table["null_p"], table["null_q"], table["above_null"] = p_values, q, above
-    return table, names, importance, deviations, claims
+    return table, names, importance, deviations, Orders(told, at_once)
 
 
 def _widening(draws: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
@@ -324,8 +342,6 @@ def _widening(draws: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
 
 
 def _quantile(level: float, freedom: float) -> float:
-    from scipy import stats
-
     return float(stats.t.ppf(0.5 + level / 2, freedom))
 
 

@@ -10,7 +10,6 @@ import pandas as pd
 from scipy import stats
 
 from mlcoop.explain.crossfit import pair_names
-from mlcoop.explain.inference import false_discovery
 from mlcoop.model.basis import Basis, learn_basis
 from mlcoop.model.training import draw_rows
 
@@ -239,7 +238,7 @@ def regression_table(
         rows[factor] = (coef, *100 * np.expm1(np.clip(bounds, -20, 20)), coef / error, p, size)
     names = ["coef", "effect", "low", "high", "z", "p", "size"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=[f"ppml_{n}" for n in names])
-    table["ppml_q"] = false_discovery(table["ppml_p"].to_numpy())
+    table["ppml_q"] = stats.false_discovery_control(table["ppml_p"].to_numpy())
     table["ppml_stands_out"] = table["ppml_q"] <= 1 - level
     return table
 

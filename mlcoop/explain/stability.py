@@ -33,7 +33,7 @@ def replicate_stability(
     ----------
     importance : array of shape (n,)
     deviations : array of shape (n_replicates, n)
-        Of the signed importance, as `order_claims` takes it.
+        Of the signed importance, as `orders_told` takes it.
     tier : int array of shape (n,)
 
     Returns

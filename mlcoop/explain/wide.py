@@ -10,7 +10,6 @@ import pandas as pd
 from scipy import stats
 
 from mlcoop.explain.crossfit import fit_rows, pair_names
-from mlcoop.explain.inference import false_discovery
 from mlcoop.explain.regression import MOST_ROWS, clustered, regress, shared_country
 from mlcoop.model.scores import poisson_deviance
 
@@ -200,7 +199,8 @@ def focus_interactions(
     statistic = np.array(difference) / np.maximum(error, 1e-12)
     p = 2 * stats.t.sf(np.abs(statistic), np.array(clusters) - 1)
     table = pd.DataFrame(
-        {"difference": difference, "z": statistic, "p": p, "q": false_discovery(p)}, index=tested
+        {"difference": difference, "z": statistic, "p": p, "q": stats.false_discovery_control(p)},
+        index=tested,
     )
     table["differs"] = table["q"] <= 1 - level
     joint = {

@@ -97,7 +97,11 @@ class Orders:
 
 @dataclass(frozen=True)
 class Defence:
-    """Everything beside a ranking; an empty part was not made."""
+    """Everything beside a ranking; an empty part was not made.
+
+    Of the orders that are told `1 - level` are wrong on average; those at once are all right with
+    probability `level`.
+    """
 
     steps: tuple[Step, ...]
     witnesses: tuple[Witness, ...]
@@ -109,6 +113,8 @@ class Defence:
     interactions: tuple[Interaction, ...]
     orders: tuple[Orders, ...]
     orders_told: int
+    orders_at_once: int
+    level: float | None
     orders_possible: int
     wide: Mapping[str, Any] | None
     stability: Mapping[str, Mapping[str, float]]

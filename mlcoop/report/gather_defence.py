@@ -61,6 +61,8 @@ def defence(
         interactions=_interactions(experiment.interactions_with_focus, labels),
         orders=_orders(told, factors, labels),
         orders_told=0 if told is None else len(told),
+        orders_at_once=0 if told is None else int(told["at_once"].sum()),
+        level=notes.get("level"),
         orders_possible=0 if orders is None else len(factors) * (len(factors) - 1) // 2,
         wide=notes.get("wide"),
         stability=notes.get("stability") or {},

@@ -169,9 +169,12 @@ def order_sentence(d: Defence) -> str:
     """Return how many orders the data tell."""
     if not d.orders_possible:
         return ""
+    rate = "" if d.level is None else f", of which {percent(1 - d.level)} are wrong on average"
+    sure = "" if d.level is None else f" with {percent(d.level)} confidence"
     return (
         f"Of {number(d.orders_possible)} orders between two factors the data tell "
-        f"{number(d.orders_told)}, all of them right at once at the study’s level. Tiers are "
+        f"{number(d.orders_told)}{rate}; {number(d.orders_at_once)} of them are all right at "
+        f"once{sure}, and rank sets rest on these. Tiers rest on all that are told and are "
         "coarser: a tier ends only where everything before it is told from everything after it."
     )
 

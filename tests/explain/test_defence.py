@@ -55,9 +55,11 @@ def test_the_seed_settles_everything_and_workers_nothing(made):
 
 
 def test_claimed_orders_are_listed(made):
-    """Truth: the matrix of claims."""
+    """Truth: the matrices of claims; what is right at once is told as well."""
     _, ranking, _ = made
     rows = ranking.orders[ranking.orders["kind"] == "factor"]
-    assert len(rows) == int(ranking.claims.to_numpy().sum())
-    for above, below in zip(rows["above"], rows["below"], strict=True):
-        assert ranking.claims.loc[above, below]
+    assert len(rows) == int(ranking.told.to_numpy().sum())
+    assert int(rows["at_once"].sum()) == int(ranking.at_once.to_numpy().sum()) > 0
+    for above, below, sure in zip(rows["above"], rows["below"], rows["at_once"], strict=True):
+        assert ranking.told.loc[above, below]
+        assert sure == ranking.at_once.loc[above, below]

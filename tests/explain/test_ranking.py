@@ -77,7 +77,7 @@ def test_no_wrong_claim_in_a_few_worlds():
         world = simulate_world("noisy", seed=seed, factors=8, drivers=4, years=6)
         found = rank_factors(matrix_of(world), "linear_boosting", seed=seed, **QUICK)
         truth = world.truth.set_index("factor")["importance"]
-        claims = found.claims.loc[truth.index, truth.index].to_numpy()
+        claims = found.at_once.loc[truth.index, truth.index].to_numpy()
         wrong += bool((claims & (truth.to_numpy()[:, None] <= truth.to_numpy()[None])).any())
     assert wrong <= 1
 
@@ -88,7 +88,7 @@ def test_nothing_is_claimed_where_nothing_matters():
     for seed in range(5):
         world = simulate_world("null", seed=seed, factors=8, years=6)
         found = rank_factors(matrix_of(world), "linear_boosting", seed=seed, **QUICK)
-        claims += bool(found.claims.to_numpy().any())
+        claims += bool(found.told.to_numpy().any())
     assert claims <= 1
 
 

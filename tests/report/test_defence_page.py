@@ -108,7 +108,9 @@ def defended(study: Experiment) -> Experiment:
         witnesses=witnesses,
         group_players=players,
         interactions_with_focus=tests,
-        orders=pd.DataFrame({"kind": ["factor"], "above": [first], "below": [second]}),
+        orders=pd.DataFrame(
+            {"kind": ["factor"], "above": [first], "below": [second], "at_once": [False]}
+        ),
         metrics={**study.metrics, "ranking": ranking},
     )
 
@@ -142,7 +144,8 @@ def test_sentences_are_made_from_the_numbers(defended: Experiment) -> None:
     assert "halves of the replicates agree with Kendall’s tau 0.96" in text
     assert "all other pairs serve both, they agree with 0.71" in text
     n = len(defended.factors)
-    assert f"Of {n * (n - 1) // 2:,} orders between two factors the data tell 1," in text
+    assert f"Of {n * (n - 1) // 2:,} orders between two factors the data tell 1" in text
+    assert "; 0 of them are all right at once" in text
 
 
 def test_a_hostile_sentence_is_text_and_a_bare_study_has_no_section(
