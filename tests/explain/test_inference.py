@@ -103,6 +103,18 @@ def test_false_discovery_rate_of_orders_that_are_told(truth, least):
     assert np.mean(right) >= least
 
 
+def test_no_order_is_told_in_the_company_of_plain_ones_alone():
+    """Closed form: the one-sided quantile of t with 200 degrees of freedom, 1.653."""
+    rng = np.random.default_rng(6)
+    noise = rng.normal(size=(100_000, 10))
+    far = np.r_[100.0, np.zeros(8)]
+    for times, is_told in ((1.72, True), (1.60, False)):
+        importance = np.r_[100.0 + times * np.sqrt(2), far]
+        told = orders_told(importance, noise, level=0.95, freedom=200, eligible=importance > 50)
+        assert told[:2, 2:].all()
+        assert told[0, 1] == is_told
+
+
 def test_a_told_order_follows_the_estimates_and_the_line():
     """Invariants: never against the estimates, never of a factor that is not eligible."""
     noise = 0.01 * np.random.default_rng(0).normal(size=(100, 3))
