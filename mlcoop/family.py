@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlcoop.config import Config, Years, check_config, dotted, read_raw, set_key
+from mlcoop.config import Config, Years
+from mlcoop.config_file import check_config, dotted, read_raw, set_key
 from mlcoop.errors import ConfigError
 
 MOST = 50  # as many as a comparison takes

@@ -24,7 +24,8 @@ from mlcoop.artefacts import (
 )
 from mlcoop.assemble import assemble
 from mlcoop.card import model_card
-from mlcoop.config import Config, dotted, dump_config
+from mlcoop.config import Config
+from mlcoop.config_file import dotted, dump_config
 from mlcoop.errors import MlcoopError
 from mlcoop.explain.missing import treated
 from mlcoop.features.build import FeatureMatrix

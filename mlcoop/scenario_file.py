@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, ValidationError, model_validator
 
-from mlcoop.config import Section, read_raw
+from mlcoop.config import Section
+from mlcoop.config_file import read_raw
 from mlcoop.countries import to_iso3
 from mlcoop.errors import ConfigError, MlcoopError
 from mlcoop.report.units import factor_unit, in_words

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlcoop.config import Config, check_config, dump_config, load_config
+from mlcoop.config import Config
+from mlcoop.config_file import check_config, dump_config, load_config
 from mlcoop.errors import ConfigError
 from mlcoop.plan import make_plan
 

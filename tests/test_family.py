@@ -13,7 +13,7 @@ from test_cli import ROOT, mlcoop
 from mlcoop import run_family as runner
 from mlcoop.artefacts import read_experiment
 from mlcoop.comparison import compare
-from mlcoop.config import load_config
+from mlcoop.config_file import load_config
 from mlcoop.errors import ConfigError, MlcoopError
 from mlcoop.family import load_family, make_family
 from mlcoop.family_folder import find_family, read_family, read_rankings, write_comparison

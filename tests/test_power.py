@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlcoop.cli import app
-from mlcoop.config import load_config
+from mlcoop.config_file import load_config
 from mlcoop.errors import ConfigError
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.ready import matrix_from_ready_panel

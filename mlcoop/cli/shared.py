@@ -36,7 +36,7 @@ def print_json(document: Any) -> None:
 
 def load_plan(config: Path, overrides: list[str]) -> Plan:
     """Return the plan of a study."""
-    from mlcoop.config import load_config
+    from mlcoop.config_file import load_config
     from mlcoop.plan import make_plan
 
     return make_plan(load_config(config, overrides), str(config), config.parent)

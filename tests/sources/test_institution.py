@@ -15,7 +15,7 @@ import pytest
 from sources_tools import INSTITUTION, InstitutionService, openalex_answer
 
 from mlcoop.assemble import assemble
-from mlcoop.config import check_config
+from mlcoop.config_file import check_config
 from mlcoop.countries import iso2_of
 from mlcoop.errors import ConfigError, SourceError
 from mlcoop.features.build import explain_rows

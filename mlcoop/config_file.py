@@ -1,0 +1,207 @@
+"""Experiment file to a frozen `Config`: every key checked, every bad key named at once."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mlcoop.config import Config
+from mlcoop.errors import ConfigError
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read an experiment file, apply `key=value` overrides, and check all of it.
+
+    Parameters
+    ----------
+    path : Path
+        YAML file.
+    overrides : iterable of str
+        Dotted keys with YAML values, for example ``years.end=2019``.
+
+    Raises
+    ------
+    ConfigError
+        One line for each bad key, with the file, the key, and the nearest known key.
+    """
+    raw = read_raw(path, overrides)
+    if "vary" in raw:
+        raise ConfigError(
+            f"{path}, vary: makes a family of studies where one is asked for; "
+            "mlcoop run runs it, and its members stand beside it"
+        )
+    return check_config(raw, str(path))
+
+
+def read_raw(
+    path: Path, overrides: Iterable[str] = (), what: str = "an experiment file"
+) -> dict[str, Any]:
+    """Read an experiment file and apply overrides, checking nothing but the YAML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give {what}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text; give {what} in YAML") from error
+    raw = _parse(text, str(path))
+    for override in overrides:
+        raw = _override(raw, override)
+    return raw
+
+
+def check_config(raw: dict[str, Any], where: str) -> Config:
+    """Turn a parsed experiment file into a `Config`; raise `ConfigError` with every bad key."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        lines = [_line(item, raw, where) for item in error.errors()]
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+
+
+def dump_config(config: Config) -> str:
+    """Return the resolved config as YAML text that `load_config` reads back."""
+    content = config.model_dump(mode="json", exclude_none=True)
+    if config.panel is not None:
+        for key in ("focus", "training", "target", "factors", "years"):
+            content.pop(key, None)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def dotted(tree: Mapping[Any, Any], before: str = "") -> dict[str, Any]:
+    """Return the values of a nested config by their dotted keys, which `set_key` takes.
+
+    >>> dotted({"seed": 1, "years": {"start": 2001, "end": 2021}})
+    {'seed': 1, 'years.start': 2001, 'years.end': 2021}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat |= dotted(value, f"{before}{key}.")
+        else:
+            flat[f"{before}{key}"] = value
+    return flat
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        raw = yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigError(f"{where}{line}: {problem}; mend the YAML") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where}: holds no keys; the shortest config starts with name: my-study")
+    return raw
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML quietly keeps the last of two equal keys, which would hide a slip."""
+
+
+def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if not isinstance(key, (str, int, float, bool)):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key that is not plain text", key_node.start_mark
+            )
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f'key "{key}" stands twice', key_node.start_mark
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+# YAML 1.1 reads the country code NO as false; here only true and false are booleans.
+_UniqueKeys.yaml_implicit_resolvers = {
+    first: [
+        (tag, regexp)
+        for tag, regexp in resolvers
+        if tag != "tag:yaml.org,2002:bool" or first in "tTfF"
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
+    key, separator, value = override.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f'--set "{override}": write key=value, for example years.end=2019')
+    try:
+        parsed = yaml.load(value, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        raise ConfigError(f'--set "{override}": the value is not YAML') from error
+    return set_key(raw, key.strip(), parsed, f'--set "{override}"')
+
+
+def set_key(raw: Mapping[str, Any], key: str, value: Any, where: str) -> dict[str, Any]:
+    """Return a parsed experiment file with one dotted key set; `where` names it in errors."""
+    changed = copy.deepcopy(dict(raw))
+    node = changed
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = node.get(parent)
+        if isinstance(below, str):
+            # A section in its short form, such as `learner: ppml`.
+            below = {"name": below} if parent == "learner" else {"include": [below]}
+        elif isinstance(below, list):
+            below = {"include": below}
+        elif below is None:
+            below = {}
+        if not isinstance(below, dict):
+            raise ConfigError(f"{where}: {parent} is not a section")
+        node[parent] = below
+        node = below
+    node[last] = value
+    return changed
+
+
+def _line(item: Any, raw: dict[str, Any], where: str) -> str:
+    location = list(item["loc"])
+    if location[:2] == ["factors", "include"] and isinstance(raw.get("factors"), list):
+        location.pop(1)
+    # pydantic ends a union's location with the branch it tried.
+    location = [part for part in location if not _is_branch(part)]
+    key = ""
+    for part in location:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    place = f"{where}, {key}" if key else where
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        hint = f'Did you mean "{near[0]}"?' if near else f"Known keys: {', '.join(known)}."
+        return f"{place}: unknown key. {hint}"
+    if item["type"] == "missing":
+        return f"{place}: missing; add it"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error":
+        return f"{place}: {message}"
+    if key == "name" and item["type"] == "string_pattern_mismatch":
+        message = "letters, digits, dot, dash and underscore only, starting with a letter or digit"
+    return f"{place}: {message[0].lower()}{message[1:]} (got {item['input']!r})"
+
+
+def _is_branch(part: Any) -> bool:
+    return isinstance(part, str) and (
+        part.startswith(("literal[", "list[", "function-", "constrained-"))
+        or part in {"int", "str", "float", "bool"}
+    )
+
+
+def _known_keys(location: list[Any]) -> list[str]:
+    model: Any = Config
+    for part in location:
+        annotation = model.model_fields[part].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return list(model.model_fields)
