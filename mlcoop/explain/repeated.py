@@ -1,0 +1,242 @@
+"""Repeated cross-fitting: what models say of rows whose pairs they were not trained on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from mlcoop.explain.crossfit import fit_rows, pair_names, split_pairs
+from mlcoop.explain.effects import LocalSteps, local_steps
+from mlcoop.explain.interactions import by_factor
+from mlcoop.model.learners import Estimator, Learner
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+
+FOLDS = 5
+REPEATS = 5
+MOST_BACKGROUND = 400
+MOST_SCENARIO = 40  # rows over which a contrast from low to high is averaged
+
+Joint = dict[tuple[int, int], np.ndarray]
+Params = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """What a model is asked about, its gaps filled as the model fills them."""
+
+    target: pd.DataFrame
+    background: pd.DataFrame
+    scenarios: pd.DataFrame
+    steps: pd.DataFrame
+
+
+class Said(NamedTuple):
+    """What a model says: Shapley values of the rows, effects of the factors, joint values."""
+
+    values: np.ndarray
+    effects: np.ndarray
+    joint: Joint
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What every model is asked.
+
+    Attributes
+    ----------
+    target : DataFrame of shape (n_rows, n_features)
+        Rows to explain.
+    background : DataFrame
+        Rows against which Shapley values are taken.
+    scenarios : DataFrame
+        The background once per factor at its 10th and once at its 90th percentile.
+    steps : LocalSteps
+        Where effect curves are measured.
+    owner : int array of shape (n_features,)
+        Factor of each column.
+    """
+
+    target: pd.DataFrame
+    background: pd.DataFrame
+    scenarios: pd.DataFrame
+    steps: LocalSteps
+    owner: np.ndarray
+
+    def to(self, estimator: Estimator, rows: np.ndarray | None = None) -> Asked:
+        """Return them as a model takes them, of some rows or of all; refits of a fit share it."""
+        target = self.target if rows is None else self.target.iloc[rows]
+        filled = getattr(estimator, "filled", lambda table: table)
+        return Asked(*map(filled, (target, self.background, self.scenarios, self.steps.rows)))
+
+    def answer(self, estimator: Estimator, asked: Asked) -> Said:
+        """Return what a model says."""
+        values, _ = estimator.shap_values(asked.target, asked.background)
+        return Said(values.to_numpy(), self.effects(estimator, asked), self.joint(estimator, asked))
+
+    def effects(self, estimator: Estimator, asked: Asked) -> np.ndarray:
+        """Return mean log changes from low to high of all factors, and then the effect curves."""
+        margin = estimator.margin(asked.scenarios)
+        each = margin.reshape(-1, 2, min(len(self.background), MOST_SCENARIO))
+        contrast = (each[:, 1] - each[:, 0]).mean(axis=1)
+        return np.r_[contrast, self.steps.curves(estimator.margin(asked.steps))]
+
+    def joint(self, estimator: Estimator, asked: Asked) -> Joint:
+        """Return interaction values of factors by pair."""
+        pairs, found = estimator.interactions(asked.target, asked.background)
+        return by_factor(found, pairs, self.owner)
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """What models say of rows that they have not seen.
+
+    Attributes
+    ----------
+    values : array of shape (n_rows, n_features)
+        Mean over repeats, each by a model that was not trained on the row's pair.
+    joint : dict
+        Interaction values by pair of factors, likewise.
+    effects : array
+        Mean over all models.
+    fold : int array of shape (n_rows,)
+    estimators : tuple of Estimator
+    said : tuple of Said
+        Of the first repeat: folds, models, and what they say of all rows.
+    """
+
+    values: np.ndarray
+    joint: Joint
+    effects: np.ndarray
+    fold: np.ndarray
+    estimators: tuple[Estimator, ...]
+    said: tuple[Said, ...]
+
+
+def ask(
+    explained: pd.DataFrame, factors: dict[str, list[int]], rng: np.random.Generator
+) -> Questions:
+    """Return the questions about the rows to explain."""
+    background = explained
+    if len(explained) > MOST_BACKGROUND:
+        chosen = rng.choice(len(explained), MOST_BACKGROUND, replace=False)
+        background = explained.iloc[np.sort(chosen)]
+    owner = np.zeros(explained.shape[1], dtype=int)
+    for position, owned in enumerate(factors.values()):
+        owner[owned] = position
+    scenarios = _low_and_high(explained, factors, background)
+    return Questions(explained, background, scenarios, local_steps(explained, factors), owner)
+
+
+def cross_fit(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: Params,
+    explained: np.ndarray,
+    questions: Questions,
+    *,
+    seed: int,
+    workers: int,
+) -> CrossFitted:
+    """Ask models about rows whose pairs they were not trained on, `REPEATS` times.
+
+    Parameters
+    ----------
+    explained : int array of shape (n_rows,)
+        Positions of the rows in the matrix that the questions are about.
+
+    Notes
+    -----
+    Each repeat has folds and a seed of its own: with one alone the seed, which deals pairs into
+    folds and draws rows, moves the order of factors (`docs/defence.md`). Chernozhukov et al. 2018,
+    doi:10.1111/ectj.12097, section 3.4.
+
+    A learner that chooses terms from the data (bends, products) may find one by chance in a single
+    fold, where all pairs that are left out may have spoken against it. Terms that most folds do
+    not find are left out of all, and those that most find stand in all (the majority rule of
+    stability selection, Meinshausen and Buehlmann 2010, doi:10.1111/j.1467-9868.2010.00740.x).
+    Which terms there are is then chosen with a row's own pair among the data; their size is not.
+    """
+    pairs = pair_names(matrix.rows)
+    known = matrix.rows["works"].notna().to_numpy()
+    folds = [split_pairs(pairs[explained], FOLDS, seed + r) for r in range(REPEATS)]
+    code, every_pair = pd.factorize(pairs)
+
+    def fit(r: int, k: int, settings: Params) -> Estimator:
+        left_out = np.isin(np.arange(len(every_pair)), code[explained[folds[r] == k]])
+        train = np.flatnonzero(known & ~left_out[code])
+        return fit_rows(matrix, learner, settings, seed + r, train, pairs)
+
+    def first(k: int, settings: Params) -> tuple[Estimator, Said]:
+        estimator = fit(0, k, settings)
+        return estimator, questions.answer(estimator, questions.to(estimator))
+
+    def repeated(r: int, k: int, settings: Params) -> Said:
+        estimator = fit(r, k, settings)
+        return questions.answer(estimator, questions.to(estimator, folds[r] == k))
+
+    fits = Parallel(n_jobs=workers)(delayed(first)(k, params) for k in range(FOLDS))
+    terms: list[Any] = [getattr(estimator, "terms", None) for estimator, _ in fits]
+    if None not in terms:
+        params = {**params, "terms": agreed(terms)}
+        if len(set(terms)) > 1:
+            fits = Parallel(n_jobs=workers)(delayed(first)(k, params) for k in range(FOLDS))
+    more = [(r, k) for r in range(1, REPEATS) for k in range(FOLDS)]
+    others = Parallel(n_jobs=workers)(delayed(repeated)(r, k, params) for r, k in more)
+    estimators, said = zip(*fits, strict=True)
+    values = np.zeros(questions.target.shape)
+    joint: Joint = {}
+    jobs = [*((0, k) for k in range(FOLDS)), *more]
+    for (r, k), s in zip(jobs, [*said, *others], strict=True):
+        unseen = folds[r] == k
+        part = unseen if r == 0 else slice(None)
+        values[unseen] += s.values[part] / REPEATS
+        for pair, found in s.joint.items():
+            joint.setdefault(pair, np.zeros(len(explained)))[unseen] += found[part] / REPEATS
+    return CrossFitted(
+        values,
+        dict(sorted(joint.items())),
+        np.mean([s.effects for s in (*said, *others)], axis=0),
+        folds[0],
+        estimators,
+        said,
+    )
+
+
+def agreed(found: list[frozenset[tuple[int, ...]]]) -> tuple[tuple[int, ...], ...]:
+    """Return the terms that most folds found.
+
+    >>> agreed([frozenset({(1,), (2,)}), frozenset({(1,)}), frozenset()])
+    ((1,),)
+    """
+    votes = Counter(term for terms in found for term in terms)
+    return tuple(sorted(term for term, n in votes.items() if n > len(found) / 2))
+
+
+def _low_and_high(
+    target: pd.DataFrame, factors: dict[str, list[int]], background: pd.DataFrame
+) -> pd.DataFrame:
+    """Stack the background once per factor at its 10th and once at its 90th percentile.
+
+    A factor that is the same at both, such as a rare tie, goes from its least to its largest.
+    """
+    base = background.to_numpy(float)[:MOST_SCENARIO]
+    parts = []
+    for columns in factors.values():
+        for q in (0.1, 0.9):
+            table = base.copy()
+            for c in columns:
+                x = target.iloc[:, c].dropna().to_numpy(float)
+                if not len(x):
+                    continue
+                low, high = np.quantile(x, [0.1, 0.9])
+                if low == high:
+                    low, high = x.min(), x.max()
+                table[:, c] = low if q < 0.5 else high
+            parts.append(table)
+    return pd.DataFrame(np.vstack(parts), columns=target.columns)

@@ -1,0 +1,96 @@
+"""Repeated cross-fitting: nobody is explained by a model that saw it, and the seed moves little."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mlcoop.explain import repeated
+from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.explain.ranking import rank_factors
+from mlcoop.features.build import Feature, FeatureMatrix
+from mlcoop.model.learners import LEARNERS
+from mlcoop.simulate import simulate_world
+
+QUICK = {"resamples": 20}
+
+
+def matrix_of(world):
+    panel = world.panel
+    rows = panel[["year", "exposure"]].assign(works=panel["y"], weight=1.0, in_focus=True)
+    rows["focal"], rows["partner"] = panel["i"], panel["j"]
+    rows["country_a"] = np.minimum(panel["i"], panel["j"])
+    rows["country_b"] = np.maximum(panel["i"], panel["j"])
+    features = tuple(Feature(f, f, f, f.split("_")[0], "pair") for f in world.factors)
+    return FeatureMatrix(rows, panel[list(world.factors)].astype(float), features)
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    return matrix_of(simulate_world("noisy", seed=5, factors=8, drivers=4, pairs=40, years=6))
+
+
+def test_values_are_means_of_models_without_the_pair(matrix):
+    """Truth: every model fitted by hand. A small world, so that all rows are the background."""
+    small = FeatureMatrix(matrix.rows[:200], matrix.X[:200], matrix.features)
+    pairs = pair_names(small.rows)
+    by_hand = np.zeros(small.X.shape)
+    for r in range(repeated.REPEATS):
+        fold = split_pairs(pairs, repeated.FOLDS, 3 + r)
+        for k in range(repeated.FOLDS):
+            train = fold != k
+            fitted = (
+                LEARNERS["ppml"]
+                .make(LEARNERS["ppml"].defaults, 3 + r)
+                .fit(
+                    small.X[train],
+                    small.rows["works"].to_numpy(float)[train],
+                    exposure=small.rows["exposure"].to_numpy(float)[train],
+                    weight=small.rows["weight"].to_numpy(float)[train],
+                    pairs=pairs[train],
+                    years=small.rows["year"].to_numpy()[train],
+                )
+            )
+            values, _ = fitted.shap_values(small.X[fold == k], small.X)
+            by_hand[fold == k] += values.to_numpy() / repeated.REPEATS
+    found = rank_factors(small, "ppml", seed=3, **QUICK).explained
+    np.testing.assert_allclose(found.values, by_hand, atol=1e-9)
+
+
+def test_a_pairs_own_works_do_not_move_its_values(matrix):
+    """Invariant: what a pair did is not among what its models saw."""
+    pairs = pair_names(matrix.rows)
+    own = pairs == pairs[0]
+    works = matrix.rows["works"].where(~own, 9 * matrix.rows["works"] + 50)
+    other = dataclasses.replace(matrix, rows=matrix.rows.assign(works=works))
+    before = rank_factors(matrix, "ppml", seed=1, **QUICK).explained.values
+    after = rank_factors(other, "ppml", seed=1, **QUICK).explained.values
+    np.testing.assert_array_equal(before[own], after[own])
+    assert np.abs(before[~own] - after[~own]).max() > 1e-3
+
+
+def test_the_seed_moves_the_order_less(matrix, monkeypatch):
+    """Invariant: a mean of five moves less than one of them."""
+
+    def moved() -> tuple[float, float]:
+        found = pd.DataFrame(
+            {
+                seed: rank_factors(matrix, "linear_boosting", seed=seed, **QUICK)
+                .factors.set_index("factor")["importance"]
+                .reindex(list(matrix.X.columns))
+                for seed in (10, 20, 30, 40)
+            }
+        )
+        taus = [stats.kendalltau(found[a], found[b]).statistic for a, b in combinations(found, 2)]
+        return float(found.std(axis=1).mean()), float(np.mean(taus))
+
+    spread, tau = moved()
+    monkeypatch.setattr(repeated, "REPEATS", 1)
+    spread_of_one, tau_of_one = moved()
+    assert spread < 0.75 * spread_of_one
+    assert tau >= tau_of_one
