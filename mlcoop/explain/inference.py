@@ -82,7 +82,7 @@ def orders_told(
     freedom: float,
     eligible: np.ndarray,
 ) -> np.ndarray:
-    """Decide which factors are above which, of all claims `1 - level` being wrong on average.
+    """Decide which factors are above which, at most `1 - level` of the claims wrong.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def orders_told(
 
     Notes
     -----
-    Whether two factors differ is a two-sided test, and the larger of the two is claimed; a claim
+    The share of wrong claims is held on average over studies. Whether two factors differ is a two-sided test, and the larger of the two is claimed; a claim
     of either sign between equal effects is wrong. False discoveries are held by the two-stage
     procedure of Benjamini, Krieger and Yekutieli 2006 (doi:10.1093/biomet/93.3.491), which learns
     from the first stage how many hypotheses are left that can be true. Pairwise comparisons are

@@ -13,12 +13,7 @@ from scipy import stats
 from mlcoop.errors import ConfigError
 from mlcoop.explain.crossfit import find_learner
 from mlcoop.explain.effects import effect_curves
-from mlcoop.explain.inference import (
-    null_p_values,
-    orders_at_once,
-    orders_told,
-    rank_sets,
-)
+from mlcoop.explain.inference import null_p_values, orders_at_once, orders_told, rank_sets
 from mlcoop.explain.interactions import interaction_table
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
@@ -51,8 +46,8 @@ class Ranking:
         Long: `replicate, kind` (factor or group), `name, importance`. Signed: below zero where
         the replicate's effect runs against the estimate's.
     told, at_once : DataFrames of shape (n_factors, n_factors), bool
-        Row above column: of the orders told `1 - level` are wrong on average, and tiers rest on
-        them; those at once are all right with probability `level`, and rank sets rest on them.
+        Row above column: of the orders told at most `1 - level` are wrong on average, and tiers
+        rest on them; those at once are all right with probability `level`, and sets rest on them.
     notes : dict
         `level, resamples, unit, learner, rows_explained`, and `stability`: what
         `replicate_stability` says of factors and of groups.
@@ -135,7 +130,7 @@ def rank_factors(
     -----
     Shapley values describe the fitted model, hence associations; they show no cause. A factor
     below the null line (Benjamini-Hochberg at 1 - level) is claimed to be above none. Orders that
-    are right at once take the line by Holm, which lets no null pass with probability `level`.
+    are right at once take the line by Holm: with probability `level` no null passes it.
     """
     if not 0.5 < level < 1:
         raise ConfigError(f"explain.level: {level} is not between 0.5 and 1")

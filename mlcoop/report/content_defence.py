@@ -99,8 +99,8 @@ class Orders:
 class Defence:
     """Everything beside a ranking; an empty part was not made.
 
-    Of the orders that are told `1 - level` are wrong on average; those at once are all right with
-    probability `level`.
+    Of the orders that are told at most `1 - level` are wrong on average; those at once are all
+    right with probability `level`.
     """
 
     steps: tuple[Step, ...]

@@ -265,8 +265,8 @@ def resampling_sentence(n: int, unit: str | None, level: float) -> str:
     return (
         f"Ranks and tiers rest on {n} refits on resampled {what}: the ranges of ranks hold for "
         f"all factors together with {percent(level)} confidence, and of the orders behind the "
-        f"tiers {percent(1 - level)} are wrong on average. Factors in one tier are not to be put "
-        "in order."
+        f"tiers at most {percent(1 - level)} are wrong on average. Factors in one tier are not to "
+        "be put in order."
     )
 
 

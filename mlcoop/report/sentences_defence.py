@@ -169,7 +169,9 @@ def order_sentence(d: Defence) -> str:
     """Return how many orders the data tell."""
     if not d.orders_possible:
         return ""
-    rate = "" if d.level is None else f", of which {percent(1 - d.level)} are wrong on average"
+    rate = (
+        "" if d.level is None else f", of which at most {percent(1 - d.level)} are wrong on average"
+    )
     sure = "" if d.level is None else f" with {percent(d.level)} confidence"
     return (
         f"Of {number(d.orders_possible)} orders between two factors the data tell "
