@@ -95,12 +95,13 @@ def orders_told(
 
     Notes
     -----
-    The share of wrong claims is held on average over studies. Whether two factors differ is a two-sided test, and the larger of the two is claimed; a claim
-    of either sign between equal effects is wrong. False discoveries are held by the two-stage
-    procedure of Benjamini, Krieger and Yekutieli 2006 (doi:10.1093/biomet/93.3.491), which learns
-    from the first stage how many hypotheses are left that can be true. Pairwise comparisons are
-    not independent, yet the rate holds for them (Williams, Jones and Tukey 1999,
-    doi:10.3102/10769986024001042, for orders of states; tests/explain/test_inference.py).
+    The share is held on average over studies. Whether two factors differ is a two-sided test, and
+    the larger of the two is claimed; a claim of either sign between equal effects is wrong. False
+    discoveries are held by the two-stage procedure of Benjamini, Krieger and Yekutieli 2006
+    (doi:10.1093/biomet/93.3.491), which learns from the first stage how many hypotheses are left
+    that can be true. Pairwise comparisons are not independent, yet the rate holds for them
+    (Williams, Jones and Tukey 1999, doi:10.3102/10769986024001042, for orders of states;
+    tests/explain/test_inference.py).
     Where most orders are plain, the rate alone would let weak ones pass in their company: none is
     told that would not stand in a one-sided test of its own at `1 - level`.
     """
