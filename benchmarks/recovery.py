@@ -129,7 +129,6 @@ def _summary(part: pd.DataFrame) -> dict[str, float]:
         "sets hold": part["covered"].mean(),
         "no wrong order at once": (part["once_wrong"] == 0).mean(),
         "wrong orders": share(part["wrong"], part["claims"]),
-        "wrong tiers": share(part["tier_wrong"], part["tier_claims"]),
         "false found": (part["false_found"] / part["found"].clip(lower=1)).mean(),
         "found": share(part["found"] - part["false_found"], part["drivers"]),
         "power": share(part["claims"] - part["wrong"], part["possible"]),

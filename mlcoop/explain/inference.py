@@ -146,37 +146,37 @@ def _compared(importance: np.ndarray, deviations: np.ndarray, eligible: np.ndarr
     return Compared(high, low, statistic, minus)
 
 
-def rank_sets(order: np.ndarray, at_once: np.ndarray, told: np.ndarray) -> pd.DataFrame:
+def rank_sets(order: np.ndarray, claims: np.ndarray) -> pd.DataFrame:
     """Return rank, its simultaneous confidence set and tier for each factor.
 
     Parameters
     ----------
     order : int array of shape (n_factors,)
         Positions of the factors from most to least important.
-    at_once, told : bool arrays of shape (n_factors, n_factors)
-        Orders that are right at once give the sets, orders that are told give the tiers.
+    claims : bool array of shape (n_factors, n_factors)
+        Orders that are right at once.
 
     Returns
     -------
     DataFrame of shape (n_factors, 4): `rank, rank_low, rank_high, tier`
         A new tier starts only where every factor so far is above every factor that follows, so
-        any two factors whose order is not told share one.
+        any two factors whose order is not claimed share one.
 
     Examples
     --------
     >>> above = np.array([[0, 1, 1], [0, 0, 0], [0, 0, 0]], dtype=bool)
-    >>> rank_sets(np.array([0, 2, 1]), above, above).values.tolist()
+    >>> rank_sets(np.array([0, 2, 1]), above).values.tolist()
     [[1, 1, 1, 1], [3, 2, 3, 2], [2, 2, 3, 2]]
     """
     n = len(order)
     rank = np.empty(n, dtype=int)
     rank[order] = np.arange(1, n + 1)
-    low = 1 + at_once.sum(axis=0)
-    high = n - at_once.sum(axis=1)
+    low = 1 + claims.sum(axis=0)
+    high = n - claims.sum(axis=1)
     tier = np.ones(n, dtype=int)
     current = 1
     for position, factor in enumerate(order):
-        if position and told[np.ix_(order[:position], order[position:])].all():
+        if position and claims[np.ix_(order[:position], order[position:])].all():
             current += 1
         tier[factor] = current
     return pd.DataFrame(

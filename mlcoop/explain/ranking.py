@@ -46,8 +46,8 @@ class Ranking:
         Long: `replicate, kind` (factor or group), `name, importance`. Signed: below zero where
         the replicate's effect runs against the estimate's.
     told, at_once : DataFrames of shape (n_factors, n_factors), bool
-        Row above column: of the orders told at most `1 - level` are wrong on average, and tiers
-        rest on them; those at once are all right with probability `level`, and sets rest on them.
+        Row above column: of the orders told at most `1 - level` are wrong on average; those at once
+        are all right with probability `level`, and rank sets and tiers rest on them.
     notes : dict
         `level, resamples, unit, learner, rows_explained`, and `stability`: what
         `replicate_stability` says of factors and of groups.
@@ -105,7 +105,7 @@ def rank_factors(
     learner, params
         Entry of `LEARNERS` (or its name) and parameters that differ from its defaults.
     level : float in (0.5, 1)
-        Probability with which all rank sets hold at once; one less it is the false discovery rate
+        Probability with which all rank sets and tiers hold at once; one less it is the false discovery rate
         of the null line and of the orders that are told.
     resamples : int
         Refits, at least 20.
@@ -313,7 +313,7 @@ def _judge(
         importance, deviations / widening, eligible=surely, seed=seed, **own
     )
     order = np.lexsort((-importance, ~above))
-    table = rank_sets(order, at_once, told)
+    table = rank_sets(order, at_once)
     total = max(importance.sum(), 1e-12)
     table["share"] = importance / total
     drawn = np.maximum(importance + deviations, 0)

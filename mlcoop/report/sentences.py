@@ -263,10 +263,8 @@ def resampling_sentence(n: int, unit: str | None, level: float) -> str:
         return "No resamples were made, so the order of the factors carries no interval of its own."
     what = {"pair": "pairs", "country": "countries"}.get(unit or "", "pairs or countries")
     return (
-        f"Ranks and tiers rest on {n} refits on resampled {what}: the ranges of ranks hold for "
-        f"all factors together with {percent(level)} confidence, and of the orders behind the "
-        f"tiers at most {percent(1 - level)} are wrong on average. Factors in one tier are not to "
-        "be put in order."
+        f"Ranks and tiers rest on {n} refits on resampled {what}, at {percent(level)} for all "
+        f"factors together; factors in one tier are not to be put in order as they stand."
     )
 
 

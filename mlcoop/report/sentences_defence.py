@@ -176,8 +176,8 @@ def order_sentence(d: Defence) -> str:
     return (
         f"Of {number(d.orders_possible)} orders between two factors the data tell "
         f"{number(d.orders_told)}{rate}; {number(d.orders_at_once)} of them are all right at "
-        f"once{sure}, and rank sets rest on these. Tiers rest on all that are told and are "
-        "coarser: a tier ends only where everything before it is told from everything after it."
+        f"once{sure}. Rank sets and tiers rest on these alone: a tier ends only where everything "
+        "before it is told at once from everything after it."
     )
 
 

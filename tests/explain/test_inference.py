@@ -138,8 +138,7 @@ def test_rank_sets_hold_the_rank_and_tiers_keep_untold_orders(n, seed):
     order = rng.permutation(n)
     position = np.argsort(order)
     claims = (rng.random((n, n)) < 0.5) & (position[:, None] < position[None, :])
-    sure = claims & (rng.random((n, n)) < 0.5)
-    table = rank_sets(order, sure, claims)
+    table = rank_sets(order, claims)
     assert ((table["rank_low"] <= table["rank"]) & (table["rank"] <= table["rank_high"])).all()
     tier = table["tier"].to_numpy()
     assert (claims | ~(tier[:, None] < tier[None, :])).all()  # another tier only where claimed
