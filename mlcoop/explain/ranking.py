@@ -105,8 +105,8 @@ def rank_factors(
     learner, params
         Entry of `LEARNERS` (or its name) and parameters that differ from its defaults.
     level : float in (0.5, 1)
-        Probability with which all rank sets and tiers hold at once; one less it is the false discovery rate
-        of the null line and of the orders that are told.
+        Probability with which all rank sets and tiers hold at once; one less it is the false
+        discovery rate of the null line and of the orders that are told.
     resamples : int
         Refits, at least 20.
     unit : {"auto", "pair", "country"}
