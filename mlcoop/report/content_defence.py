@@ -96,6 +96,15 @@ class Orders:
 
 
 @dataclass(frozen=True)
+class OrderCount:
+    """How many orders are told, of how many, and how many of them are all right at once."""
+
+    of: int
+    told: int
+    at_once: int
+
+
+@dataclass(frozen=True)
 class Defence:
     """Everything beside a ranking; an empty part was not made.
 
@@ -112,10 +121,8 @@ class Defence:
     all_explained_ppml: float | None
     interactions: tuple[Interaction, ...]
     orders: tuple[Orders, ...]
-    orders_told: int
-    orders_at_once: int
+    order_counts: Mapping[str, OrderCount]
     level: float | None
-    orders_possible: int
     wide: Mapping[str, Any] | None
     stability: Mapping[str, Mapping[str, float]]
     pair_halves: Mapping[str, float] | None

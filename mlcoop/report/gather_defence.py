@@ -12,6 +12,7 @@ from mlcoop.report.content_defence import (
     Agreement,
     Defence,
     Interaction,
+    OrderCount,
     Orders,
     Player,
     Step,
@@ -46,7 +47,7 @@ def defence(
         return None
     notes = experiment.metrics.get("ranking") or {}
     agreement = notes.get("agreement") or {}
-    orders = experiment.orders
+    orders, groups = experiment.orders, experiment.groups
     told = orders[orders["kind"] == "factor"] if filled(orders) and orders is not None else None
     players = experiment.group_players
     has_players = filled(players) and players is not None
@@ -60,10 +61,10 @@ def defence(
         all_explained_ppml=_first(players, "ppml_all"),
         interactions=_interactions(experiment.interactions_with_focus, labels),
         orders=_orders(told, factors, labels),
-        orders_told=0 if told is None else len(told),
-        orders_at_once=0 if told is None else int(told["at_once"].sum()),
+        order_counts=_order_counts(
+            orders, {"factor": len(factors), "group": 0 if groups is None else len(groups)}
+        ),
         level=notes.get("level"),
-        orders_possible=0 if orders is None else len(factors) * (len(factors) - 1) // 2,
         wide=notes.get("wide"),
         stability=notes.get("stability") or {},
         pair_halves=notes.get("pair_halves"),
@@ -174,6 +175,18 @@ def _interactions(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tupl
         )
         for r in _records(table.sort_values("p", kind="stable"))
     )
+
+
+def _order_counts(orders: pd.DataFrame | None, sizes: Mapping[str, int]) -> dict[str, OrderCount]:
+    """Count the orders of every kind (factor, group) of which there are two or more."""
+    if orders is None:
+        return {}
+    counts = {}
+    for kind, n in sizes.items():
+        told = orders[orders["kind"] == kind]
+        if n > 1:
+            counts[kind] = OrderCount(n * (n - 1) // 2, len(told), int(told["at_once"].sum()))
+    return counts
 
 
 def _orders(

@@ -167,17 +167,20 @@ def stability_sentences(d: Defence) -> tuple[str, ...]:
 
 def order_sentence(d: Defence) -> str:
     """Return how many orders the data tell."""
-    if not d.orders_possible:
+    if not d.order_counts:
         return ""
     rate = (
         "" if d.level is None else f", of which at most {percent(1 - d.level)} are wrong on average"
     )
     sure = "" if d.level is None else f" with {percent(d.level)} confidence"
+    counts = [
+        f"{number(c.told)} of the {number(c.of)} orders between two {kind}s ({number(c.at_once)})"
+        for kind, c in d.order_counts.items()
+    ]
     return (
-        f"Of {number(d.orders_possible)} orders between two factors the data tell "
-        f"{number(d.orders_told)}{rate}; {number(d.orders_at_once)} of them are all right at "
-        f"once{sure}. Rank sets and tiers rest on these alone: a tier ends only where everything "
-        "before it is told at once from everything after it."
+        f"The data tell {listing(counts)}{rate}; those in brackets are all right at once{sure}. "
+        "Rank sets and tiers rest on these alone: a tier ends only where everything before it is "
+        "told at once from everything after it."
     )
 
 

@@ -85,6 +85,7 @@ def defended(study: Experiment) -> Experiment:
             "all_agree": 1,
             "disagree": 1,
         },
+        "level": 0.95,
         "stability": {"factors": stable, "groups": stable},
         "pair_halves": {
             "pair_halves_tau": 0.62,
@@ -144,8 +145,8 @@ def test_sentences_are_made_from_the_numbers(defended: Experiment) -> None:
     assert "halves of the replicates agree with Kendall’s tau 0.96" in text
     assert "all other pairs serve both, they agree with 0.71" in text
     n = len(defended.factors)
-    assert f"Of {n * (n - 1) // 2:,} orders between two factors the data tell 1" in text
-    assert "; 0 of them are all right at once" in text
+    assert f"The data tell 1 of the {n * (n - 1) // 2:,} orders between two factors (0)" in text
+    assert "orders between two groups (0), of which at most 5 % are wrong on average" in text
 
 
 def test_a_hostile_sentence_is_text_and_a_bare_study_has_no_section(
