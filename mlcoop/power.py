@@ -280,13 +280,11 @@ def _one_world(
     result = rank_factors(planted, seed=int(rng.integers(2**31)), **ranking)
     found = result.factors.set_index("factor")["above_null"]
     factors = pd.DataFrame({"size": truth[found.index], "found": found.astype(bool)})
-    drove = truth.index[truth > 0]
-    size, told = truth[drove].to_numpy(), result.told.loc[drove, drove].to_numpy(bool)
-    low, high = np.nonzero(size[:, None] < size[None, :])
+    size, told = truth.to_numpy(), result.told.loc[truth.index, truth.index].to_numpy(bool)
+    right = size[:, None] > size[None, :]
+    low, high = np.nonzero(right.T & (size > 0)[:, None])
     orders = pd.DataFrame({"size": size[high] - size[low], "told": told[high, low]})
-    all_told = result.told.loc[truth.index, truth.index].to_numpy(bool)
-    right = truth.to_numpy()[:, None] > truth.to_numpy()[None, :]
-    counts = {"right": int((all_told & right).sum()), "wrong": int((all_told & ~right).sum())}
+    counts = {"right": int((told & right).sum()), "wrong": int((told & ~right).sum())}
     return factors.reset_index(drop=True), orders, counts
 
 

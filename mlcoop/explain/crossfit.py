@@ -47,6 +47,16 @@ def split_pairs(pairs: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold[code]
 
 
+def fold_of_pairs(pairs: np.ndarray, dealt: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Return the fold of each of `pairs`, -1 where it was not `dealt` into one.
+
+    >>> fold_of_pairs(np.array(["a", "b", "a"]), np.array(["a"]), np.array([2])).tolist()
+    [2, -1, 2]
+    """
+    fold_of = dict(zip(dealt, fold, strict=True))
+    return pd.Series(pairs).map(fold_of).fillna(-1).to_numpy(int)
+
+
 def fit_rows(
     matrix: FeatureMatrix,
     learner: Learner,
@@ -172,8 +182,7 @@ def _fold_by_fold(
     pairs = pair_names(rows)
     fold = np.full(len(rows), -1)
     fold[scored] = split_pairs(pairs[scored], folds, seed)
-    fold_of = dict(zip(pairs[scored], fold[scored], strict=True))
-    fold_of_pair = np.array([fold_of.get(p, -1) for p in pairs])
+    fold_of_pair = fold_of_pairs(pairs, pairs[scored], fold[scored])
     works, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
     weight = rows["weight"].to_numpy(float)
     for k in range(folds):

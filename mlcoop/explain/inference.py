@@ -57,10 +57,10 @@ def orders_at_once(
     simultaneous differences); Romano and Wolf 2005, doi:10.1111/j.1468-0262.2005.00615.x.
     """
     claims = np.zeros((len(importance), len(importance)), dtype=bool)
-    high, low, statistic, spread = _compared(importance, deviations, eligible)
+    covariance = np.atleast_2d(np.cov(deviations, rowvar=False))
+    high, low, statistic, spread = _compared(importance, covariance, eligible)
     if not len(high):
         return claims
-    covariance = np.atleast_2d(np.cov(deviations, rowvar=False))
     noise = _draws(covariance, freedom, seed).astype(np.float32)
     studentised = (noise[:, high] - noise[:, low]) / spread.astype(np.float32)
     still = np.ones(len(high), dtype=bool)
@@ -108,7 +108,8 @@ def orders_told(
     from statsmodels.stats.multitest import multipletests
 
     claims = np.zeros((len(importance), len(importance)), dtype=bool)
-    high, low, statistic, _ = _compared(importance, deviations, eligible)
+    covariance = np.atleast_2d(np.cov(deviations, rowvar=False))
+    high, low, statistic, _ = _compared(importance, covariance, eligible)
     first = statistic > 0  # of the two directions of a pair the one that the estimates take
     high, low, statistic = high[first], low[first], statistic[first]
     if not len(high):
@@ -128,14 +129,13 @@ class Compared(NamedTuple):
     spread: np.ndarray
 
 
-def _compared(importance: np.ndarray, deviations: np.ndarray, eligible: np.ndarray) -> Compared:
+def _compared(importance: np.ndarray, covariance: np.ndarray, eligible: np.ndarray) -> Compared:
     """Compare every eligible factor with every other.
 
     A factor that could as well have an effect of the other sign, and larger, is not below: the
     statistic is the lesser of those of the difference and of the sum.
     """
     high, low = np.nonzero(eligible[:, None] & ~np.eye(len(importance), dtype=bool))
-    covariance = np.atleast_2d(np.cov(deviations, rowvar=False))
     own, joint = np.diag(covariance), covariance[high, low]
     tiny = 1e-12 + 1e-9 * np.max(importance, initial=0.0)
     minus = np.sqrt(np.maximum(own[high] + own[low] - 2 * joint, 0)) + tiny

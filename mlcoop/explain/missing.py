@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from scipy.stats import kendalltau
 
 from mlcoop.errors import some
-from mlcoop.explain.crossfit import fit_rows, pair_names, split_pairs
+from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
 from mlcoop.features.build import explain_rows
 from mlcoop.model.imputation import imputing
 from mlcoop.model.learners import Learner
@@ -162,8 +162,7 @@ def cross_fitted_values(
         chosen = np.sort(rng.choice(chosen, MOST_EXPLAINED, replace=False))
     pairs = pair_names(rows)
     fold = split_pairs(pairs[chosen], FOLDS, seed)
-    fold_of = dict(zip(pairs[chosen], fold, strict=True))
-    fold_of_pair = np.array([fold_of.get(p, -1) for p in pairs])
+    fold_of_pair = fold_of_pairs(pairs, pairs[chosen], fold)
     sample = chosen
     if len(chosen) > MOST_BACKGROUND:
         sample = np.sort(rng.choice(chosen, MOST_BACKGROUND, replace=False))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from mlcoop.explain.crossfit import fit_rows, pair_names, split_pairs
+from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
 from mlcoop.explain.effects import LocalSteps, local_steps
 from mlcoop.explain.interactions import by_factor
 from mlcoop.model.learners import Estimator, Learner
@@ -165,11 +165,10 @@ def cross_fit(
     pairs = pair_names(matrix.rows)
     known = matrix.rows["works"].notna().to_numpy()
     folds = [split_pairs(pairs[explained], FOLDS, seed + r) for r in range(REPEATS)]
-    code, every_pair = pd.factorize(pairs)
+    everywhere = [fold_of_pairs(pairs, pairs[explained], fold) for fold in folds]
 
     def fit(r: int, k: int, settings: Params) -> Estimator:
-        left_out = np.isin(np.arange(len(every_pair)), code[explained[folds[r] == k]])
-        train = np.flatnonzero(known & ~left_out[code])
+        train = np.flatnonzero(known & (everywhere[r] != k))
         return fit_rows(matrix, learner, settings, seed + r, train, pairs)
 
     def first(k: int, settings: Params) -> tuple[Estimator, Said]:

@@ -11,7 +11,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from mlcoop.errors import DataError
-from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.crossfit import fold_of_pairs, pair_names
 from mlcoop.explain.effects import LocalSteps
 from mlcoop.explain.interactions import strongest
 from mlcoop.explain.repeated import FOLDS, Asked, Joint, ask, cross_fit
@@ -143,7 +143,6 @@ def explain_replicates(
     fitted = cross_fit(matrix, learner, params, explained, questions, seed=seed, workers=workers)
     estimators: tuple[Any, ...] = fitted.estimators  # some can also draw from a posterior
     said = fitted.said
-    fold_of = dict(zip(pairs[explained], fitted.fold, strict=True))
     none = np.zeros(len(explained))
     chosen, tried = strongest(fitted.joint)
 
@@ -157,7 +156,8 @@ def explain_replicates(
     right = np.array([n.split("|")[1] for n in names])
     weights, scale, drawn_freedom = resampling_weights(left, right, unit, resamples, FOLDS, seed)
     # a fit without a fold spreads a little more than the estimate, which uses all folds
-    trained = [np.mean([fold_of.get(n, -1) != k for n in names]) for k in range(FOLDS)]
+    fold_of_name = fold_of_pairs(names.to_numpy(), pairs[explained], fitted.fold)
+    trained = [np.mean(fold_of_name != k) for k in range(FOLDS)]
     shrink = np.sqrt(np.mean(trained))
 
     def moved(estimator: Estimator, k: int, by: float, asked: Asked) -> Moves:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlcoop.explain.crossfit import fit_rows, pair_names
+from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names
 from mlcoop.explain.regression import MOST_ROWS, clustered, regress, shared_country
 from mlcoop.model.scores import poisson_deviance
 
@@ -32,8 +32,7 @@ def unseen_deviance(matrix: FeatureMatrix, explained: Explained) -> float:
     rows = matrix.rows
     scored = np.flatnonzero(rows["works"].notna().to_numpy() & rows["in_focus"].to_numpy(bool))
     names = pair_names(rows.iloc[explained.rows])
-    fold_of = dict(zip(names, explained.fold_of_row, strict=True))
-    fold = np.array([fold_of.get(p, -1) for p in pair_names(rows.iloc[scored])])
+    fold = fold_of_pairs(pair_names(rows.iloc[scored]), names, explained.fold_of_row)
 
     def predict(k: int, test: np.ndarray, exposure: np.ndarray) -> np.ndarray:
         return explained.estimators[k].predict(matrix.X.iloc[test], exposure=exposure)
@@ -54,9 +53,8 @@ def refitted_deviance(
     known = rows["works"].notna().to_numpy()
     scored = np.flatnonzero(known & rows["in_focus"].to_numpy(bool))
     names = pair_names(rows.iloc[explained.rows])
-    fold_of = dict(zip(names, explained.fold_of_row, strict=True))
     pairs = pair_names(rows)
-    of_pair = pd.Series(pairs).map(fold_of).fillna(-1).to_numpy(int)
+    of_pair = fold_of_pairs(pairs, names, explained.fold_of_row)
 
     def predict(k: int, test: np.ndarray, exposed: np.ndarray) -> np.ndarray:
         train = np.flatnonzero(known & (of_pair != k))

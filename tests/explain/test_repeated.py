@@ -13,26 +13,19 @@ from scipy import stats
 from mlcoop.explain import repeated
 from mlcoop.explain.crossfit import pair_names, split_pairs
 from mlcoop.explain.ranking import rank_factors
-from mlcoop.features.build import Feature, FeatureMatrix
+from mlcoop.features.build import FeatureMatrix
+from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.learners import LEARNERS
 from mlcoop.simulate import simulate_world
 
 QUICK = {"resamples": 20}
 
 
-def matrix_of(world):
-    panel = world.panel
-    rows = panel[["year", "exposure"]].assign(works=panel["y"], weight=1.0, in_focus=True)
-    rows["focal"], rows["partner"] = panel["i"], panel["j"]
-    rows["country_a"] = np.minimum(panel["i"], panel["j"])
-    rows["country_b"] = np.maximum(panel["i"], panel["j"])
-    features = tuple(Feature(f, f, f, f.split("_")[0], "pair") for f in world.factors)
-    return FeatureMatrix(rows, panel[list(world.factors)].astype(float), features)
-
-
 @pytest.fixture(scope="module")
 def matrix():
-    return matrix_of(simulate_world("noisy", seed=5, factors=8, drivers=4, pairs=40, years=6))
+    world = simulate_world("noisy", seed=5, factors=8, drivers=4, pairs=40, years=6)
+    names = {"pair": ["i", "j"], "year": "year", "target": "y", "exposure": "exposure"}
+    return matrix_from_ready_panel(world.panel, factors=world.factors, **names)
 
 
 def test_values_are_means_of_models_without_the_pair(matrix):
