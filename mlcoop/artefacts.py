@@ -24,7 +24,14 @@ import yaml
 import mlcoop
 from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.files import write_output, writing
-from mlcoop.schema import Experiment
+from mlcoop.schema import (
+    BACKTEST_CSV,
+    FACTORS_CSV,
+    FORECAST_CSV,
+    GROUPS_CSV,
+    ORDERS_CSV,
+    Experiment,
+)
 
 MANIFEST = "manifest.json"
 MEND = "mend that, and the same command goes on where this stopped"
@@ -230,6 +237,13 @@ TABLES = {
     "interactions_with_focus": ".csv",
     "missing": ".csv",
 }
+COLUMNS = {
+    "factors": FACTORS_CSV,
+    "groups": GROUPS_CSV,
+    "orders": ORDERS_CSV,
+    "forecast": FORECAST_CSV,
+    "backtest": BACKTEST_CSV,
+}
 RANKINGS = ("factors", "groups", "resamples")
 
 
@@ -260,6 +274,7 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
     try:
         found = {name: root / f"{name}{TABLES[name]}" for name in tables}
         read = {name: read_table(path) for name, path in found.items() if path.is_file()}
+        _check_columns(root, read)
         trials = root / "tuning" / "trials.csv"
         return Experiment(
             name=root.name,
@@ -277,6 +292,17 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
             f"{root}: a file of this experiment is damaged ({detail}); "
             "run its config again with --force"
         ) from error
+
+
+def _check_columns(root: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Raise `DataError` where a table lacks a column that every run of this version writes."""
+    for name, columns in COLUMNS.items():
+        lacking = [c for c in columns if name in tables and c not in tables[name]]
+        if lacking:
+            raise DataError(
+                f"{root / name}{TABLES[name]}: lacks the column {some(lacking)}, as if another "
+                "version of mlcoop had written it; run its config again with --force"
+            )
 
 
 def absent_tables(root: Path) -> list[str]:

@@ -119,7 +119,7 @@ def is_finished(root: Path, key: str) -> bool:
 def differing_keys(root: Path, config: Config) -> list[str]:
     """Return the dotted keys in which a config differs from the one that a folder holds."""
     try:
-        held = dotted(read_experiment(root).config)
+        held = dotted(read_experiment(root, ()).config)
     except MlcoopError:
         return []
     mine = dotted(yaml.safe_load(dump_config(config)))

@@ -127,6 +127,8 @@ GROUPS_CSV = [
     "share_low",
     "share_high",
 ]
+ORDERS_CSV = ["kind", "above", "below", "at_once"]
+
 FORECAST_CSV = [
     "country_a",
     "country_b",

@@ -263,7 +263,9 @@ def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) 
     from mlcoop.artefacts import list_experiments, read_experiment
     from mlcoop.terminal.study import print_list
 
-    rows = [_headline(read_experiment(path)) for path in list_experiments(experiments)]
+    rows = [
+        _headline(read_experiment(path, ("factors",))) for path in list_experiments(experiments)
+    ]
     if as_json:
         print_json(rows)
     else:

@@ -19,6 +19,7 @@ from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
 from mlcoop.model.learners import Learner
+from mlcoop.schema import ORDERS_CSV
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -262,7 +263,7 @@ def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders)
             "below": [names[k] for k in below],
             "at_once": orders.at_once[above, below],
         },
-        columns=["kind", "above", "below", "at_once"],
+        columns=ORDERS_CSV,
     )
 
 
