@@ -29,7 +29,7 @@ from mlcoop.model.backtest import (
     plan_origins,
 )
 from mlcoop.model.baselines import forecast_baselines
-from mlcoop.model.combine import PRIORS, blend_works, follow_all, with_following
+from mlcoop.model.combine import PRIORS, blend_works, follow_all, with_derived
 from mlcoop.model.forecasters import EXPERTS, FITTED, to_works
 from mlcoop.model.growth import Growth, expect_common, measure_growth, weighted_median
 from mlcoop.model.history import INTERNATIONAL, FloatArray, build_history
@@ -102,7 +102,7 @@ def compare(
 ) -> tuple[pd.DataFrame, Any]:
     """Return WAPE by variant, set and year, and the backtest of the blend itself."""
     shifts = follow_all(growth, experts, horizon)
-    full = {k: with_following(growth, e, shifts[k]) for k, e in experts.items()}
+    full = {k: with_derived(growth, e, shifts[k], k, horizon) for k, e in experts.items()}
     panel = growth.history
     backtest = assemble(growth, dict(experts), list(reported), horizon, 0.9, [])
     pairs = pd.MultiIndex.from_frame(panel.pairs)

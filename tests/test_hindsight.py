@@ -44,16 +44,16 @@ def test_score_by_hand() -> None:
 
 
 def test_simple_rules_are_those_of_the_history() -> None:
-    # A-B went 4, 8: one-year drift says (8 + 1) * 9 / 5 - 1 = 15.2; off by 5.2 of 10.
-    # A-C stayed at 1: drift says 1; off by 3 of 4. Together 8.2 / 14.
+    # A-B went 5, 8: one-year drift says 11; off by 1 of 10.
+    # A-C stayed at 1: drift says 1; off by 3 of 4. Together 4 / 14.
     history = pd.DataFrame(
         {
             "country_a": ["A", "A", "A", "A"],
             "country_b": ["B", "B", "C", "C"],
             "year": [2020, 2021, 2020, 2021],
-            "works": [4.0, 8.0, 1.0, 1.0],
+            "works": [5.0, 8.0, 1.0, 1.0],
         }
     )
     scores = score_forecast(FORECAST, OBSERVED, history).scores.set_index("set")
-    assert scores.loc["all", "drift1"] == pytest.approx(8.2 / 14)
+    assert scores.loc["all", "drift1"] == pytest.approx(4 / 14)
     assert scores.loc["all", "persistence"] == pytest.approx(5 / 14)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mlcoop.errors import DataError
 from mlcoop.model.baselines import forecast_baselines
-from mlcoop.model.combine import blend_works, follow_all, weigh_experts, with_following
+from mlcoop.model.combine import blend_works, follow_all, weigh_experts, with_derived
 from mlcoop.model.follow import Shift, follow_focus
 from mlcoop.model.forecasters import (
     EXPERTS,
@@ -234,7 +234,7 @@ def assemble(
     last_column = len(panel.years) - 1
     final: Calibration | None = None
     shifts = follow_all(growth, experts, horizon)
-    experts = {k: with_following(growth, e, shifts[k]) for k, e in experts.items()}
+    experts = {k: with_derived(growth, e, shifts[k], k, horizon) for k, e in experts.items()}
     for k in sorted({*experts, last_column}):
         # Outcomes that have come in since the origin before: they move the widths.
         known = [s for s in sorted(outcomes) if s + horizon <= k]

@@ -1,8 +1,8 @@
 """Simple rules that a forecast must beat, all closed form and on the same counts.
 
 Each takes the counts up to the origin, as a matrix of pairs (rows) and years (columns), and the
-horizon in years, and returns the expected works of every pair. Counts carry one added work
-inside logarithms so that zeros have a growth.
+horizon in years, and returns the expected works of every pair. A rule is set as well as it can be
+without fitting it: a forecast that beats a badly set one has shown nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from mlcoop.model.history import FloatArray, History, carry_forward
 SMOOTHING = [
     (level, trend, damping)
     for level in (0.4, 0.6, 0.8)
-    for trend in (0.05, 0.1, 0.2)
+    for trend in (0.1, 0.3, 0.5)
     for damping in (0.9, 0.95, 0.98)
 ]
+START_YEARS = 3
+"""Years whose mean growth is the trend that smoothing starts from. Starting flat, most of twenty
+years went into learning it: 0.125 instead of 0.083 on targets 2010-2013, where this was chosen."""
 PPML_YEARS = 5
 
 
@@ -29,16 +32,18 @@ def persist(counts: FloatArray) -> FloatArray:
 
 
 def drift(counts: FloatArray, span: int, horizon: int = 1) -> FloatArray:
-    """Return the last count moved on by the mean log growth of the last `span` years.
+    """Return the last count moved on by the mean change of the last `span` years.
 
-    `(y + 1) * ((y + 1) / (y_before + 1)) ** (horizon / span) - 1`, not below zero. Where fewer
-    years are known, the span is what there is.
+    `y + horizon * (y - y_before) / span`, not below zero. Where fewer years are known, the span is
+    what there is.
+
+    References
+    ----------
+    Hyndman and Athanasopoulos (2021), Forecasting: Principles and Practice, 3rd ed., section 5.2.
 
     Examples
     --------
-    Growth from 1 to 3 works in a year: (3 + 1) * (4 / 2) - 1 = 7.
-
-    >>> drift(np.array([[1.0, 3.0]]), span=1)
+    >>> drift(np.array([[1.0, 3.0]]), span=1, horizon=2)
     array([7.])
     """
     span = min(span, counts.shape[1] - 1)
@@ -46,7 +51,7 @@ def drift(counts: FloatArray, span: int, horizon: int = 1) -> FloatArray:
     if span < 1:
         return last
     before = counts[:, -1 - span]
-    moved = (last + 1) * ((last + 1) / (before + 1)) ** (horizon / span) - 1
+    moved = last + horizon * (last - before) / span
     return np.where(np.isnan(before), last, np.maximum(moved, 0))
 
 
@@ -77,7 +82,10 @@ def group_growth(
 
 
 def smooth(counts: FloatArray, horizon: int = 1) -> FloatArray:
-    """Return damped Holt smoothing of log counts, averaged over a grid of its constants.
+    """Return damped Holt smoothing of `log(1 + works)`, averaged over a grid of its constants.
+
+    A pair's level starts at its first count, its trend at the mean growth of the `START_YEARS`
+    after it.
 
     References
     ----------
@@ -85,14 +93,17 @@ def smooth(counts: FloatArray, horizon: int = 1) -> FloatArray:
     average over constants replaces their estimation, which short noisy series do not bear.
     """
     logs = np.log1p(counts)
+    last = logs.shape[1] - 1
     forecasts = np.zeros(len(counts))
     for alpha, beta, phi in SMOOTHING:
-        level, trend = logs[:, 0].copy(), np.zeros(len(logs))
-        for t in range(1, logs.shape[1]):
-            # A pair not seen before starts here: its level is this year's count.
+        level, trend = np.full(len(logs), np.nan), np.zeros(len(logs))
+        for t in range(last + 1):
+            # A pair not seen before starts here.
             start = np.isnan(level)
+            reach = min(START_YEARS, last - t)
+            first = (logs[:, t + reach] - logs[:, t]) / max(reach, 1)
             new = alpha * logs[:, t] + (1 - alpha) * (level + phi * trend)
-            trend = np.where(start, 0.0, beta * (new - level) + (1 - beta) * phi * trend)
+            trend = np.where(start, first, beta * (new - level) + (1 - beta) * phi * trend)
             level = np.where(start, logs[:, t], new)
         forecasts += level + trend * sum(phi**step for step in range(1, horizon + 1))
     return np.maximum(np.expm1(forecasts / len(SMOOTHING)), 0)

@@ -19,7 +19,7 @@ from mlcoop.model.backtest import (
     Progress,
     run_backtest,
 )
-from mlcoop.model.combine import blend_works, with_following
+from mlcoop.model.combine import blend_works, with_derived
 from mlcoop.model.follow import Shift
 from mlcoop.model.forecasters import (
     EXPERTS,
@@ -35,7 +35,7 @@ from mlcoop.model.history import INTERNATIONAL, FloatArray, History, build_histo
 from mlcoop.model.intervals import Calibration
 from mlcoop.schema import FORECAST_CSV
 
-FORMAT = 2
+FORMAT = 3
 EXTRA_HORIZON_ORIGINS = 6
 """Origins backtested for a horizon that no backtest was given for: enough to calibrate on."""
 
@@ -287,7 +287,8 @@ def _horizon_table(
         )
     experts = np.column_stack([model.fits[name].predict(now) for name in EXPERTS])
     by_country = np.array([model.shift.get(c, 0.0) for c in panel.countries])
-    experts = with_following(growth, experts, Shift(by_country, model.focus_shift))
+    shift = Shift(by_country, model.focus_shift)
+    experts = with_derived(growth, experts, shift, k, horizon)
     predicted = blend_works(growth, experts, model.weights, k, horizon, model.focus_shift)
     restless = restlessness(growth, k)
     seen = np.isfinite(panel.counts)

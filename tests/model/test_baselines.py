@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from statsmodels.tsa.holtwinters import Holt
 
 from mlcoop.errors import DataError
 from mlcoop.model.baselines import (
     BASELINES,
+    SMOOTHING,
     country_growth,
     drift,
     forecast_baselines,
@@ -37,12 +39,12 @@ def test_every_baseline_of_the_schema_is_there_in_its_order() -> None:
 
 def test_drift_by_hand() -> None:
     counts = np.array([[7.0, 1.0, 1.0, 3.0], [0.0, 0.0, 0.0, 0.0], [9.0, 9.0, 9.0, 0.0]])
-    # One year: (3+1)*(4/2)-1 = 7; zeros stay; (0+1)*(1/10)-1 = -0.9, held at 0.
-    assert drift(counts, 1) == pytest.approx([7, 0, 0])
-    # Three years: (3+1)*(4/8)**(1/3)-1 = 4*0.793701-1 = 2.174802
-    assert drift(counts, 3)[0] == pytest.approx(2.174802, abs=1e-6)
-    # Two years ahead: (3+1)*(4/2)**2-1 = 15
-    assert drift(counts, 1, horizon=2)[0] == pytest.approx(15)
+    # One year: 3+(3-1) = 5; zeros stay; 0-9, held at 0.
+    assert drift(counts, 1) == pytest.approx([5, 0, 0])
+    # Three years: 3+(3-7)/3 = 1.666667
+    assert drift(counts, 3)[0] == pytest.approx(5 / 3)
+    # Two years ahead: 3+2*(3-1) = 7
+    assert drift(counts, 1, horizon=2)[0] == pytest.approx(7)
     # Only three steps are known, so five years become three.
     assert drift(counts, 5) == pytest.approx(drift(counts, 3))
 
@@ -66,9 +68,35 @@ def test_a_country_with_one_pair_grows_as_all_do() -> None:
     assert country_growth(history.counts, history.ends, 3) == pytest.approx([1.5] * 3)
 
 
-def test_smoothing_keeps_a_steady_growth() -> None:
-    # Closed form: on an exact line in logs, level and trend converge to it, so a damped forecast
-    # lies between the last value and the undamped line.
+@pytest.mark.parametrize("horizon", [1, 4])
+def test_smoothing_equals_statsmodels(horizon: int) -> None:
+    # Truth: statsmodels' damped Holt on the log counts for every setting of the constants, begun
+    # so that its level in the first year is that year's log count, and averaged.
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(np.exp(rng.uniform(1, 6, (6, 1)) + 0.08 * np.arange(15))).astype(float)
+    counts[5, :4] = np.nan
+    ours = smooth(counts, horizon)
+    for row, value in zip(counts, ours, strict=True):
+        logs = np.log1p(row[np.isfinite(row)])
+        start = (logs[3] - logs[0]) / 3
+        ahead = []
+        for alpha, beta, phi in SMOOTHING:
+            model = Holt(
+                logs[1:],
+                damped_trend=True,
+                initialization_method="known",
+                initial_level=logs[0],
+                initial_trend=start,
+            )
+            fit = model.fit(
+                smoothing_level=alpha, smoothing_trend=beta, damping_trend=phi, optimized=False
+            )
+            ahead.append(fit.forecast(horizon)[-1])
+        assert value == pytest.approx(np.expm1(np.mean(ahead)), rel=1e-9)
+
+
+def test_smoothing_damps_a_steady_growth() -> None:
+    # On an exact line in logs a damped forecast lies between the last value and the line.
     logs = np.log(10) + 0.1 * np.arange(40)
     forecast = smooth(np.expm1(logs)[None, :])[0]
     assert np.expm1(logs[-1]) < forecast < np.expm1(logs[-1] + 0.1)
