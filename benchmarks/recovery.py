@@ -67,7 +67,7 @@ def agreement(truth: pd.Series, estimate: pd.Series) -> float:
 
 
 def run_world(kind: str, seed: int, level: float, learner: str) -> dict[str, Any]:
-    """Rank one world by mlcoop and by a plain SHAP bar chart of default xgboost."""
+    """Rank one world by mlcoop, by its model's bars alone, and by those of default xgboost."""
     world = simulate_world(kind, seed=seed)
     truth = world.truth.set_index("factor")["importance"]
     ranking = rank_factors(matrix_of(world), learner, level=level, seed=seed)
@@ -91,12 +91,11 @@ def run_world(kind: str, seed: int, level: float, learner: str) -> dict[str, Any
     )
     result["found"] = int(above.sum())
     result["false_found"] = int((above & (truth[table.index] == 0)).sum())
-    chart = bar_chart(world)
-    order = pd.DataFrame(
-        chart.to_numpy()[:, None] > chart.to_numpy()[None, :], chart.index, chart.index
-    )
-    result |= {f"chart_{k}": v for k, v in score_claims(truth, order).items()}
-    result["chart_tau"] = agreement(truth, chart)
+    for name, bars in (("bars", table["share"]), ("chart", bar_chart(world))):
+        height = bars.to_numpy()
+        order = pd.DataFrame(height[:, None] > height[None, :], bars.index, bars.index)
+        result |= {f"{name}_{k}": v for k, v in score_claims(truth, order).items()}
+        result[f"{name}_tau"] = agreement(truth, bars)
     return result
 
 
@@ -137,6 +136,8 @@ def _summary(part: pd.DataFrame) -> dict[str, float]:
         "tau": part["tau"].mean(),
         "width": part["width"].mean(),
         "width of drivers": part["driver_width"].astype(float).mean(),
+        "bars: wrong orders": share(part["bars_wrong"], part["bars_claims"]),
+        "bars: tau": part["bars_tau"].mean(),
         "chart: wrong orders": share(part["chart_wrong"], part["chart_claims"]),
         "chart: tau": part["chart_tau"].mean(),
     }
