@@ -46,7 +46,7 @@ def model(backtest: Backtest) -> FittedForecaster:
     return fit_forecaster(world(), FOCUS, backtest, horizons=(1, 3), params=FAST)
 
 
-def test_forecast_columns_and_a_planted_growth(model: FittedForecaster) -> None:
+def test_forecast_columns(model: FittedForecaster) -> None:
     table = model.predict(world(), FOCUS)
     assert list(table.columns[: len(FORECAST_CSV)]) == FORECAST_CSV
     assert sorted(table["year"].unique()) == [2013, 2015]
@@ -54,12 +54,19 @@ def test_forecast_columns_and_a_planted_growth(model: FittedForecaster) -> None:
     assert (
         (table["lower"] <= table["predicted"] + 0.5) & (table["upper"] >= table["predicted"] - 0.5)
     ).all()
-    # Planted truth: everything grows by exp(0.1) a year; sums over 28 pairs are that to 2 % a year.
-    # So few counts lean on drift, which adds what came before and falls short of a power.
+
+
+def test_a_planted_growth_goes_on() -> None:
+    # Planted truth: everything grows by exp(0.1) a year; sums are that to 3 %. Sixteen countries,
+    # since a few hundred counts lean on drift, which adds and so falls short of a power.
+    table = world(countries=[c * 3 for c in "ABCDEFGHIJKLMNOP"])
+    tested = run_backtest(table, FOCUS, params=FAST)
+    model = fit_forecaster(table, FOCUS, tested, horizons=(1, 3), params=FAST)
+    ahead = model.predict(table, FOCUS)
     for years_ahead in (1, 3):
-        part = table[table["year"] == 2012 + years_ahead]
+        part = ahead[ahead["year"] == 2012 + years_ahead]
         ratio = part["predicted"].sum() / part["last_observed"].sum()
-        assert ratio == pytest.approx(np.exp(0.1 * years_ahead), rel=0.02 * years_ahead)
+        assert ratio == pytest.approx(np.exp(0.1 * years_ahead), rel=0.03)
 
 
 def test_counts_are_counts(model: FittedForecaster) -> None:

@@ -94,19 +94,19 @@ def smooth(counts: FloatArray, horizon: int = 1) -> FloatArray:
     """
     logs = np.log1p(counts)
     last = logs.shape[1] - 1
-    forecasts = np.zeros(len(counts))
-    for alpha, beta, phi in SMOOTHING:
-        level, trend = np.full(len(logs), np.nan), np.zeros(len(logs))
-        for t in range(last + 1):
-            # A pair not seen before starts here.
-            start = np.isnan(level)
-            reach = min(START_YEARS, last - t)
-            first = (logs[:, t + reach] - logs[:, t]) / max(reach, 1)
-            new = alpha * logs[:, t] + (1 - alpha) * (level + phi * trend)
-            trend = np.where(start, first, beta * (new - level) + (1 - beta) * phi * trend)
-            level = np.where(start, logs[:, t], new)
-        forecasts += level + trend * sum(phi**step for step in range(1, horizon + 1))
-    return np.maximum(np.expm1(forecasts / len(SMOOTHING)), 0)
+    alpha, beta, phi = np.array(SMOOTHING).T[:, :, None]
+    level = np.full((len(SMOOTHING), len(logs)), np.nan)
+    trend = np.zeros_like(level)
+    for t in range(last + 1):
+        # A pair not seen before starts here.
+        start = np.isnan(level)
+        reach = min(START_YEARS, last - t)
+        first = (logs[:, t + reach] - logs[:, t]) / max(reach, 1)
+        new = alpha * logs[:, t] + (1 - alpha) * (level + phi * trend)
+        trend = np.where(start, first, beta * (new - level) + (1 - beta) * phi * trend)
+        level = np.where(start, logs[:, t], new)
+    ahead = level + trend * sum(phi**step for step in range(1, horizon + 1))
+    return np.maximum(np.expm1(ahead.mean(axis=0)), 0)
 
 
 def ppml(counts: FloatArray, horizon: int = 1, years: int = PPML_YEARS) -> FloatArray:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlcoop.model.baselines import drift, group_growth, smooth
 from mlcoop.model.blend import PULL, Scored, choose_weights
 from mlcoop.model.follow import Shift, follow_countries
-from mlcoop.model.forecasters import FITTED, FOLLOWING, SMOOTHING, to_works
+from mlcoop.model.forecasters import FITTED, FOLLOWING, SMOOTHED, to_works
 from mlcoop.model.growth import Growth, expect_common
 from mlcoop.model.history import FloatArray
 
@@ -61,7 +61,7 @@ def with_derived(
     full = experts.copy()
     full[:, FOLLOWING] = experts[:, FITTED].mean(axis=1) + shift.of_pairs(growth)
     smoothed = np.log1p(smooth(growth.counts[:, : k + 1], horizon)) - growth.logs[:, k]
-    full[:, SMOOTHING] = np.nan_to_num(smoothed - expect_common(growth, k, horizon))
+    full[:, SMOOTHED] = np.nan_to_num(smoothed - expect_common(growth, k, horizon))
     return full
 
 

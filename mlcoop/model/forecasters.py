@@ -183,7 +183,7 @@ class TrainingSet:
 
 FITTED = [i for i, e in enumerate(EXPERTS.values()) if e.kind in ("linear", "boosted")]
 FOLLOWING = list(EXPERTS).index("following")
-SMOOTHING = list(EXPERTS).index("smoothing")
+SMOOTHED = list(EXPERTS).index("smoothing")
 
 
 def first_origin(n_years: int) -> int:
