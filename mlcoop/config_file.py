@@ -51,7 +51,7 @@ def read_raw(
         raise ConfigError(f"{path}: not UTF-8 text; give {what} in YAML") from error
     raw = _parse(text, str(path))
     for override in overrides:
-        raw = _override(raw, override)
+        raw = apply_override(raw, override)
     return raw
 
 
@@ -133,7 +133,14 @@ _UniqueKeys.yaml_implicit_resolvers = {
 }
 
 
-def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
+def apply_override(raw: dict[str, Any], override: str) -> dict[str, Any]:
+    """Return a parsed experiment file with one `key=value` of the command line set.
+
+    Raises
+    ------
+    ConfigError
+        When it is not of that form, or the value is not YAML.
+    """
     key, separator, value = override.partition("=")
     if not separator or not key.strip():
         raise ConfigError(f'--set "{override}": write key=value, for example years.end=2019')

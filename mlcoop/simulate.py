@@ -5,16 +5,21 @@ No stage of the pipeline imports this module; benchmarks, tests and `mlcoop simu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mlcoop.errors import ConfigError
+from mlcoop.world_covariates import KEYS, world_covariates
 
-KEYS = ["i", "j", "year"]
-SHAPES = ("linear", "saturating", "threshold", "hump")
+Shape = Literal["linear", "saturating", "threshold", "hump"]
+SHAPES = get_args(Shape)
+Noise = Annotated[float, Field(ge=0, le=3)]
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,10 @@ class Recipe:
     ----------
     label : str
     pairs, years, factors : int
-        Size of the panel. `countries` > 0 makes all pairs of that many countries instead.
+        Size of the panel: partners of one focal country. `countries` > 0 makes all pairs of that
+        many countries instead.
+    lifelike : bool
+        National figures that move together as real ones do; see `world_covariates`.
     drivers : int
         Factors with a true effect; the others are null.
     largest, smallest : float
@@ -45,26 +53,29 @@ class Recipe:
         Typical expected count; below 1 most cells are zeros.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     label: str
-    pairs: int = 59
-    years: int = 14
-    factors: int = 15
-    countries: int = 0
-    drivers: int = 7
-    largest: float = 0.6
-    smallest: float = 0.08
-    shapes: tuple[str, ...] = ("linear",)
-    interactions: int = 0
-    collinear: float = 0.0
-    twins: int = 0
-    pair_noise: float = 0.3
-    country_noise: float = 0.0
-    year_noise: float = 0.0
-    dispersion: float = 0.05
-    mean_works: float = 60.0
+    pairs: Annotated[int, Field(ge=10)] = 59
+    years: Annotated[int, Field(ge=2, le=60)] = 14
+    factors: Annotated[int, Field(ge=2, le=200)] = 15
+    countries: Annotated[int, Field(ge=0)] = 0
+    lifelike: bool = False
+    drivers: Annotated[int, Field(ge=0)] = 7
+    largest: Annotated[float, Field(gt=0, le=3)] = 0.6
+    smallest: Annotated[float, Field(gt=0, le=3)] = 0.08
+    shapes: Annotated[tuple[Shape, ...], Field(min_length=1)] = ("linear",)
+    interactions: Annotated[int, Field(ge=0)] = 0
+    collinear: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    twins: Annotated[int, Field(ge=0)] = 0
+    pair_noise: Noise = 0.3
+    country_noise: Noise = 0.0
+    year_noise: Noise = 0.0
+    dispersion: Annotated[float, Field(ge=0, le=10)] = 0.05
+    mean_works: Annotated[float, Field(gt=0, le=1e5)] = 60.0
 
 
-ALL_SHAPES = ("linear", "saturating", "threshold")
+ALL_SHAPES: tuple[Shape, ...] = ("linear", "saturating", "threshold")
 RECIPES: dict[str, Recipe] = {
     "linear": Recipe("log-linear effects"),
     "saturating": Recipe("effects that level off", shapes=("saturating", "linear")),
@@ -91,6 +102,11 @@ RECIPES: dict[str, Recipe] = {
         pair_noise=0.5,
         dispersion=0.3,
         mean_works=20.0,
+    ),
+    "lifelike": Recipe(
+        "national figures that move together as real ones do, every shape",
+        lifelike=True,
+        shapes=ALL_SHAPES,
     ),
     "null": Recipe("no factor matters", drivers=0, pair_noise=0.5, dispersion=0.2),
 }
@@ -123,99 +139,96 @@ class World:
     effects: pd.DataFrame = field(repr=False)
 
 
-def simulate_world(kind: str, *, seed: int, **changes: int | float | tuple[str, ...]) -> World:
-    """Draw a world of a kind in `RECIPES` over invented countries.
+def simulate_world(
+    kind: str,
+    *,
+    seed: int,
+    chosen: Sequence[str] | None = None,
+    **changes: object,
+) -> World:
+    """Draw a world of a kind in `RECIPES` over real countries.
 
     Parameters
     ----------
     kind : str
     seed : int
+    chosen : sequence of str, optional
+        The factors that matter, most important first, instead of some drawn at random.
     **changes
         Fields of `Recipe` to override, e.g. `pairs=158`.
 
     Raises
     ------
     ConfigError
-        Unknown kind or field.
+        Unknown kind, setting or driver, or a setting out of range.
 
     Examples
     --------
-    >>> world = simulate_world("linear", seed=1)
-    >>> world.panel.shape, int(world.truth["driver"].sum())
-    ((826, 20), 7)
+    >>> world = simulate_world("linear", seed=1, chosen=["distance", "population"])
+    >>> world.panel.shape, world.truth["factor"].tolist()[:2]
+    ((826, 20), ['distance', 'population'])
     """
-    if kind not in RECIPES:
-        raise ConfigError(f"simulate: unknown kind {kind!r}; known are {', '.join(RECIPES)}")
-    unknown = set(changes) - set(Recipe.__dataclass_fields__)
-    if unknown:
-        raise ConfigError(
-            f"simulate: unknown setting {sorted(unknown)[0]!r}; known are "
-            f"{', '.join(Recipe.__dataclass_fields__)}"
-        )
-    recipe = replace(RECIPES[kind], **changes)  # type: ignore[arg-type]
+    recipe = _changed(kind, dict(changes))
     rng = np.random.default_rng([seed, sum(map(ord, kind))])
-    covariates = random_covariates(recipe, rng)
-    return plant_world(covariates, recipe, kind=kind, seed=seed, rng=rng)
-
-
-def random_covariates(recipe: Recipe, rng: np.random.Generator) -> pd.DataFrame:
-    """Invent covariates with the structure that real ones have.
-
-    One fifth are static pair measures (one from coordinates on a sphere), a few rare dummies,
-    the rest pair-year series and country-year random walks; both ends of a country series enter
-    as their mean.
-
-    Returns
-    -------
-    DataFrame of shape (pairs * years, 3 + factors), keys `i, j, year`
-    """
-    if recipe.countries:
-        names = [f"C{k:03d}" for k in range(recipe.countries)]
-        ends = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
-    else:
-        names = ["F000", *(f"C{k:03d}" for k in range(1, recipe.pairs + 1))]
-        ends = [("F000", b) for b in names[1:]]
-    first = np.array([names.index(a) for a, _ in ends])
-    second = np.array([names.index(b) for _, b in ends])
-    n_pairs, n_years = len(ends), recipe.years
-    keys = pd.DataFrame(
-        {
-            "i": np.repeat([a for a, _ in ends], n_years),
-            "j": np.repeat([b for _, b in ends], n_years),
-            "year": np.tile(np.arange(2005, 2005 + n_years), n_pairs),
-        }
+    covariates = world_covariates(
+        pairs=recipe.pairs,
+        years=recipe.years,
+        factors=recipe.factors,
+        countries=recipe.countries,
+        lifelike=recipe.lifelike,
+        rng=rng,
     )
-    point = rng.normal(size=(len(names), 3))
-    point /= np.linalg.norm(point, axis=1, keepdims=True)
-    cosine = np.clip((point[first] * point[second]).sum(axis=1), -1, 1)
-    log_distance = np.log(200 + 6371 * np.arccos(cosine))
-    common = rng.normal(size=len(names))  # development, which moves many national series together
-    columns: dict[str, np.ndarray] = {}
-    makers = ["distance", "dummy", "static", "pair", "national", "national", "pair", "dummy"]
-    for k in range(recipe.factors):
-        maker = makers[k % len(makers)] if k else "distance"
-        if maker == "distance" and k:
-            maker = "static"
-        if maker == "distance":
-            value = np.repeat(log_distance, n_years)
-        elif maker == "dummy":
-            on = rng.random(n_pairs) < rng.uniform(0.1, 0.4)
-            on[:3] = True  # a dummy that is never on would be no factor
-            value = np.repeat(rng.permutation(on).astype(float), n_years)
-        elif maker == "static":
-            value = np.repeat(rng.normal(size=n_pairs), n_years)
-        elif maker == "pair":
-            level = rng.normal(size=(n_pairs, 1))
-            steps = rng.normal(scale=0.3, size=(n_pairs, n_years)).cumsum(axis=1)
-            value = (level + steps).ravel()
-        else:
-            level = 0.5 * common[:, None] + 0.9 * rng.normal(size=(len(names), 1))
-            trend = rng.uniform(0, 0.12) * np.arange(n_years)
-            walk = level + trend + rng.normal(scale=0.2, size=(len(names), n_years)).cumsum(axis=1)
-            both = (walk[first] + walk[second]) / 2 if recipe.countries else walk[second]
-            value = both.ravel()
-        columns[f"{maker}_{k + 1:02d}"] = value
-    return pd.concat([keys, pd.DataFrame(columns)], axis=1)
+    names = list(covariates.columns[len(KEYS) :])
+    for name in chosen or ():
+        if name not in names:
+            raise ConfigError(
+                f"simulate: no factor {name!r} in this world.{_meant(name, names)} "
+                f"There are: {', '.join(names)}"
+            )
+    return plant_world(covariates, recipe, kind=kind, seed=seed, rng=rng, drivers=chosen)
+
+
+def _changed(kind: str, changes: dict[str, object]) -> Recipe:
+    """Return the recipe of a kind with settings changed, every one of them checked."""
+    if kind not in RECIPES:
+        raise ConfigError(
+            f"simulate: unknown kind {kind!r}.{_meant(kind, RECIPES)} "
+            f"There are: {', '.join(RECIPES)}"
+        )
+    if isinstance(shapes := changes.get("shapes"), str):
+        changes["shapes"] = shapes.split(",")
+    known = [name for name in Recipe.__dataclass_fields__ if name != "label"]
+    lines = [
+        f"simulate, {name}: unknown setting.{_meant(name, known)} There are: {', '.join(known)}"
+        for name in changes
+        if name not in known
+    ]
+    if lines:
+        raise ConfigError("\n".join(lines))
+    try:
+        recipe = TypeAdapter(Recipe).validate_python({**asdict(RECIPES[kind]), **changes})
+    except ValidationError as error:
+        first = {item["loc"][0]: _line(item) for item in reversed(error.errors())}
+        raise ConfigError("\n".join(first.values())) from error
+    if recipe.drivers > recipe.factors:
+        raise ConfigError(
+            f"simulate, drivers: {recipe.drivers} of {recipe.factors} factors cannot matter"
+        )
+    if recipe.smallest > recipe.largest:
+        raise ConfigError(
+            f"simulate, smallest: {recipe.smallest:g} lies above largest ({recipe.largest:g})"
+        )
+    return recipe
+
+
+def _line(item: Any) -> str:
+    message = str(item["msg"])
+    return f"simulate, {item['loc'][0]}: {message[0].lower()}{message[1:]} (got {item['input']!r})"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f' Did you mean "{near[0]}"?' if near else ""
 
 
 def plant_world(

@@ -294,3 +294,15 @@ def test_simulate_writes_a_world_with_a_config_that_runs(tmp_path: Path) -> None
     assert done.stdout.split() == ["w.csv", "w-truth.csv", "w.yaml"]
     plan = mlcoop("run", "w.yaml", "--dry-run", cwd=tmp_path)
     assert plan.returncode == 0 and "factors: 15" in plan.stdout
+
+
+def test_simulate_takes_drivers_and_settings(tmp_path: Path) -> None:
+    options = ["--drivers", "distance,population", "--set", "pairs=20", "--set", "years=5"]
+    done = mlcoop("simulate", "linear", *options, "--out", "w.csv", cwd=tmp_path)
+    assert done.returncode == 0
+    truth = pd.read_csv(tmp_path / "w-truth.csv")
+    assert truth.loc[truth["driver"], "factor"].tolist() == ["distance", "population"]
+    assert len(pd.read_csv(tmp_path / "w.csv")) == 100
+    bad = mlcoop("simulate", "linear", "--set", "pears=20", "--out", "no.csv", cwd=tmp_path)
+    assert bad.returncode == 2 and "pears: unknown setting" in bad.stderr
+    assert not list(tmp_path.glob("no*"))

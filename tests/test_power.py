@@ -18,15 +18,20 @@ from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.likeness import study_like
 from mlcoop.plan import make_plan
 from mlcoop.power import Surroundings, _logistic, draw_world, power_analysis, surroundings_of
-from mlcoop.simulate import Recipe, random_covariates
+from mlcoop.world_covariates import world_covariates
 
 AROUND = Surroundings(mean_works=30.0, pair_noise=0.4, dispersion=0.1)
 FAST = {"surroundings": AROUND, "resamples": 20}
 
 
 def covariates(pairs, factors=8):
-    table = random_covariates(
-        Recipe("", pairs=pairs, years=5, factors=factors), np.random.default_rng(2)
+    table = world_covariates(
+        pairs=pairs,
+        years=5,
+        factors=factors,
+        countries=0,
+        lifelike=False,
+        rng=np.random.default_rng(2),
     )
     names = [c for c in table.columns if c not in ("i", "j", "year")]
     return matrix_from_ready_panel(

@@ -76,8 +76,27 @@ def test_counts_over_covariates_of_ones_own():
     assert world.truth["driver"].tolist() == [True, False]
 
 
-def test_unknown_kind_and_setting_are_refused():
-    with pytest.raises(ConfigError, match="unknown kind"):
-        simulate_world("square", seed=0)
-    with pytest.raises(ConfigError, match="unknown setting"):
-        simulate_world("linear", seed=0, partners=3)
+def test_the_drivers_asked_for_matter_in_the_order_asked_for():
+    asked = ["population", "distance", "pair_04"]
+    world = simulate_world("linear", seed=6, chosen=asked)
+    assert world.truth["factor"].tolist()[:3] == asked
+    assert world.truth["driver"].sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "square"}, "unknown kind"),
+        ({"kind": "treshold"}, 'Did you mean "threshold"'),
+        ({"par_noise": 3}, 'par_noise: unknown setting. Did you mean "pair_noise"'),
+        ({"pair_noise": 9}, r"pair_noise: input should be less than or equal to 3 \(got 9\)"),
+        ({"shapes": "linear,curvy"}, "shapes: input should be .* \\(got 'curvy'\\)"),
+        ({"drivers": 20}, "drivers: 20 of 15 factors"),
+        ({"smallest": 0.9}, "smallest: 0.9 lies above largest"),
+        ({"pairs": 900}, "pairs: 900 are more than the .* there are; set countries"),
+        ({"chosen": ["distence"]}, 'no factor .distence. .* Did you mean "distance"'),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        simulate_world(**{"kind": "linear", "seed": 0, **settings})

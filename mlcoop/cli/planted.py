@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,7 +30,13 @@ def simulate(
     kind: Annotated[str, typer.Argument(help="a kind of world; --kinds lists them")] = "mixed",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out: Annotated[Path, typer.Option(help="CSV file of the panel")] = Path("world.csv"),
-    kinds: Annotated[bool, typer.Option("--kinds", help="list the kinds and stop")] = False,
+    kinds: Annotated[
+        bool, typer.Option("--kinds", help="list the kinds and what can be set, and stop")
+    ] = False,
+    drivers: Annotated[
+        str,
+        typer.Option(metavar="FACTOR,FACTOR", help="the factors that matter, most important first"),
+    ] = "",
     like: Annotated[
         Path | None, typer.Option(metavar="CONFIG", help="say what a study of its size could tell")
     ] = None,
@@ -46,14 +53,23 @@ def simulate(
 ) -> None:
     """Write a planted world: a panel whose true drivers are known, and a config that ranks it.
 
+    Countries, their distances, borders, languages, blocs and populations are real; other factors
+    and all counts are drawn. A kind says how; --set changes it (pair_noise=0.8, collinear=0.9,
+    dispersion=1, mean_works=0.5, shapes=threshold ...).
+
     With --like, write nothing: rank planted worlds of the size of a config's study, and print
     which effects and which orders of factors it could tell. Asks no service. A world takes about
     2 s for 60 pairs and 15 factors, 40 s where thousands of pairs are trained on.
     """
     from mlcoop.artefacts import to_bytes
+    from mlcoop.config_file import apply_override
+    from mlcoop.errors import ConfigError
     from mlcoop.files import write_output
 
+    chosen = [name.strip() for name in drivers.split(",") if name.strip()]
     if like is not None:
+        if chosen:
+            raise ConfigError("--drivers: of a world that is written; leave it out with --like")
         _power(load_plan(like, overrides), worlds, works, pair_noise, seed, workers, as_json)
         return
     from mlcoop.simulate import RECIPES, simulate_world
@@ -61,8 +77,15 @@ def simulate(
     if kinds:
         for name, recipe in RECIPES.items():
             print(f"{name:12} {recipe.label}")
+        print("\nwhat --set can change, as the kind asked for has it:")
+        for name, value in asdict(RECIPES.get(kind, RECIPES["linear"])).items():
+            if name != "label":
+                print(f"{name:14} {','.join(value) if isinstance(value, tuple) else value}")
         return
-    world = simulate_world(kind, seed=seed)
+    changes: dict[str, Any] = {}
+    for override in overrides:
+        changes = apply_override(changes, override)
+    world = simulate_world(kind, seed=seed, chosen=chosen or None, **changes)
     truth = out.with_name(f"{out.stem}-truth.csv")
     config = out.with_suffix(".yaml")
     for path, content in (

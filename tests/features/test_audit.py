@@ -135,7 +135,7 @@ def test_missing_only_where_works_are_zero() -> None:
 
 def test_rare_gaps_and_rare_zeros_that_miss_each_other_are_clean() -> None:
     # 0.3 % of each: where most rows are neither, plain agreement is above 99 %.
-    world = simulate_world("linear", seed=5, pairs=1000, years=8)
+    world = simulate_world("linear", seed=5, countries=45, years=8, mean_works=300.0)
     panel = world.panel
     rng = np.random.default_rng(2)
     panel.loc[rng.permutation(len(panel))[:24], "y"] = 0
