@@ -45,7 +45,11 @@ class Hindsight:
 
 
 def score_forecast(
-    forecast: pd.DataFrame, observed: pd.DataFrame, history: pd.DataFrame | None = None
+    forecast: pd.DataFrame,
+    observed: pd.DataFrame,
+    history: pd.DataFrame | None = None,
+    *,
+    where: str = "score",
 ) -> Hindsight:
     """Return how a forecast fared against counts that came later, by year and set.
 
@@ -58,6 +62,8 @@ def score_forecast(
     history : DataFrame or None
         Counts that the forecast was made from (`country_a`, `country_b`, `year`, `works`), from
         which the simple rules forecast; None leaves persistence as the only rule.
+    where : str
+        What the error names: the file of `observed`.
 
     Raises
     ------
@@ -69,8 +75,8 @@ def score_forecast(
     both = made.merge(seen, on=PAIR_YEAR, how="inner", validate="one_to_one")
     if both.empty:
         raise DataError(
-            f"score: no count for the forecast years {some(sorted(forecast['year'].unique()))}; "
-            "give the years after the last one"
+            f"{where}: no count for the forecast years {some(sorted(forecast['year'].unique()))}; "
+            f"it tells of {_span(seen['year'])}; give the years that were forecast"
         )
     years = sorted(int(y) for y in both["year"].unique())
     unobserved = int(made["year"].isin(years).sum()) - len(both)
@@ -98,6 +104,13 @@ def score_forecast(
     )
     order = miss.abs().sort_values(ascending=False, kind="stable").index
     return Hindsight(pd.DataFrame(rows), pairs.loc[order].reset_index(drop=True), unobserved)
+
+
+def _span(years: pd.Series) -> str:
+    if years.empty:
+        return "no year"
+    first, last = int(years.min()), int(years.max())
+    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def _rules(both: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame:

@@ -19,6 +19,8 @@ from mlcoop.world_covariates import KEYS, world_covariates
 
 Shape = Literal["linear", "saturating", "threshold", "hump"]
 SHAPES = get_args(Shape)
+MOST_OF_A_TIE = 2.0
+"""Largest log effect of a drawn driver that is there or not; those asked for have no limit."""
 Noise = Annotated[float, Field(ge=0, le=3)]
 
 
@@ -37,7 +39,8 @@ class Recipe:
     drivers : int
         Factors with a true effect; the others are null.
     largest, smallest : float
-        Range of the drivers' true importance (mean absolute centred effect).
+        Range of the drivers' true importance (mean absolute centred effect); rare ties have less,
+        since none multiplies works by more than exp(2).
     shapes : tuple of str
         Drawn from for each driver; see `SHAPES`.
     interactions : int
@@ -272,7 +275,12 @@ def plant_world(
         shape = str(rng.choice(recipe.shapes)) if table[name].nunique() > 2 else "linear"
         curve = _shaped(z[name], shape, rng)
         curve = curve - curve.mean()
-        effects[name] = rng.choice([-1, 1]) * size * curve / np.abs(curve).mean()
+        effect = size * curve / np.abs(curve).mean()
+        if drivers is None and table[name].nunique() <= 2:
+            # A border of one pair in twenty would have to multiply works by a thousand to matter
+            # as much over all pairs as distance does.
+            effect *= min(1.0, MOST_OF_A_TIE / np.ptp(effect))
+        effects[name] = rng.choice([-1, 1]) * effect
         shapes[name] = shape
     wide = [n for n in chosen if table[n].nunique() > 2]
     for k in range(min(recipe.interactions, len(wide) // 2)):

@@ -80,7 +80,10 @@ def test_a_score_reads_names_in_any_usual_spelling(study: Path) -> None:
     [
         (("score", "s", "--observed", "none.csv"), "none.csv"),
         (("score", "s", "--observed", "odd.csv"), "Chyna"),
-        (("score", "s", "--observed", "early.csv"), "no count for the forecast years 2022"),
+        (
+            ("score", "s", "--observed", "early.csv"),
+            "early.csv: no count for the forecast years 2022; it tells of 2019",
+        ),
         (("s", "--totals"), "holds no totals.csv"),
         (("s", "--scenario", "none.yaml"), "scenario.parquet"),
         (("s", "--horizon", "2"), "only 1 ahead"),

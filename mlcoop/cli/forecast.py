@@ -115,7 +115,7 @@ def score(
     history = None
     if panel.is_file():
         history = read_table(panel)[[*PAIR_YEAR, "works"]].drop_duplicates(PAIR_YEAR)
-    found = score_forecast(forecast, counts, history)
+    found = score_forecast(forecast, counts, history, where=str(observed))
     if as_json:
         print_json(plain(found.to_dict()))
     else:

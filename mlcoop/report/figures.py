@@ -116,10 +116,14 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
     axes.xaxis.set_major_formatter(_tick)
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
+    marks = []
+    if len({r.tier for r in rows}) > 1:
+        marks.append("dotted lines part tiers")
+    if any(r.above_null is False for r in rows):
+        marks.append("grey: not told from chance")
     axes.set_xlabel(
         f"share of the total importance, with {percent(s.rank_level)} intervals\n"
-        "dotted lines part tiers"
-        + ("; grey: not told from chance" if any(r.above_null is False for r in rows) else "")
+        + "; ".join(marks)
     )
     axes.set_title(_title(s, title))
     shown = dict.fromkeys(r.group for r in rows if r.group in colours)

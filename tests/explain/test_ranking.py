@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from mlcoop.explain.crossfit import (
     pair_names,
     split_pairs,
 )
-from mlcoop.explain.ranking import rank_factors
+from mlcoop.explain.ranking import _judge, rank_factors
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.model.learners import LEARNERS
@@ -181,3 +183,23 @@ def test_a_bend_that_every_fold_finds_is_kept():
     (terms,) = {e.terms for e in ranking.explained.estimators}
     drivers = {list(world.factors).index(f) for f in world.truth.query("importance > 0").factor}
     assert terms and {column for term in terms for column in term} <= drivers
+
+
+def test_what_resampling_cannot_move_is_judged_by_the_posterior():
+    """Hand calculation: two factors of importance 1 and 0.9 over ten rows. Replicates that move by
+    0.001 put them in order; a posterior that moves by 0.2, as where only a few pairs have a tie,
+    says the order cannot be known, and one that moves by 0.0015 changes nothing."""
+    rng = np.random.default_rng(0)
+    sign = np.resize([1.0, -1.0], (10, 1))
+    values = sign * np.array([1.0, 0.9])
+
+    def judged(posterior: float) -> bool:
+        def moves(spread: float) -> np.ndarray:
+            return rng.normal(scale=spread, size=(200, 1, 2)) * sign
+
+        found = SimpleNamespace(
+            values=values, replicates=moves(0.001), draws=moves(posterior), freedom=40.0
+        )
+        return bool(_judge(found, {"a": [0], "b": [1]}, level=0.95, seed=0)[-1].at_once[0, 1])
+
+    assert judged(0.0015) and not judged(0.2)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import xml.etree.ElementTree as ET
 
-from mlcoop.report.figures import draw_figures
+import pytest
+
+from mlcoop.report.figures import _ranking, draw_figures
+from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 
 NAMES = {"ranking", "groups", "backtest", "forecast", "coverage"}
@@ -42,3 +45,15 @@ def test_a_dollar_sign_is_no_mathematics(study: Experiment) -> None:
         study, factors=spoilt, groups=None, forecast=None, backtest=None, metrics={}, coverage={}
     )
     assert set(draw_figures(small)) == {"ranking.png", "ranking.svg"}
+
+
+@pytest.mark.parametrize("tiers", [1, 2])
+def test_the_ranking_speaks_of_lines_between_tiers_only_where_there_are_some(
+    study: Experiment, tiers: int
+) -> None:
+    tier = [1 + (k >= 3) * (tiers - 1) for k in range(len(study.factors))]
+    only = dataclasses.replace(study, factors=study.factors.assign(tier=tier))
+    axes = _ranking(summarise(only)).axes[0]
+    dotted = [line for line in axes.lines if line.get_linestyle() == ":"]
+    assert len(dotted) == tiers - 1
+    assert ("dotted lines" in axes.get_xlabel()) == (tiers > 1)
