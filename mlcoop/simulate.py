@@ -19,8 +19,9 @@ from mlcoop.world_covariates import KEYS, world_covariates
 
 Shape = Literal["linear", "saturating", "threshold", "hump"]
 SHAPES = get_args(Shape)
-MOST_OF_A_TIE = 2.0
-"""Largest log effect of a drawn driver that is there or not; those asked for have no limit."""
+MOST_OF_A_TIE, MOST_OF_A_FACTOR = 2.0, 4.0
+"""Largest log effect, from its lowest to its highest value, of a drawn driver that is there or not
+and of any other; those asked for have no limit."""
 Noise = Annotated[float, Field(ge=0, le=3)]
 
 
@@ -40,7 +41,7 @@ class Recipe:
         Factors with a true effect; the others are null.
     largest, smallest : float
         Range of the drivers' true importance (mean absolute centred effect); rare ties have less,
-        since none multiplies works by more than exp(2).
+        since drawn ones multiply works by exp(2) at most, other drivers by exp(4) over their range.
     shapes : tuple of str
         Drawn from for each driver; see `SHAPES`.
     interactions : int
@@ -276,10 +277,11 @@ def plant_world(
         curve = _shaped(z[name], shape, rng)
         curve = curve - curve.mean()
         effect = size * curve / np.abs(curve).mean()
-        if drivers is None and table[name].nunique() <= 2:
+        if drivers is None:
             # A border of one pair in twenty would have to multiply works by a thousand to matter
             # as much over all pairs as distance does.
-            effect *= min(1.0, MOST_OF_A_TIE / np.ptp(effect))
+            most = MOST_OF_A_TIE if table[name].nunique() <= 2 else MOST_OF_A_FACTOR
+            effect *= min(1.0, most / np.ptp(effect))
         effects[name] = rng.choice([-1, 1]) * effect
         shapes[name] = shape
     wide = [n for n in chosen if table[n].nunique() > 2]
@@ -363,7 +365,8 @@ def _shaped(z: np.ndarray, shape: str, rng: np.random.Generator) -> np.ndarray:
     if shape == "saturating":
         return 1 - np.exp(-(z - z.min()) / rng.uniform(0.7, 1.3))
     if shape == "threshold":
-        return (z > np.quantile(z, rng.uniform(0.35, 0.65))).astype(float)
+        # Of the values that there are: half of all pairs may share no language at all.
+        return (z > np.quantile(np.unique(z), rng.uniform(0.35, 0.65))).astype(float)
     if shape == "hump":
         return -((z - rng.uniform(-0.5, 0.5)) ** 2)
     raise ConfigError(f"simulate: unknown shape {shape!r}; known are {', '.join(SHAPES)}")

@@ -3,6 +3,9 @@
 Penalised quasi-likelihood (Breslow and Clayton 1993, doi:10.1080/01621459.1993.10594284) with
 negative binomial variance. Every penalty is a prior variance estimated from the data by MacKay's
 fixed point (1992, doi:10.1162/neco.1992.4.3.415), so a block that explains nothing shrinks away.
+Linear terms have each their own, drawn towards the shared one by a gamma prior, which makes their
+effects Cauchy around zero (Gelman, Jakulin, Pittau and Su 2008, doi:10.1214/08-AOAS191): large ones
+are shrunk less than by one variance for all, idle ones as much.
 Lasting effects of pairs are integrated out: a factor that stands still within pairs is judged
 by the number of pairs, not of rows.
 """
@@ -14,6 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 LARGEST_PENALTY = 1e7
+LINEAR_TERMS = 0  # their penalty block
+PRIOR_TERMS = 1.0
+"""How many terms the shared prior counts for in a linear term's own; one is a Cauchy prior."""
 MARGIN_RANGE = 30.0
 NO_VARIANCE = 1e-6
 MOST_ROBUST = 1000  # pairs up to which weak blocks are also judged by their robust spread
@@ -229,7 +235,13 @@ def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray, poisson: bo
         known = len(inside) - (penalty[inside] * variance[inside]).sum()
         power = (state.coef[inside] ** 2).sum()
         new = max(known, 1e-6) / max(power, 1e-12)
-        penalty[inside] = np.inf if new > LARGEST_PENALTY else max(new, 1e-3)
+        if block == LINEAR_TERMS and not poisson:
+            # Each around the shared one: a large effect is not held back because most have none.
+            own = np.maximum(1 - penalty[inside] * variance[inside], 0)
+            shared = max(new, 1e-3)
+            penalty[inside] = (own + PRIOR_TERMS) / (state.coef[inside] ** 2 + PRIOR_TERMS / shared)
+        else:
+            penalty[inside] = np.inf if new > LARGEST_PENALTY else max(new, 1e-3)
     state = replace(state, coef=np.where(np.isfinite(penalty), state.coef, 0.0))
     mean, weight, _ = _working(rows, state)
     by_pair_w = np.add.reduceat(weight, rows.starts)

@@ -1,0 +1,55 @@
+"""The log-linear mixed model: what its priors do to planted effects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlcoop.model import loglinear
+from mlcoop.model.loglinear import LINEAR_TERMS, Rows, fit_mixed
+
+PAIRS, YEARS, TERMS = 50, 8, 15
+
+
+def planted(seed: int) -> tuple[Rows, np.ndarray]:
+    """Counts of 50 pairs with one effect of 0.5 among fourteen of none, standing by pair."""
+    rng = np.random.default_rng(seed)
+    pair = np.repeat(np.arange(PAIRS), YEARS)
+    X = rng.normal(size=(PAIRS, TERMS))[pair]
+    truth = np.r_[0.5, np.zeros(TERMS - 1)]
+    noise = rng.normal(scale=0.4, size=PAIRS)[pair]
+    y = rng.poisson(np.exp(3 + X @ truth + noise)).astype(float)
+    design = np.column_stack([np.ones(len(pair)), X])
+    blocks = np.r_[-1, np.full(TERMS, LINEAR_TERMS)]
+    zero, one = np.zeros(len(pair)), np.ones(len(pair))
+    return Rows(design, blocks, y, zero, one, np.arange(0, len(pair), YEARS), pair), truth
+
+
+def mean_estimate(seeds: range) -> tuple[float, float]:
+    """Return the mean estimate of the effect, and the root mean square of those of none."""
+    found = np.array([fit_mixed(planted(s)[0]).coef[1:] for s in seeds])
+    return float(found[:, 0].mean()), float(np.sqrt((found[:, 1:] ** 2).mean()))
+
+
+def test_a_large_effect_is_shrunk_less_than_by_one_prior_and_idle_ones_as_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Planted effect 0.5: a standard error of 0.4 / sqrt(50) = 0.06 a world, 0.014 over twenty."""
+    seeds = range(20)
+    effect, idle = mean_estimate(seeds)
+    monkeypatch.setattr(loglinear, "PRIOR_TERMS", 1e6)  # the shared prior for every term
+    effect_shared, idle_shared = mean_estimate(seeds)
+    assert effect_shared < effect < 0.5 + 3 * 0.014
+    assert abs(effect - 0.5) < 0.6 * abs(effect_shared - 0.5)
+    assert idle < 1.03 * idle_shared
+
+
+def test_terms_at_the_fixed_point_keep_their_equation() -> None:
+    """MacKay's fixed point with a gamma prior, recomputed from what the fit hands out."""
+    rows, _ = planted(1)
+    fit = fit_mixed(rows, steps=400, tolerance=1e-9)
+    linear = slice(1, TERMS + 1)
+    coef, penalty = fit.coef[linear], fit.penalty[linear]
+    known = 1 - penalty * np.diag(fit.covariance)[linear]
+    shared = known.sum() / (coef**2).sum()
+    np.testing.assert_allclose(penalty, (known + 1) / (coef**2 + 1 / shared), rtol=1e-3)
