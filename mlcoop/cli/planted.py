@@ -11,7 +11,6 @@ import typer
 from mlcoop.cli.progress import progress_shown
 from mlcoop.cli.shared import (
     Json,
-    Overrides,
     Workers,
     core_count,
     load_plan,
@@ -47,7 +46,12 @@ def simulate(
     pair_noise: Annotated[
         float | None, typer.Option(min=0, help="with --like: s.d. of pairs' own log effects")
     ] = None,
-    overrides: Overrides = [],  # noqa: B006
+    overrides: Annotated[
+        list[str],
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="override a setting of the kind; with --like, a key"
+        ),
+    ] = [],  # noqa: B006
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
