@@ -156,7 +156,7 @@ def test_an_exposure_made_from_the_target() -> None:
 
 
 def test_fifty_clean_worlds_raise_no_alarm() -> None:
-    # 13 kinds of world, 4 seeds: spans, sizes, zeros and noise as the recipes have them.
+    # 14 kinds of world, 4 seeds: spans, sizes, zeros and noise as the recipes have them.
     alarms = {
         (kind, seed): found
         for seed in range(10, 14)
