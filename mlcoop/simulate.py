@@ -22,6 +22,7 @@ SHAPES = get_args(Shape)
 MOST_OF_A_TIE, MOST_OF_A_FACTOR = 2.0, 4.0
 """Largest log effect, from its lowest to its highest value, of a drawn driver that is there or not
 and of any other; those asked for have no limit."""
+FEWEST_COUNTRIES = 6
 Noise = Annotated[float, Field(ge=0, le=3)]
 
 
@@ -183,12 +184,14 @@ def simulate_world(
         rng=rng,
     )
     names = list(covariates.columns[len(KEYS) :])
-    for name in chosen or ():
+    for k, name in enumerate(chosen or ()):
         if name not in names:
             raise ConfigError(
                 f"simulate: no factor {name!r} in this world.{_meant(name, names)} "
                 f"There are: {', '.join(names)}"
             )
+        if chosen and name in chosen[:k]:
+            raise ConfigError(f"simulate: driver {name!r} stands twice; leave one out")
     return plant_world(covariates, recipe, kind=kind, seed=seed, rng=rng, drivers=chosen)
 
 
@@ -217,6 +220,11 @@ def _changed(kind: str, changes: dict[str, object]) -> Recipe:
     if recipe.drivers > recipe.factors:
         raise ConfigError(
             f"simulate, drivers: {recipe.drivers} of {recipe.factors} factors cannot matter"
+        )
+    if 0 < recipe.countries < FEWEST_COUNTRIES:
+        raise ConfigError(
+            f"simulate, countries: all pairs of {recipe.countries} are too few; give "
+            f"{FEWEST_COUNTRIES} or more, or 0 for the pairs of one country"
         )
     if recipe.smallest > recipe.largest:
         raise ConfigError(

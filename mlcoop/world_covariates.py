@@ -98,12 +98,6 @@ def world_covariates(
     return pd.concat([grid.keys, pd.DataFrame(columns)], axis=1)
 
 
-def factor_names(*, factors: int, lifelike: bool) -> list[str]:
-    """Return the names of the factors that a world may have, whatever countries it holds."""
-    layout = LIFELIKE if lifelike else MIXED
-    return list(layout[:factors])
-
-
 class _Grid:
     """Countries, their pairs and years, and what has been drawn for them so far."""
 
