@@ -17,7 +17,8 @@ import time
 import numpy as np
 from recovery import matrix_of
 
-from mlcoop.explain.replicates import MOST_BACKGROUND, explain_replicates
+from mlcoop.explain.repeated import MOST_BACKGROUND
+from mlcoop.explain.replicates import explain_replicates
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.learners import LEARNERS
 from mlcoop.simulate import simulate_world
