@@ -6,6 +6,7 @@ A message is one line: what is wrong, where, and how to mend it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class MlcoopError(Exception):
@@ -45,3 +46,15 @@ def some(items: Iterable[object], most: int = 5) -> str:
         return ", ".join(shown)
     rest = len(shown) - most
     return f"{', '.join(shown[:most])} and {rest} more ({len(shown)} in all)"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question with the nearest known name and a space after it, or nothing.
+
+    >>> did_you_mean("treshold", ["linear", "threshold"])
+    'Did you mean "threshold"? '
+    >>> did_you_mean("square", ["linear", "threshold"])
+    ''
+    """
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f'Did you mean "{near[0]}"? ' if near else ""

@@ -5,8 +5,7 @@ No stage of the pipeline imports this module; benchmarks, tests and `mlcoop simu
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from mlcoop.errors import ConfigError
+from mlcoop.errors import ConfigError, did_you_mean
 from mlcoop.world_covariates import KEYS, world_covariates
 
 Shape = Literal["linear", "saturating", "threshold", "hump"]
@@ -187,7 +186,7 @@ def simulate_world(
     for k, name in enumerate(chosen or ()):
         if name not in names:
             raise ConfigError(
-                f"simulate: no factor {name!r} in this world.{_meant(name, names)} "
+                f"simulate: no factor {name!r} in this world. {did_you_mean(name, names)}"
                 f"There are: {', '.join(names)}"
             )
         if chosen and name in chosen[:k]:
@@ -199,14 +198,15 @@ def _changed(kind: str, changes: dict[str, object]) -> Recipe:
     """Return the recipe of a kind with settings changed, every one of them checked."""
     if kind not in RECIPES:
         raise ConfigError(
-            f"simulate: unknown kind {kind!r}.{_meant(kind, RECIPES)} "
+            f"simulate: unknown kind {kind!r}. {did_you_mean(kind, RECIPES)}"
             f"There are: {', '.join(RECIPES)}"
         )
     if isinstance(shapes := changes.get("shapes"), str):
         changes["shapes"] = shapes.split(",")
     known = [name for name in Recipe.__dataclass_fields__ if name != "label"]
     lines = [
-        f"simulate, {name}: unknown setting.{_meant(name, known)} There are: {', '.join(known)}"
+        f"simulate, {name}: unknown setting. {did_you_mean(name, known)}"
+        f"There are: {', '.join(known)}"
         for name in changes
         if name not in known
     ]
@@ -236,11 +236,6 @@ def _changed(kind: str, changes: dict[str, object]) -> Recipe:
 def _line(item: Any) -> str:
     message = str(item["msg"])
     return f"simulate, {item['loc'][0]}: {message[0].lower()}{message[1:]} (got {item['input']!r})"
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f' Did you mean "{near[0]}"?' if near else ""
 
 
 def plant_world(

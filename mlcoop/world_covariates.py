@@ -111,7 +111,8 @@ class _Grid:
                 + ("" if countries else "; set countries for all pairs of several countries")
             )
         focal = str(rng.choice(known[:FOCAL_AMONG]))
-        others = _near_ones(focal, known, (countries - 1) if countries else pairs, rng)
+        self.around = geography.ties(known, only=[focal])
+        others = _near_ones(focal, self.around, (countries - 1) if countries else pairs, rng)
         if countries:
             self.names = sorted([focal, *others])
             ends = [(a, b) for k, a in enumerate(self.names) for b in self.names[k + 1 :]]
@@ -161,7 +162,7 @@ class _Grid:
     @cached_property
     def ties(self) -> pd.DataFrame:
         """What geography knows of the pairs, in the order of `ends`."""
-        found = geography.ties(self.names, only=None if self.both else self.names[:1])
+        found = geography.ties(self.names) if self.both else self.around
         pairs = pd.MultiIndex.from_arrays([self.ends.min(axis=1), self.ends.max(axis=1)])
         return found.set_index(["country_a", "country_b"]).loc[pairs]
 
@@ -224,12 +225,11 @@ def _peopled() -> list[str]:
     return [str(c) for c in people.index]
 
 
-def _near_ones(country: str, known: list[str], n: int, rng: np.random.Generator) -> list[str]:
+def _near_ones(country: str, ties: pd.DataFrame, n: int, rng: np.random.Generator) -> list[str]:
     """Draw other countries, near ones more often, so that some share borders and languages."""
-    others = [c for c in known if c != country]
-    place = geography.capitals([country, *others]).to_numpy()
-    away = geography.great_circle_km(place[0, 0], place[0, 1], place[1:, 0], place[1:, 1])
-    chance = 1 / (500 + away)
+    others = [c for c in _peopled() if c != country]
+    partner = ties["country_a"].where(ties["country_b"] == country, ties["country_b"])
+    chance = 1 / (500 + ties.set_index(partner)["distcap_km"].loc[others].to_numpy())
     return sorted(rng.choice(others, n, replace=False, p=chance / chance.sum()).tolist())
 
 

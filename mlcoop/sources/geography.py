@@ -197,19 +197,6 @@ def placed_countries() -> list[str]:
     return sorted(_places().index)
 
 
-def capitals(countries: Iterable[str]) -> pd.DataFrame:
-    """Return latitude and longitude of capitals in degrees, in the order of the countries.
-
-    Examples
-    --------
-    >>> capitals(["FRA"]).round(0).values.tolist()
-    [[49.0, 2.0]]
-    """
-    wanted = list(countries)
-    _refuse_unknown(wanted)
-    return _places().loc[wanted, ["capital_lat", "capital_lon"]]
-
-
 def populations(countries: Iterable[str]) -> pd.Series:
     """Return recent populations from GeoNames, indexed by ISO3.
 

