@@ -226,6 +226,11 @@ def _changed(kind: str, changes: dict[str, object]) -> Recipe:
             f"simulate, countries: all pairs of {recipe.countries} are too few; give "
             f"{FEWEST_COUNTRIES} or more, or 0 for the pairs of one country"
         )
+    if bool(recipe.collinear) != bool(recipe.twins):
+        raise ConfigError(
+            f"simulate, collinear: {recipe.collinear:g} with {recipe.twins} twins changes nothing; "
+            "set both, or neither"
+        )
     if recipe.smallest > recipe.largest:
         raise ConfigError(
             f"simulate, smallest: {recipe.smallest:g} lies above largest ({recipe.largest:g})"

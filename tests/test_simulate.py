@@ -94,6 +94,8 @@ def test_the_drivers_asked_for_matter_in_the_order_asked_for():
         ({"drivers": 20}, "drivers: 20 of 15 factors"),
         ({"smallest": 0.9}, "smallest: 0.9 lies above largest"),
         ({"pairs": 900}, "pairs: 900 are more than the .* there are; set countries"),
+        ({"collinear": 0.9}, "collinear: 0.9 with 0 twins changes nothing"),
+        ({"twins": 3}, "collinear: 0 with 3 twins changes nothing"),
         ({"countries": 2}, "countries: all pairs of 2 are too few"),
         ({"chosen": ["distance", "distance"]}, "'distance' stands twice"),
         ({"chosen": ["distence"]}, 'no factor .distence. .* Did you mean "distance"'),

@@ -58,8 +58,8 @@ def simulate(
     """Write a planted world: a panel whose true drivers are known, and a config that ranks it.
 
     Countries, their distances, borders, languages, blocs and populations are real; other factors
-    and all counts are drawn. A kind says how; --set changes it (pair_noise=0.8, collinear=0.9,
-    dispersion=1, mean_works=0.5, shapes=threshold ...).
+    and all counts are drawn. A kind says how; --set changes it (pair_noise=0.8, dispersion=1,
+    mean_works=0.5, shapes=threshold, collinear=0.9 with twins=4 ...).
 
     With --like, write nothing: rank planted worlds of the size of a config's study, and print
     which effects and which orders of factors it could tell. Asks no service. A world takes about
