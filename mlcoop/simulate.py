@@ -6,7 +6,7 @@ No stage of the pipeline imports this module; benchmarks, tests and `mlcoop simu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mlcoop.errors import ConfigError, did_you_mean
-from mlcoop.world_covariates import KEYS, world_covariates
+from mlcoop.world_covariates import IN_LOGS, KEYS, world_covariates
 
 Shape = Literal["linear", "saturating", "threshold", "hump"]
 SHAPES = get_args(Shape)
@@ -37,6 +37,9 @@ class Recipe:
         many countries instead.
     lifelike : bool
         National figures that move together as real ones do; see `world_covariates`.
+    logged : bool
+        Whether the panel holds distance, people, output and their like in logs, on which effects
+        are, or as they are.
     drivers : int
         Factors with a true effect; the others are null.
     largest, smallest : float
@@ -65,6 +68,7 @@ class Recipe:
     factors: Annotated[int, Field(ge=2, le=200)] = 15
     countries: Annotated[int, Field(ge=0)] = 0
     lifelike: bool = False
+    logged: bool = True
     drivers: Annotated[int, Field(ge=0)] = 7
     largest: Annotated[float, Field(gt=0, le=3)] = 0.6
     smallest: Annotated[float, Field(gt=0, le=3)] = 0.08
@@ -111,6 +115,11 @@ RECIPES: dict[str, Recipe] = {
         "national figures that move together as real ones do, every shape",
         lifelike=True,
         shapes=ALL_SHAPES,
+    ),
+    "unlogged": Recipe(
+        "the same with straight effects of logs, figures given as they are",
+        lifelike=True,
+        logged=False,
     ),
     "null": Recipe("no factor matters", drivers=0, pair_noise=0.5, dispersion=0.2),
 }
@@ -191,7 +200,11 @@ def simulate_world(
             )
         if chosen and name in chosen[:k]:
             raise ConfigError(f"simulate: driver {name!r} stands twice; leave one out")
-    return plant_world(covariates, recipe, kind=kind, seed=seed, rng=rng, drivers=chosen)
+    world = plant_world(covariates, recipe, kind=kind, seed=seed, rng=rng, drivers=chosen)
+    if recipe.logged:
+        return world
+    as_they_are = {n: np.exp(world.panel[n]) for n in names if n in IN_LOGS}
+    return replace(world, panel=world.panel.assign(**as_they_are))
 
 
 def _changed(kind: str, changes: dict[str, object]) -> Recipe:

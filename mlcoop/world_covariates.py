@@ -36,7 +36,7 @@ LIFELIKE = (
     "patents", "rd_share", "researchers", "time_difference", "bloc",
 )  # fmt: skip
 BEYOND = ("pair", "static", "national", "dummy", "pair", "national", "static", "dummy")
-# Of `planted.simulate_indicators`; all in logs.
+# Of `planted.simulate_indicators`.
 INDICATORS = {
     "population": "population",
     "gdp": "gdp_usd2015",
@@ -48,6 +48,7 @@ INDICATORS = {
     "internet": "internet_pct",
 }
 SCORES = ("rule_of_law", "corruption_control")
+IN_LOGS = ("distance", *INDICATORS)
 
 
 def world_covariates(
@@ -76,9 +77,9 @@ def world_covariates(
     Returns
     -------
     DataFrame of shape (pairs * years, 3 + factors)
-        Keys `i, j, year` (ISO3), then the factors. National ones are those of `j` or, where both
-        ends vary, the mean of both. A tie that fewer than three pairs have is replaced by one
-        that is drawn.
+        Keys `i, j, year` (ISO3), then the factors, those of `IN_LOGS` in logs. National ones are
+        those of `j` or, where both ends vary, the mean of both. A tie that fewer than three pairs
+        have is replaced by one that is drawn.
 
     Raises
     ------

@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
 from mlcoop.explain.effects import LocalSteps, local_steps
 from mlcoop.explain.interactions import by_factor
+from mlcoop.model.basis import Term
 from mlcoop.model.learners import Estimator, Learner
 
 if TYPE_CHECKING:
@@ -156,10 +157,10 @@ def cross_fit(
     folds and draws rows, moves the order of factors (`docs/defence.md`). Chernozhukov et al. 2018,
     doi:10.1111/ectj.12097, section 3.4.
 
-    A learner that chooses terms from the data (bends, products) may find one by chance in a single
-    fold, where all pairs that are left out may have spoken against it. Terms that most folds do
-    not find are left out of all, and those that most find stand in all (the majority rule of
-    stability selection, Meinshausen and Buehlmann 2010, doi:10.1111/j.1467-9868.2010.00740.x).
+    A learner that chooses terms from the data (bends, products, scales) may find one by chance in
+    a single fold, where all pairs that are left out may have spoken against it. Terms that most
+    folds do not find are left out of all, and those that most find stand in all (the majority rule
+    of stability selection, Meinshausen and Buehlmann 2010, doi:10.1111/j.1467-9868.2010.00740.x).
     Which terms there are is then chosen with a row's own pair among the data; their size is not.
     """
     pairs = pair_names(matrix.rows)
@@ -207,11 +208,12 @@ def cross_fit(
     )
 
 
-def agreed(found: list[frozenset[tuple[int, ...]]]) -> tuple[tuple[int, ...], ...]:
+def agreed(found: list[frozenset[Term]]) -> tuple[Term, ...]:
     """Return the terms that most folds found.
 
-    >>> agreed([frozenset({(1,), (2,)}), frozenset({(1,)}), frozenset()])
-    ((1,),)
+    >>> bend, log = Term("bend", (1,)), Term("log", (2,))
+    >>> agreed([frozenset({bend, log}), frozenset({bend}), frozenset()])
+    (Term(kind='bend', columns=(1,)),)
     """
     votes = Counter(term for terms in found for term in terms)
     return tuple(sorted(term for term, n in votes.items() if n > len(found) / 2))

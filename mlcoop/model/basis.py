@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
+FEW_VALUES = 8  # up to which a factor's effect is straight and its scale as given
 SMOOTH_KNOTS = 6
 SMOOTH_COLUMNS = 4
 Z_RANGE = 5.0  # beyond five standard deviations an effect is taken to be flat
+
+
+class Term(NamedTuple):
+    """What a fit has chosen to have: a bend, a product, or a scale for a factor."""
+
+    kind: str
+    columns: tuple[int, ...]
+
+
+class Scale(NamedTuple):
+    """Logarithm of one factor, from a start that is added first; lower values count as `floor`."""
+
+    column: int
+    floor: float
+    start: float
+
+    @property
+    def term(self) -> Term:
+        """How a fit names it."""
+        return Term("started log" if self.start else "log", (self.column,))
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        """Return values on this scale; NaN stays."""
+        return np.log(np.maximum(x, self.floor) + self.start)
 
 
 @dataclass(frozen=True)
@@ -38,28 +64,35 @@ class Basis:
     Attributes
     ----------
     mean, scale : arrays of shape (n_features,)
+        Of the factors on their scales.
     smooths : tuple of Smooth
     products : tuple of (int, int)
+    scales : tuple of Scale
+        Of the factors that are not taken as given.
     """
 
     mean: np.ndarray
     scale: np.ndarray
     smooths: tuple[Smooth, ...] = ()
     products: tuple[tuple[int, int], ...] = ()
+    scales: tuple[Scale, ...] = ()
 
     @property
-    def terms(self) -> frozenset[tuple[int, ...]]:
-        """Columns with a bent term, one each, and products, two each."""
-        return frozenset({(s.column,) for s in self.smooths} | set(self.products))
+    def terms(self) -> frozenset[Term]:
+        """Bends, products and scales."""
+        bends = {Term("bend", (s.column,)) for s in self.smooths}
+        products = {Term("product", p) for p in self.products}
+        return frozenset(bends | products | {s.term for s in self.scales})
 
-    def only(self, terms: Collection[tuple[int, ...]]) -> Basis:
-        """Return the basis with these bent terms and products and no others."""
-        smooths = tuple(s for s in self.smooths if (s.column,) in terms)
-        products = tuple(sorted((t[0], t[1]) for t in terms if len(t) == 2))
-        return Basis(self.mean, self.scale, smooths, products)
+    def only(self, terms: Collection[Term]) -> Basis:
+        """Return the basis with these bends and products and no others."""
+        smooths = tuple(s for s in self.smooths if Term("bend", (s.column,)) in terms)
+        products = sorted((t.columns[0], t.columns[1]) for t in terms if t.kind == "product")
+        return replace(self, smooths=smooths, products=tuple(products))
 
     def standardise(self, X: np.ndarray) -> np.ndarray:
         """Return z-scores; a missing value is set to the training mean, so it has no effect."""
+        X = on_scales(X, self.scales)
         filled = np.where(np.isnan(X), self.mean, X)
         return np.clip((filled - self.mean) / self.scale, -Z_RANGE, Z_RANGE)
 
@@ -90,7 +123,19 @@ class Basis:
         return np.array(blocks + list(range(block, block + len(self.products))))
 
 
-def learn_basis(X: np.ndarray, *, weight: np.ndarray, smooth: bool) -> Basis:
+def on_scales(X: np.ndarray, scales: Collection[Scale]) -> np.ndarray:
+    """Return factors on their scales."""
+    if not scales:
+        return X
+    X = np.array(X, dtype=float)
+    for scale in scales:
+        X[:, scale.column] = scale.of(X[:, scale.column])
+    return X
+
+
+def learn_basis(
+    X: np.ndarray, *, weight: np.ndarray, smooth: bool, scales: tuple[Scale, ...] = ()
+) -> Basis:
     """Learn means, scales and smooth terms.
 
     Parameters
@@ -99,24 +144,27 @@ def learn_basis(X: np.ndarray, *, weight: np.ndarray, smooth: bool) -> Basis:
     weight : array of shape (n_rows,)
     smooth : bool
         Whether factors with more than eight distinct values get a bent part.
+    scales : tuple of Scale
+        Of the factors that are not taken as given.
     """
+    given, X = X, on_scales(X, scales)
     seen = ~np.isnan(X)
     total = np.maximum((weight[:, None] * seen).sum(axis=0), 1e-12)
     filled = np.where(seen, X, 0.0)
     mean = (weight[:, None] * filled).sum(axis=0) / total
     variance = (weight[:, None] * np.where(seen, (X - mean) ** 2, 0.0)).sum(axis=0) / total
     scale = np.sqrt(np.where(variance > 1e-18, variance, 1.0))
-    basis = Basis(mean, scale)
+    basis = Basis(mean, scale, scales=scales)
     if not smooth:
         return basis
-    z = basis.standardise(X)
+    z = basis.standardise(given)
     smooths = [s for k in range(z.shape[1]) if (s := _learn_smooth(z[seen[:, k], k], k))]
-    return Basis(mean, scale, tuple(smooths))
+    return replace(basis, smooths=tuple(smooths))
 
 
 def _learn_smooth(z: np.ndarray, column: int) -> Smooth | None:
     values = np.unique(z)
-    if len(values) <= 8:
+    if len(values) <= FEW_VALUES:
         return None
     low, high = np.quantile(z, [0.005, 0.995])
     knots = np.unique(np.quantile(z, np.linspace(0, 1, SMOOTH_KNOTS + 2)[1:-1]))

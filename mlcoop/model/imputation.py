@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlcoop.model.basis import Term
 from mlcoop.model.learners import Estimator, Learner
 from mlcoop.model.training import draw_rows
 
@@ -165,8 +166,8 @@ class Imputing:
         return bool(getattr(self.inner, "has_posterior", False))
 
     @property
-    def terms(self) -> frozenset[tuple[int, ...]]:
-        """Bent terms and products that the fit has chosen."""
+    def terms(self) -> frozenset[Term]:
+        """Bends, products and scales that the fit has chosen."""
         return getattr(self.inner, "terms", frozenset())
 
     def draw(self, seed: int) -> Imputing:

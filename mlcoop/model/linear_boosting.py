@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlcoop.model.basis import Basis, basis_interactions, basis_shapley, learn_basis
-from mlcoop.model.loglinear import MixedFit, Rows, draw_coef, fit_mixed, pair_influences
+from mlcoop.model.basis import Basis, Scale, Term, basis_interactions, basis_shapley, learn_basis
+from mlcoop.model.loglinear import (
+    LINEAR_TERMS,
+    MixedFit,
+    Rows,
+    draw_coef,
+    fit_mixed,
+    pair_influences,
+)
+from mlcoop.model.scales import agreed_scales, choose_scales
 from mlcoop.model.shallow import read_shallow, shallow_interactions
 from mlcoop.model.training import MANY_PAIRS, Training, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
@@ -28,8 +36,9 @@ class LinearBoosting:
     ----------
     params : dict
         `smooth`, `products` (bool): bent and product terms in the log-linear part; each stays
-        only if it stands out of chance. `terms`, where given: the bent terms (a column each) and
-        products (two) to have instead. `trees` and the settings of the trees: 0 trees for none.
+        only if it stands out of chance. With `smooth` skew factors are taken in logs where that
+        explains more. `terms`, where given: the terms and scales to have instead. `trees` and the
+        settings of the trees: 0 trees for none.
         `most_rows`: rows drawn for fitting when there are more.
     seed : int
 
@@ -68,8 +77,16 @@ class LinearBoosting:
         data = arrange(*given, self.params["most_rows"], self.seed)
         many = len(data.pair_names) >= FEWEST_PAIRS_TO_BOOST
         boost = bool(many and self.params["trees"])
-        basis = learn_basis(data.X, weight=data.weight, smooth=self.params["smooth"] and not boost)
         terms = self.params.get("terms")
+        smooth = self.params["smooth"] and not boost
+        scales: tuple[Scale, ...] = ()
+        if smooth:
+            scales = (
+                choose_scales(data, *_nuisance(data, LINEAR_TERMS + 1))
+                if terms is None
+                else agreed_scales(data.X, terms)
+            )
+        basis = learn_basis(data.X, weight=data.weight, smooth=smooth, scales=scales)
         if terms is not None and not boost:
             basis = basis.only(terms)
         rows = _rows(basis, data, nuisance=not boost)
@@ -116,8 +133,8 @@ class LinearBoosting:
         return copy
 
     @property
-    def terms(self) -> frozenset[tuple[int, ...]]:
-        """Bent terms (a column each) and products (two) that the fit has."""
+    def terms(self) -> frozenset[Term]:
+        """Bends, products and scales that the fit has."""
         return self.basis_.terms
 
     def _coef(self) -> np.ndarray:
@@ -245,7 +262,7 @@ def _with_products(basis: Basis, fit: MixedFit) -> Basis:
     size = np.abs(fit.coef[1 : 1 + len(basis.mean)])
     top = np.sort(np.argsort(-size, kind="stable")[:MOST_PRODUCT_FEATURES])
     products = tuple((int(a), int(b)) for k, a in enumerate(top) for b in top[k + 1 :])
-    return Basis(basis.mean, basis.scale, basis.smooths, products)
+    return replace(basis, products=products)
 
 
 def _without_dropped(basis: Basis, data: Training, fit: MixedFit) -> tuple[Basis, Rows, MixedFit]:
@@ -261,7 +278,7 @@ def _without_dropped(basis: Basis, data: Training, fit: MixedFit) -> tuple[Basis
         first = last
     last = first + len(basis.products)
     products = tuple(p for p, on in zip(basis.products, alive[first:last], strict=True) if on)
-    small = Basis(basis.mean, basis.scale, tuple(smooths), products)
+    small = replace(basis, smooths=tuple(smooths), products=products)
     kept += [first + np.flatnonzero(alive[first:last]), np.arange(last, len(fit.coef))]
     left = np.concatenate(kept)
     return (

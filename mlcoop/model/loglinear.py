@@ -291,6 +291,29 @@ def _dispersion(rows: Rows, mean: np.ndarray, freedom: float) -> tuple[float, fl
     return (low + high) / 2, 1.0
 
 
+def score_alone(fit: MixedFit, columns: np.ndarray) -> np.ndarray:
+    """Return the chi-square of each of some columns if it were the only one of them.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    columns : int array of shape (n,), none of them dropped
+
+    Returns
+    -------
+    array of shape (n,)
+        Without the columns' own penalties; all other columns as the fit has them.
+    """
+    right, likelihood = _evidence(fit, columns)
+    return right**2 / np.maximum(np.diag(likelihood), 1e-12)
+
+
+def _evidence(fit: MixedFit, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the likelihood alone says of some columns: their score at zero, its variance."""
+    posterior = np.linalg.pinv(fit.covariance[np.ix_(columns, columns)])
+    return posterior @ fit.coef[columns], posterior - np.diag(fit.penalty[columns])
+
+
 def _weak_blocks(rows: Rows, state: MixedFit, z_cut: dict[int, float]) -> np.ndarray:
     """Find blocks whose Wald statistic does not stand out of chance."""
     weak = np.zeros(len(state.coef), dtype=bool)
@@ -303,10 +326,7 @@ def _weak_blocks(rows: Rows, state: MixedFit, z_cut: dict[int, float]) -> np.nda
         inside = np.flatnonzero((rows.blocks == block) & np.isfinite(state.penalty))
         if not len(inside):
             continue
-        # unshrunk estimate and its variance: precision of the likelihood alone
-        posterior = np.linalg.pinv(state.covariance[np.ix_(inside, inside)])
-        likelihood = posterior - np.diag(state.penalty[inside])
-        right = posterior @ state.coef[inside]
+        right, likelihood = _evidence(state, inside)
         statistic = right @ np.linalg.pinv(likelihood) @ right
         known = len(inside)
         if pulls is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 
 from mlcoop.errors import DataError
-from mlcoop.model.basis import Basis, Smooth
+from mlcoop.model.basis import Basis, Scale, Smooth
 from mlcoop.model.imputation import Imputer, Imputing
 from mlcoop.model.learners import PPML, Estimator, LinearBoosting, PoissonBoosting
 from mlcoop.model.loglinear import MixedFit
@@ -102,6 +102,7 @@ def _basis(basis: Basis) -> dict[str, Any]:
         "mean": basis.mean.tolist(),
         "scale": basis.scale.tolist(),
         "products": [list(p) for p in basis.products],
+        "scales": [list(s) for s in basis.scales],
         "smooths": [
             {
                 "column": s.column,
@@ -133,6 +134,7 @@ def _read_basis(state: dict[str, Any]) -> Basis:
         np.array(state["scale"], dtype=float),
         smooths,
         tuple((int(a), int(b)) for a, b in state["products"]),
+        tuple(Scale(int(column), floor, start) for column, floor, start in state.get("scales", [])),
     )
 
 
