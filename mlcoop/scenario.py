@@ -141,6 +141,7 @@ def fit_scenario_model(
             "factor": f.factor,
             "role": f.role,
             "label": f.label,
+            "own": f.own,
             "low": float(trained[f.name].min()),
             "high": float(trained[f.name].max()),
         }

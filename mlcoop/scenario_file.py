@@ -255,7 +255,8 @@ def _columns(
         hint = f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(names)}."
         slips.append(f'{where}: "{name}" is no factor of this study. {hint}')
         return (), ""
-    return tuple(str(f["name"]) for f in found), factor_unit(str(found[0]["factor"]))
+    unit = factor_unit(str(found[0]["factor"]), own=bool(found[0].get("own")))
+    return tuple(str(f["name"]) for f in found), unit
 
 
 def _base(name: str) -> str:

@@ -104,3 +104,13 @@ def test_the_drivers_asked_for_matter_in_the_order_asked_for():
 def test_what_cannot_be_drawn_is_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         simulate_world(**{"kind": "linear", "seed": 0, **settings})
+
+
+def test_figures_left_out_of_logs_are_the_same_world_as_they_are():
+    logs, plain = (simulate_world("unlogged", seed=5, logged=on) for on in (True, False))
+    pd.testing.assert_frame_equal(logs.truth, plain.truth)
+    moved = [n for n in logs.factors if not logs.panel[n].equals(plain.panel[n])]
+    assert {"distance", "population", "gdp"} <= set(moved) and "rule_of_law" not in moved
+    np.testing.assert_allclose(np.exp(logs.panel[moved]), plain.panel[moved])
+    pd.testing.assert_frame_equal(logs.panel.drop(columns=moved), plain.panel.drop(columns=moved))
+    assert plain.panel["gdp"].skew() > 2 > logs.panel["gdp"].skew()

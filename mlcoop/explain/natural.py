@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,10 @@ class Step:
     opposite: str = ""
 
 
-def natural_step(factor: str, x: np.ndarray) -> Step:
+TEN_MORE = Step("10 % more", TEN_PERCENT, "10 % less")
+
+
+def natural_step(factor: str, x: np.ndarray, *, own: bool = False) -> Step:
     """Return the change of a factor that a reader can picture.
 
     Parameters
@@ -45,6 +49,8 @@ def natural_step(factor: str, x: np.ndarray) -> Step:
     x : array of values seen, NaN left out
         They settle the step of a factor that the catalogue does not know, and of one whose unit
         means little: yes against no for zeros and ones, else a standard deviation.
+    own : bool
+        A column of the user's own: the catalogue is not asked.
 
     Examples
     --------
@@ -53,7 +59,7 @@ def natural_step(factor: str, x: np.ndarray) -> Step:
     >>> natural_step("my_own", np.array([0.0, 1.0])).words
     'yes against no'
     """
-    known = _entry(factor)
+    known = None if own else _entry(factor)
     if known is not None and known.kind == "years":
         return Step("five years since against none", FIVE_YEARS)
     if set(np.unique(x)) <= {0.0, 1.0}:
@@ -62,7 +68,7 @@ def natural_step(factor: str, x: np.ndarray) -> Step:
         if known.unit == "log km":
             return Step("10 % farther", TEN_PERCENT, "10 % closer")
         if known.kind == "log":
-            return Step("10 % more", TEN_PERCENT, "10 % less")
+            return TEN_MORE
         if known.unit.startswith("absolute"):  # the larger of both over the smaller
             return Step("a 10 % wider gap", TEN_PERCENT, "a 10 % narrower gap")
         if known.unit.startswith("%"):
@@ -91,6 +97,8 @@ def natural_effects(
     columns: dict[str, list[int]],
     *,
     quantile: float,
+    own: Collection[str] = (),
+    logs: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return the change of works that goes with one natural step of each factor, in percent.
 
@@ -107,6 +115,10 @@ def natural_effects(
         Columns of each factor; those of a factor with two ends are pooled.
     quantile : float
         Half width of the interval in standard deviations.
+    own : collection of str
+        Factors that are columns of the user's own.
+    logs : collection of str
+        Factors that the model takes in logs: their slope is that over the logarithm.
 
     Returns
     -------
@@ -124,8 +136,10 @@ def natural_effects(
     for position, owned in enumerate(columns.values()):
         factor = list(columns)[position]
         where = np.concatenate([x.iloc[:, c].to_numpy(float) for c in owned])
+        if factor in logs:
+            where = np.log(np.where(where > 0, where, np.nan))
         seen = ~np.isnan(where)
-        step = natural_step(factor, where[seen])
+        step = TEN_MORE if factor in logs else natural_step(factor, where[seen], own=factor in own)
         centred = np.where(seen, where - (where[seen].mean() if seen.any() else 0.0), 0.0)
         power = float(centred @ centred)
         if power <= 0:

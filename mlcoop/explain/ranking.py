@@ -18,6 +18,7 @@ from mlcoop.explain.interactions import interaction_table
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
+from mlcoop.model.basis import LOGS, Term
 from mlcoop.model.learners import Learner
 from mlcoop.schema import ORDERS_CSV
 
@@ -55,8 +56,9 @@ class Ranking:
         Row above column: of the orders told at most `1 - level` are wrong on average; those at once
         are all right with probability `level`, and rank sets and tiers rest on them.
     notes : dict
-        `level, resamples, unit, learner, rows_explained`, and `stability`: what
-        `replicate_stability` says of factors and of groups.
+        `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
+        "log" or "started log"; and `stability`: what `replicate_stability` says of factors and of
+        groups.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     orders : DataFrame
@@ -172,6 +174,7 @@ def rank_factors(
         axis=0, ddof=1
     )
     centre = explained.low_to_high
+    scales = _scales(explained, matrix)
     factors["effect_low_to_high"] = 100 * np.expm1(centre)
     factors["effect_low"] = 100 * np.expm1(centre - half)
     factors["effect_high"] = 100 * np.expm1(centre + half)
@@ -183,6 +186,8 @@ def rank_factors(
         _posterior_widening(explained, columns),
         columns,
         quantile=_quantile(level, explained.freedom),
+        own={f.factor for f in described if f.own},
+        logs={factor for factor, kind in scales.items() if kind == "log"},
     )
     factors[list(steps.columns)] = steps.loc[names].to_numpy()
     members: dict[tuple[str, str], list[int]] = {}
@@ -205,6 +210,7 @@ def rank_factors(
         "unit": explained.unit,
         "learner": entry.name,
         "rows_explained": len(explained.rows),
+        "scales": scales,
         "stability": {
             "factors": replicate_stability(values, moves, factors["tier"].to_numpy()),
             "groups": replicate_stability(g_values, g_moves, groups["tier"].to_numpy()),
@@ -286,6 +292,12 @@ def _columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
     for position, feature in enumerate(matrix.features):
         columns.setdefault(feature.factor, []).append(position)
     return columns
+
+
+def _scales(explained: Explained, matrix: FeatureMatrix) -> dict[str, str]:
+    terms: frozenset[Term] = getattr(explained.estimators[0], "terms", frozenset())
+    logs = sorted(t for t in terms if t.kind in LOGS)
+    return {matrix.features[t.columns[0]].factor: t.kind for t in logs}
 
 
 def _judge(

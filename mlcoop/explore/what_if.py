@@ -44,7 +44,8 @@ def knobs(model: ScenarioModel, pair: tuple[str, str]) -> dict[str, Knob]:
     row = rows[(rows["country_a"] == pair[0]) & (rows["country_b"] == pair[1])].iloc[0]
     found = {}
     for feature in model.features:
-        name, unit = str(feature["name"]), factor_unit(str(feature["factor"]))
+        name = str(feature["name"])
+        unit = factor_unit(str(feature["factor"]), own=bool(feature.get("own")))
         there, _ = scale_of(unit)
         low, now, high = there(
             np.array([feature["low"], row[name], feature["high"]], dtype=float)

@@ -22,13 +22,18 @@ EXPOSURE_CARRY = 2
 
 @dataclass(frozen=True)
 class Feature:
-    """A column of X: which factor it belongs to, and whose figure it is."""
+    """A column of X: which factor it belongs to, and whose figure it is.
+
+    `own`: a column of the user's own, of which the catalogue knows neither unit nor scale, though
+    one of its factors may have the same name.
+    """
 
     name: str
     factor: str
     label: str
     group: str
     role: str
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ def matrix_from_ready_panel(
     ways = rows.groupby(["country_a", "country_b", "year"])["year"].transform("size")
     rows["weight"] = 1.0 / ways
     features = tuple(
-        Feature(name, name, name, (groups or {}).get(name, name), "pair") for name in factors
+        Feature(name, name, name, (groups or {}).get(name, name), "pair", own=True)
+        for name in factors
     )
     columns = ["focal", "partner", "country_a", "country_b", "year", "works"]
     return FeatureMatrix(rows[[*columns, "exposure", "weight", "in_focus"]], X, features, None)

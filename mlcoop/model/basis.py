@@ -14,6 +14,9 @@ SMOOTH_COLUMNS = 4
 Z_RANGE = 5.0  # beyond five standard deviations an effect is taken to be flat
 
 
+LOGS = ("log", "started log")
+
+
 class Term(NamedTuple):
     """What a fit has chosen to have: a bend, a product, or a scale for a factor."""
 
@@ -31,7 +34,7 @@ class Scale(NamedTuple):
     @property
     def term(self) -> Term:
         """How a fit names it."""
-        return Term("started log" if self.start else "log", (self.column,))
+        return Term(LOGS[self.start > 0], (self.column,))
 
     def of(self, x: np.ndarray) -> np.ndarray:
         """Return values on this scale; NaN stays."""

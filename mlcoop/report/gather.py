@@ -129,6 +129,7 @@ def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[st
     table = experiment.effects
     if table is None or not len(table):
         return ()
+    own = bool(experiment.config.get("panel"))
     order = {f.key: f.rank for f in factors}
     groups = {f.key: f.group for f in factors}
     result = []
@@ -154,7 +155,7 @@ def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[st
                 low=column("low"),
                 high=column("high"),
                 density=_thickness(part["value"].to_numpy(float), density.to_numpy(float)),
-                unit=factor_unit(str(key)),
+                unit=factor_unit(str(key), own=own),
             )
         )
     return tuple(result)

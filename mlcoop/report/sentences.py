@@ -268,6 +268,14 @@ def resampling_sentence(n: int, unit: str | None, level: float) -> str:
     )
 
 
+def scales_sentence(factors: Sequence[Ranked], scales: Mapping[str, str]) -> str:
+    """Return which of the factors above chance the model took in logs of its own accord."""
+    found = [_in_sentence(f.label) for f in factors if f.above_null and f.key in scales]
+    if not found:
+        return ""
+    return f"Values of {listing(found)} are skew and taken in logs, which works follow better."
+
+
 def planted_sentence(
     planted: Sequence[Planted], factors: Sequence[Ranked], tau: float | None
 ) -> str:

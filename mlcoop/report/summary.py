@@ -96,6 +96,8 @@ def summarise(experiment: Experiment) -> Summary:
     if factors:
         unit = (experiment.metrics.get("ranking") or config.get("explain") or {}).get("unit")
         trust.append(sentences.resampling_sentence(resamples, unit, rank_level))
+        scales = (experiment.metrics.get("ranking") or {}).get("scales") or {}
+        trust.append(sentences.scales_sentence(factors, scales))
         trust.append(sentences.NOT_CAUSE)
 
     parts: dict[str, Any] = {

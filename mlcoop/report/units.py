@@ -10,12 +10,14 @@ from mlcoop.report.names import number
 SIZES = ((1e12, " tn"), (1e9, " bn"), (1e6, " m"))
 
 
-def factor_unit(factor: str) -> str:
-    """Return the catalogue's unit of a factor in either role, "" for a factor of the user's own.
+def factor_unit(factor: str, *, own: bool = False) -> str:
+    """Return the catalogue's unit of a factor in either role, "" for a column of the user's own.
 
-    >>> factor_unit("gdp_partner"), factor_unit("my_column")
-    ('log USD of 2015', '')
+    >>> factor_unit("gdp_partner"), factor_unit("my_column"), factor_unit("distance", own=True)
+    ('log USD of 2015', '', '')
     """
+    if own:
+        return ""
     entry = FACTORS.get(factor) or FACTORS.get(
         factor.removesuffix("_partner").removesuffix("_focal")
     )

@@ -60,3 +60,19 @@ def test_gaps_and_two_ends_are_pooled():
     seen = np.array([0, 1, 3, 1, 2, 3.0])
     expected = 100 * np.expm1(slope * seen.std())
     assert table.loc["own", "effect_per_step"] == pytest.approx(expected)
+
+
+def test_a_column_of_ones_own_is_not_the_catalogues_of_that_name():
+    step = natural_step("distance", np.array([500.0, 700.0]), own=True)
+    assert (step.words, step.size) == ("one standard deviation more", pytest.approx(100.0))
+
+
+def test_a_factor_taken_in_logs_has_an_elasticity():
+    """Closed form: values of 0.3 log(x) are 1.1**0.3 - 1 more works per 10 %; a zero has no say."""
+    x = pd.DataFrame({"gdp": np.r_[0.0, np.geomspace(1e9, 1e13, 50)]})
+    values = 0.3 * np.log(np.maximum(x.to_numpy(), 1e9))
+    none = np.zeros((2, 51, 1))
+    given = {"columns": {"gdp": [0]}, "quantile": 2.0, "own": ["gdp"], "logs": ["gdp"]}
+    row = natural_effects(x, values, none, np.ones(1), **given).loc["gdp"]
+    assert row["step"] == "10 % more"
+    assert row["effect_per_step"] == pytest.approx(100 * (1.1**0.3 - 1))

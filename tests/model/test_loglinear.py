@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlcoop.model import loglinear
-from mlcoop.model.loglinear import LINEAR_TERMS, Rows, fit_mixed
+from mlcoop.model.loglinear import LINEAR_TERMS, MixedFit, Rows, fit_mixed, score_alone
 
 PAIRS, YEARS, TERMS = 50, 8, 15
 
@@ -53,3 +53,21 @@ def test_terms_at_the_fixed_point_keep_their_equation() -> None:
     known = 1 - penalty * np.diag(fit.covariance)[linear]
     shared = known.sum() / (coef**2).sum()
     np.testing.assert_allclose(penalty, (known + 1) / (coef**2 + 1 / shared), rtol=1e-3)
+
+
+def test_the_score_of_a_column_alone_is_that_of_a_least_squares_fit_without_the_others() -> None:
+    """Gaussian case, where it is exact: z-square of a ridge whose other candidates are left out."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(60, 5)) @ rng.normal(size=(5, 5))
+    y = X @ np.array([1.0, 0.0, 2.0, 0.5, 0.0]) + rng.normal(size=60)
+    penalty = np.array([0.5, 2.0, 0.1, 1.0, 3.0])
+    covariance = np.linalg.inv(X.T @ X + np.diag(penalty))
+    fit = MixedFit(covariance @ X.T @ y, covariance, penalty, 1.0, 0.0, 1.0, np.zeros(0))
+    tried = np.array([1, 3, 4])
+    by_hand = []
+    for column in tried:
+        used = [0, 2, column]
+        free = np.diag([penalty[0], penalty[2], 0.0])
+        inverse = np.linalg.inv(X[:, used].T @ X[:, used] + free)
+        by_hand.append((inverse @ X[:, used].T @ y)[2] ** 2 / inverse[2, 2])
+    np.testing.assert_allclose(score_alone(fit, tried), by_hand)
