@@ -39,9 +39,12 @@ def mlcoop(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="module")
 def panel_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess]:
-    """A small planted world, written by `simulate`-like means and run as a ready panel."""
+    """A small planted world, written by `simulate`-like means and run as a ready panel.
+
+    Distance is in kilometres, the catalogue's factor of that name in logs of them.
+    """
     place = tmp_path_factory.mktemp("world")
-    world = simulate_world("linear", seed=4, pairs=30, years=8, factors=6, drivers=3)
+    world = simulate_world("linear", seed=4, pairs=30, years=8, factors=6, drivers=3, logged=False)
     world.panel.to_csv(place / "world.csv", index=False)
     sections = "\n".join(f"{k}: {v}" for k, v in QUICK.items())
     (place / "world.yaml").write_text(

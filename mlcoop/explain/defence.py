@@ -94,7 +94,7 @@ def defend(
     permuted = permutation_importance(matrix, explained, columns, group_of, level=level, seed=seed)
     step()
     x = matrix.X.iloc[explained.rows]
-    fitted = regress(matrix, seed=seed)
+    fitted = regress(matrix, seed=seed, terms=explained.terms)
     regression = regression_table(matrix, fitted, x, columns, unit=unit, level=level)
     step()
     players = group_players(matrix, explained, groups, seed=seed).join(

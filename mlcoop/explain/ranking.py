@@ -18,7 +18,7 @@ from mlcoop.explain.interactions import interaction_table
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
-from mlcoop.model.basis import LOGS, Term
+from mlcoop.model.basis import LOGS
 from mlcoop.model.learners import Learner
 from mlcoop.schema import ORDERS_CSV
 
@@ -295,8 +295,7 @@ def _columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
 
 
 def _scales(explained: Explained, matrix: FeatureMatrix) -> dict[str, str]:
-    terms: frozenset[Term] = getattr(explained.estimators[0], "terms", frozenset())
-    logs = sorted(t for t in terms if t.kind in LOGS)
+    logs = sorted(t for t in explained.terms if t.kind in LOGS)
     return {matrix.features[t.columns[0]].factor: t.kind for t in logs}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import pandas as pd
 from scipy import stats
 
 from mlcoop.explain.crossfit import pair_names
-from mlcoop.model.basis import Basis, learn_basis
+from mlcoop.model.basis import Basis, Term, learn_basis
+from mlcoop.model.scales import agreed_scales
 from mlcoop.model.training import draw_rows
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ def regress(
     *,
     seed: int,
     added: np.ndarray | None = None,
+    terms: Collection[Term] = (),
     most_rows: int = MOST_ROWS,
 ) -> Regression:
     """Fit PPML on the rows with known works.
@@ -103,6 +106,8 @@ def regress(
     seed : int
     added : array of shape (n_rows,), optional
         A column beside the features, as it stands.
+    terms : collection of Term
+        What a learner has chosen: its scales of the factors are taken.
     most_rows : int
         Where there are more, rows outside the focus are drawn and weighted up.
     """
@@ -120,7 +125,7 @@ def regress(
         chosen = np.sort(np.r_[np.flatnonzero(focus), rest[drawn]])
         known, weight = known[chosen], weight[chosen]
     X = matrix.X.iloc[known].to_numpy(float)
-    basis = learn_basis(X, weight=weight, smooth=False)
+    basis = learn_basis(X, weight=weight, smooth=False, scales=agreed_scales(X, terms))
     design = basis.design(basis.standardise(X))
     if added is not None:
         design = np.column_stack([design, added[known]])

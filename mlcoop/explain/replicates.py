@@ -17,6 +17,7 @@ from mlcoop.explain.interactions import strongest
 from mlcoop.explain.repeated import FOLDS, Asked, Joint, ask, cross_fit
 from mlcoop.explain.weights import resampling_weights
 from mlcoop.features.build import explain_rows
+from mlcoop.model.basis import Term
 from mlcoop.model.learners import Estimator, Learner
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class Explained:
     pairs_tried: int
     together: np.ndarray
     together_replicates: np.ndarray
+
+    @property
+    def terms(self) -> frozenset[Term]:
+        """What the models have chosen to have, all of them the same."""
+        return getattr(self.estimators[0], "terms", frozenset())
 
 
 def choose_unit(rows: pd.DataFrame, unit: str) -> str:

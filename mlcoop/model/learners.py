@@ -15,8 +15,9 @@ import pandas as pd
 
 from mlcoop.model.basis import basis_shapley, learn_basis
 from mlcoop.model.linear_boosting import FEWEST_PAIRS_TO_BOOST, LinearBoosting
+from mlcoop.model.scales import choose_scales
 from mlcoop.model.shallow import read_shallow, shallow_interactions
-from mlcoop.model.training import arrange, expected_works
+from mlcoop.model.training import MANY_PAIRS, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 
 Params = dict[str, Any]
@@ -166,8 +167,9 @@ class PPML:
 
     References
     ----------
-    Santos Silva and Tenreyro 2006, doi:10.1162/rest.88.4.641. Departure: a small ridge, so that
-    collinear factors have a solution.
+    Santos Silva and Tenreyro 2006, doi:10.1162/rest.88.4.641. Departures: a small ridge, so that
+    collinear factors have a solution; with fewer than `MANY_PAIRS` pairs, skew factors in logs
+    where those say more (`scales`), since a gravity regression on output itself would be no rival.
     """
 
     def __init__(self, params: Params, seed: int) -> None:
@@ -187,7 +189,13 @@ class PPML:
         self.data_ = arrange(
             X, y, exposure, weight, pairs, years, self.params["most_rows"], self.seed
         )
-        self.basis_ = learn_basis(self.data_.X, weight=self.data_.weight, smooth=False)
+        few = len(self.data_.pair_names) < MANY_PAIRS
+        self.basis_ = learn_basis(
+            self.data_.X,
+            weight=self.data_.weight,
+            smooth=False,
+            scales=choose_scales(self.data_) if few else (),
+        )
         return self._estimate(np.ones(len(self.data_.pair_names)))
 
     def refit(self, multiplicity: pd.Series, seed: int) -> PPML:

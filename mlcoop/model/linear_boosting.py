@@ -82,7 +82,7 @@ class LinearBoosting:
         scales: tuple[Scale, ...] = ()
         if smooth:
             scales = (
-                choose_scales(data, *_nuisance(data, LINEAR_TERMS + 1))
+                choose_scales(data, _nuisance(data, LINEAR_TERMS + 1))
                 if terms is None
                 else agreed_scales(data.X, terms)
             )

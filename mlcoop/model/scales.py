@@ -51,17 +51,15 @@ def agreed_scales(X: np.ndarray, terms: Collection[Term]) -> tuple[Scale, ...]:
 
 
 def choose_scales(
-    data: Training, nuisance: np.ndarray, nuisance_blocks: np.ndarray
+    data: Training, nuisance: tuple[np.ndarray, np.ndarray] | None = None
 ) -> tuple[Scale, ...]:
     """Return the scales that explain works better than the figures as given.
 
     Parameters
     ----------
     data : Training
-    nuisance : array of shape (n_rows, n_columns)
-        Columns for countries and years, as the model has them.
-    nuisance_blocks : array of shape (n_columns,)
-        Their penalty blocks.
+    nuisance : arrays of shape (n_rows, n_columns) and (n_columns,), optional
+        Columns for countries and years, and their penalty blocks.
 
     Notes
     -----
@@ -71,6 +69,7 @@ def choose_scales(
     tried = other_scales(data.X)
     if not tried:
         return ()
+    more, more_blocks = nuisance or (np.empty((len(data.y), 0)), np.empty(0, dtype=int))
     basis = learn_basis(data.X, weight=data.weight, smooth=False)
     first = 1 + len(basis.mean)
     design = [basis.design(basis.standardise(data.X))]
@@ -80,8 +79,8 @@ def choose_scales(
     blocks = [-1] + [LINEAR_TERMS] * (first - 1 + len(tried))
     fit = fit_mixed(
         Rows(
-            np.hstack([*design, nuisance]),
-            np.r_[blocks, nuisance_blocks],
+            np.hstack([*design, more]),
+            np.r_[blocks, more_blocks],
             data.y,
             data.offset,
             data.weight,

@@ -176,3 +176,6 @@ def test_the_hill_shows_where_rows_lie(study: Experiment) -> None:
     curve = summarise(dataclasses.replace(study, effects=effects)).curves[0]
     assert curve.density == pytest.approx((1, 1, 2 / 3, 1 / 2, 1 / 2))
     assert curve.unit == "log USD of 2015"
+    own = {**study.config, "panel": {"path": "own.csv"}}
+    beside = dataclasses.replace(study, effects=effects, config=own)
+    assert summarise(beside).curves[0].unit == "", "a user's column of that name may be anything"
