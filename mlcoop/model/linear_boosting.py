@@ -36,9 +36,9 @@ class LinearBoosting:
     ----------
     params : dict
         `smooth`, `products` (bool): bent and product terms in the log-linear part; each stays
-        only if it stands out of chance. With `smooth` skew factors are taken in logs where that
-        explains more. `terms`, where given: the terms and scales to have instead. `trees` and the
-        settings of the trees: 0 trees for none.
+        only if it stands out of chance. With `smooth` and few pairs skew factors are taken in logs
+        where that explains more. `terms`, where given: the terms and scales to have instead.
+        `trees` and the settings of the trees: 0 trees for none.
         `most_rows`: rows drawn for fitting when there are more.
     seed : int
 
@@ -80,7 +80,7 @@ class LinearBoosting:
         terms = self.params.get("terms")
         smooth = self.params["smooth"] and not boost
         scales: tuple[Scale, ...] = ()
-        if smooth:
+        if smooth and not many:
             scales = (
                 choose_scales(data, _nuisance(data, LINEAR_TERMS + 1))
                 if terms is None

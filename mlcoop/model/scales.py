@@ -16,6 +16,7 @@ from mlcoop.model.basis import FEW_VALUES, Scale, Term, learn_basis
 from mlcoop.model.loglinear import LINEAR_TERMS, Rows, fit_mixed, score_alone
 from mlcoop.model.training import Training
 
+GIVEN, LOG = 0, 1
 SKEWED = 1.0
 """Skewness above which other scales are tried. At 2 worlds of figures left out of logs (30 of 59
 pairs, seeds 0 to 29) are told with tau 0.91 instead of 0.93 (docs/recovery.md)."""
@@ -64,7 +65,10 @@ def choose_scales(
     Notes
     -----
     All scales of all factors stand in one fit. Of a factor that one is taken which would explain
-    most if it were its only one, all else as fitted.
+    most if it were its only one, all else as fitted; but where it gains less than the logarithm of
+    the number of pairs (as BIC asks), the factor follows the others: logarithms where those are
+    worth as much more over all factors, else figures as given. So a factor that says little is on
+    the scale of its panel, and output stays the product of people and output per head.
     """
     tried = other_scales(data.X)
     if not tried:
@@ -88,10 +92,16 @@ def choose_scales(
             data.pair,
         )
     )
-    chosen = []
-    for k, pair in enumerate(zip(tried[::2], tried[1::2], strict=True)):
-        columns = np.array([1 + pair[0].column, first + k, first + len(tried) // 2 + k])
-        best = int(np.argmax(score_alone(fit, columns)))
-        if best:
-            chosen.append(pair[best - 1])
-    return tuple(chosen)
+    half = len(tried) // 2
+    gains = np.array(
+        [
+            score_alone(fit, np.array([1 + s.column, first + k, first + half + k]))
+            for k, s in enumerate(tried[::2])
+        ]
+    )
+    clear = np.log(len(data.starts))
+    as_given, logs, _ = gains.sum(axis=0)
+    usual = LOG if logs > as_given + clear else GIVEN
+    best = gains.argmax(axis=1)
+    best[gains.max(axis=1) - gains[:, usual] <= clear] = usual
+    return tuple(tried[2 * k + b - 1] for k, b in enumerate(best) if b != GIVEN)

@@ -62,6 +62,13 @@ def test_the_scale_on_which_a_figure_acts_is_found(shape: str) -> None:
     assert max(set(found), key=found.count) == shape
 
 
+@pytest.mark.parametrize(("shape", "kind"), [("log", "log"), ("as given", "as given")])
+def test_a_figure_that_says_little_is_on_the_scale_of_the_others(shape: str, kind: str) -> None:
+    """The second figure is skew and has no effect: by its own word it would take either."""
+    found = [chosen(training(seed, shape)).get(1, "as given") for seed in range(10)]
+    assert found.count(kind) >= 9
+
+
 def test_only_skew_figures_that_are_never_below_zero_have_other_scales() -> None:
     X = figures(0)
     kinds = {(s.column, s.term.kind) for s in other_scales(X)}
