@@ -128,6 +128,9 @@ def test_a_model_of_the_figure_is_the_model_of_its_logarithm() -> None:
     again.fit(X, data.y, pairs=pairs)
     np.testing.assert_allclose(again.margin(X), raw.margin(X), atol=1e-4)
     assert agreed_scales(np.asarray(X), [Term("bend", (0,))]) == ()
+    even = np.asarray(X)[:, ::-1]  # rows that are not skew take what was agreed on all
+    assert [s.term for s in agreed_scales(even, [Term("log", (0,))])] == [Term("log", (0,))]
+    assert agreed_scales(0 * even, [Term("log", (0,))])[0].of(np.zeros(2)).tolist() == [0.0, 0.0]
     stored = from_json(json.loads(json.dumps(to_json(raw))))
     np.testing.assert_allclose(stored.margin(X), raw.margin(X), rtol=1e-12)
 
