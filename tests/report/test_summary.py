@@ -179,3 +179,17 @@ def test_the_hill_shows_where_rows_lie(study: Experiment) -> None:
     own = {**study.config, "panel": {"path": "own.csv"}}
     beside = dataclasses.replace(study, effects=effects, config=own)
     assert summarise(beside).curves[0].unit == "", "a user's column of that name may be anything"
+
+
+def test_factors_taken_in_logs_are_named_where_they_stand_above_chance(study: Experiment) -> None:
+    factors = study.factors.copy()
+    factors["above_null"] = factors["rank"] == 1
+    first, second = factors.sort_values("rank")["factor"].iloc[:2]
+    metrics = {**study.metrics, "ranking": {"scales": {first: "log", second: "log"}}}
+    beside = dataclasses.replace(study, factors=factors, metrics=metrics)
+    (said,) = [t for t in summarise(beside).trust if "taken in logs" in t]
+    assert said.startswith("Values of ") and " and taken in logs" in said and "," in said
+    assert not [t for t in summarise(study).trust if "taken in logs" in t]
+    only_second = {**metrics, "ranking": {"scales": {second: "log"}}}
+    none = summarise(dataclasses.replace(beside, metrics=only_second))
+    assert not [t for t in none.trust if "taken in logs" in t]
