@@ -12,8 +12,6 @@ FEW_VALUES = 8  # up to which a factor's effect is straight and its scale as giv
 SMOOTH_KNOTS = 6
 SMOOTH_COLUMNS = 4
 Z_RANGE = 5.0  # beyond five standard deviations an effect is taken to be flat
-
-
 LOGS = ("log", "started log")
 
 
@@ -95,7 +93,7 @@ class Basis:
 
     def standardise(self, X: np.ndarray) -> np.ndarray:
         """Return z-scores; a missing value is set to the training mean, so it has no effect."""
-        X = on_scales(X, self.scales)
+        X = _on_scales(X, self.scales)
         filled = np.where(np.isnan(X), self.mean, X)
         return np.clip((filled - self.mean) / self.scale, -Z_RANGE, Z_RANGE)
 
@@ -126,8 +124,7 @@ class Basis:
         return np.array(blocks + list(range(block, block + len(self.products))))
 
 
-def on_scales(X: np.ndarray, scales: Collection[Scale]) -> np.ndarray:
-    """Return factors on their scales."""
+def _on_scales(X: np.ndarray, scales: Collection[Scale]) -> np.ndarray:
     if not scales:
         return X
     X = np.array(X, dtype=float)
@@ -150,7 +147,7 @@ def learn_basis(
     scales : tuple of Scale
         Of the factors that are not taken as given.
     """
-    given, X = X, on_scales(X, scales)
+    X = _on_scales(X, scales)
     seen = ~np.isnan(X)
     total = np.maximum((weight[:, None] * seen).sum(axis=0), 1e-12)
     filled = np.where(seen, X, 0.0)
@@ -160,7 +157,7 @@ def learn_basis(
     basis = Basis(mean, scale, scales=scales)
     if not smooth:
         return basis
-    z = basis.standardise(given)
+    z = Basis(mean, scale).standardise(X)
     smooths = [s for k in range(z.shape[1]) if (s := _learn_smooth(z[seen[:, k], k], k))]
     return replace(basis, smooths=tuple(smooths))
 

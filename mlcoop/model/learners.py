@@ -194,7 +194,7 @@ class PPML:
             self.data_.X,
             weight=self.data_.weight,
             smooth=False,
-            scales=choose_scales(self.data_) if few else (),
+            scales=choose_scales(self.data_, nuisance=False) if few else (),
         )
         return self._estimate(np.ones(len(self.data_.pair_names)))
 

@@ -9,14 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.model.basis import Basis, Scale, Term, basis_interactions, basis_shapley, learn_basis
-from mlcoop.model.loglinear import (
-    LINEAR_TERMS,
-    MixedFit,
-    Rows,
-    draw_coef,
-    fit_mixed,
-    pair_influences,
-)
+from mlcoop.model.loglinear import MixedFit, Rows, draw_coef, fit_mixed, pair_influences
+from mlcoop.model.mixed_rows import mixed_rows
 from mlcoop.model.scales import agreed_scales, choose_scales
 from mlcoop.model.shallow import read_shallow, shallow_interactions
 from mlcoop.model.training import MANY_PAIRS, Training, arrange, expected_works
@@ -81,20 +75,16 @@ class LinearBoosting:
         smooth = self.params["smooth"] and not boost
         scales: tuple[Scale, ...] = ()
         if smooth and not many:
-            scales = (
-                choose_scales(data, _nuisance(data, LINEAR_TERMS + 1))
-                if terms is None
-                else agreed_scales(data.X, terms)
-            )
+            scales = choose_scales(data) if terms is None else agreed_scales(data.X, terms)
         basis = learn_basis(data.X, weight=data.weight, smooth=smooth, scales=scales)
         if terms is not None and not boost:
             basis = basis.only(terms)
-        rows = _rows(basis, data, nuisance=not boost)
+        rows = mixed_rows(basis, data, nuisance=not boost)
         cuts = _cuts(basis, self.params) if terms is None else None
         fit = fit_mixed(rows, z_cut=cuts, poisson=boost)
         if terms is None and self.params["products"] and len(basis.mean) > 1 and not boost:
             basis = _with_products(basis, fit)
-            rows = _rows(basis, data)
+            rows = mixed_rows(basis, data)
             fit = fit_mixed(rows, z_cut=_cuts(basis, self.params))
         if not boost:  # with trees no term has been dropped
             basis, rows, fit = _without_dropped(basis, data, fit)
@@ -207,49 +197,6 @@ class LinearBoosting:
         return pairs, values
 
 
-def _rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
-    blocks = basis.blocks()
-    extra, extra_blocks = np.empty((len(data.y), 0)), np.empty(0, dtype=int)
-    if nuisance:
-        extra, extra_blocks = _nuisance(data, int(blocks.max()) + 1)
-    return Rows(
-        np.hstack([basis.design(basis.standardise(data.X)), extra]),
-        np.r_[blocks, extra_blocks],
-        data.y,
-        data.offset,
-        data.weight,
-        data.starts,
-        data.pair,
-    )
-
-
-def _nuisance(data: Training, first_block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return columns for lasting effects of countries and of years, each a block of its own.
-
-    They absorb shocks that a country's pairs, or a year's, share. A country with one pair has no
-    effect apart from its pair's, so countries enter only where pairs are many times as many.
-    """
-    parts, blocks = [], []
-    ends = [str(n).split("|") for n in data.pair_names]
-    if all(len(e) == 2 for e in ends):
-        countries, code = np.unique(np.array(ends), return_inverse=True)
-        code = code.reshape(-1, 2)
-        if len(ends) >= 2.5 * len(countries):
-            of_pair = np.zeros((len(ends), len(countries)))
-            np.add.at(of_pair, (np.arange(len(ends)), code[:, 0]), 1.0)
-            np.add.at(of_pair, (np.arange(len(ends)), code[:, 1]), 1.0)
-            parts.append(of_pair[data.pair])
-            blocks += [first_block] * len(countries)
-    if data.years is not None:
-        names, code = np.unique(data.years, return_inverse=True)
-        if len(names) > 2:
-            parts.append(np.eye(len(names))[code])
-            blocks += [first_block + 1] * len(names)
-    if not parts:
-        return np.empty((len(data.y), 0)), np.empty(0, dtype=int)
-    return np.hstack(parts), np.array(blocks)
-
-
 def _cuts(basis: Basis, params: Params) -> dict[int, float]:
     smooths = {k + 1: params["smooth_cut"] for k in range(len(basis.smooths))}
     first = 1 + len(basis.smooths)
@@ -283,7 +230,7 @@ def _without_dropped(basis: Basis, data: Training, fit: MixedFit) -> tuple[Basis
     left = np.concatenate(kept)
     return (
         small,
-        _rows(small, data),
+        mixed_rows(small, data),
         MixedFit(
             fit.coef[left],
             fit.covariance[np.ix_(left, left)],

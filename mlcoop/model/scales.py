@@ -8,12 +8,14 @@ the few largest and misses the effect: it goes to whichever neighbours follow th
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
 from mlcoop.model.basis import FEW_VALUES, LOGS, Scale, Term, learn_basis
-from mlcoop.model.loglinear import LINEAR_TERMS, Rows, fit_mixed, score_alone
+from mlcoop.model.loglinear import fit_mixed, score_alone
+from mlcoop.model.mixed_rows import mixed_rows
 from mlcoop.model.training import Training
 
 GIVEN, LOG = 0, 1
@@ -22,7 +24,7 @@ SKEWED = 1.0
 worlds with figures left out of logs (docs/recovery.md)."""
 
 
-def other_scales(X: np.ndarray) -> tuple[Scale, ...]:
+def other_scales(X: np.ndarray) -> tuple[tuple[Scale, Scale], ...]:
     """Return the scales that could be taken instead of the figures as given.
 
     Parameters
@@ -31,16 +33,16 @@ def other_scales(X: np.ndarray) -> tuple[Scale, ...]:
 
     Returns
     -------
-    tuple of Scale
+    tuple of (Scale, Scale)
         For every feature that is never below zero and skew to the right: its logarithm, and the
         logarithm of its sum with its median, which is straight for small values and logarithmic
         for large ones (started logarithm; Tukey 1977, Exploratory Data Analysis, chapter 3).
     """
-    found: list[Scale] = []
+    found = []
     for column, values in enumerate(X.T):
         x = values[~np.isnan(values)]
         if len(np.unique(x)) > FEW_VALUES and x.min() >= 0 and stats.skew(x) > SKEWED:
-            found += _logs(X, column)
+            found.append(_logs(X, column))
     return tuple(found)
 
 
@@ -50,22 +52,20 @@ def agreed_scales(X: np.ndarray, terms: Collection[Term]) -> tuple[Scale, ...]:
     return tuple(s for column in columns for s in _logs(X, column) if s.term in terms)
 
 
-def _logs(X: np.ndarray, column: int) -> list[Scale]:
+def _logs(X: np.ndarray, column: int) -> tuple[Scale, Scale]:
     above = X[X[:, column] > 0, column]
     floor, middle = np.quantile(above, [0.005, 0.5]) if len(above) else (1.0, 1.0)
-    return [Scale(column, float(floor), start) for start in (0.0, float(middle))]
+    return Scale(column, float(floor), 0.0), Scale(column, float(floor), float(middle))
 
 
-def choose_scales(
-    data: Training, nuisance: tuple[np.ndarray, np.ndarray] | None = None
-) -> tuple[Scale, ...]:
+def choose_scales(data: Training, *, nuisance: bool = True) -> tuple[Scale, ...]:
     """Return the scales that explain works better than the figures as given.
 
     Parameters
     ----------
     data : Training
-    nuisance : arrays of shape (n_rows, n_columns) and (n_columns,), optional
-        Columns for countries and years, and their penalty blocks.
+    nuisance : bool
+        Whether countries and years have effects of their own in the fit.
 
     Notes
     -----
@@ -78,30 +78,16 @@ def choose_scales(
     tried = other_scales(data.X)
     if not tried:
         return ()
-    more, more_blocks = nuisance or (np.empty((len(data.y), 0)), np.empty(0, dtype=int))
-    basis = learn_basis(data.X, weight=data.weight, smooth=False)
-    first = 1 + len(basis.mean)
-    design = [basis.design(basis.standardise(data.X))]
-    for start in (0, 1):  # one scale of every skew factor at a time
-        other = learn_basis(data.X, weight=data.weight, smooth=False, scales=tried[start::2])
-        design.append(other.standardise(data.X)[:, [s.column for s in tried[start::2]]])
-    blocks = [-1] + [LINEAR_TERMS] * (first - 1 + len(tried))
-    fit = fit_mixed(
-        Rows(
-            np.hstack([*design, more]),
-            np.r_[blocks, more_blocks],
-            data.y,
-            data.offset,
-            data.weight,
-            data.starts,
-            data.pair,
-        )
-    )
-    half = len(tried) // 2
+    k = data.X.shape[1]
+    beside = [s.of(data.X[:, s.column]) for of_all in zip(*tried, strict=True) for s in of_all]
+    wide = replace(data, X=np.column_stack([data.X, *beside]))
+    basis = learn_basis(wide.X, weight=data.weight, smooth=False)
+    fit = fit_mixed(mixed_rows(basis, wide, nuisance=nuisance))
+    # after the constant: figures as given, their logarithms, their started logarithms
     gains = np.array(
         [
-            score_alone(fit, np.array([1 + s.column, first + k, first + half + k]))
-            for k, s in enumerate(tried[::2])
+            score_alone(fit, 1 + np.array([log.column, k + at, k + len(tried) + at]))
+            for at, (log, _) in enumerate(tried)
         ]
     )
     clear = np.log(len(data.starts))
@@ -109,4 +95,4 @@ def choose_scales(
     usual = LOG if logs > as_given + clear else GIVEN
     best = gains.argmax(axis=1)
     best[gains.max(axis=1) - gains[:, usual] <= clear] = usual
-    return tuple(tried[2 * k + b - 1] for k, b in enumerate(best) if b != GIVEN)
+    return tuple(pair[b - LOG] for pair, b in zip(tried, best, strict=True) if b != GIVEN)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcoop.model.basis import FEW_VALUES, Term, learn_basis
-from mlcoop.model.learners import LEARNERS
+from mlcoop.model.basis import FEW_VALUES, Scale, Term, learn_basis
+from mlcoop.model.learners import LEARNERS, Estimator
 from mlcoop.model.scales import agreed_scales, choose_scales, other_scales
 from mlcoop.model.stored import from_json, to_json
 from mlcoop.model.training import Training, arrange
@@ -49,6 +49,24 @@ def training(seed: int, shape: str, X: np.ndarray | None = None) -> Training:
     return arrange(pd.DataFrame(X), y, None, None, pairs, None, 10_000, 0)
 
 
+def tried(X: np.ndarray) -> list[Scale]:
+    return [scale for pair in other_scales(X) for scale in pair]
+
+
+def given_output_and_its_log(name: str) -> tuple[pd.DataFrame, Estimator, Estimator]:
+    """A learner given output as it is, and given its logarithm; they agree but in the tails."""
+    X = pd.DataFrame(figures(3)[:, [0, 3]], columns=["gdp", "even"])
+    data = training(3, "log")
+    pairs = data.pair_names[data.pair]
+    learner = LEARNERS[name]
+    raw = learner.make(learner.defaults, 0).fit(X, data.y, pairs=pairs)
+    logged = X.assign(gdp=np.log(X["gdp"]))
+    given_logs = learner.make(learner.defaults, 0).fit(logged, data.y, pairs=pairs)
+    inner = X["gdp"].between(*X["gdp"].quantile([0.02, 0.98])).to_numpy()
+    np.testing.assert_allclose(raw.margin(X)[inner], given_logs.margin(logged)[inner], atol=0.02)
+    return X, raw, given_logs
+
+
 def chosen(data: Training) -> dict[int, str]:
     return {s.column: s.term.kind for s in choose_scales(data)}
 
@@ -71,7 +89,7 @@ def test_a_figure_that_says_little_is_on_the_scale_of_the_others(shape: str, kin
 
 def test_only_skew_figures_that_are_never_below_zero_have_other_scales() -> None:
     X = figures(0)
-    kinds = {(s.column, s.term.kind) for s in other_scales(X)}
+    kinds = {(s.column, s.term.kind) for s in tried(X)}
     assert kinds == {(0, "log"), (0, "started log"), (1, "log"), (1, "started log")}
     assert not other_scales(X - 5), "below zero there is no logarithm"
     assert not other_scales(-X), "neither, and skew to the left"
@@ -86,7 +104,7 @@ def test_the_unit_of_a_figure_changes_nothing(unit: float, seed: int) -> None:
     X = figures(seed)
     other = X * np.array([unit, 1, 1, 1])
     assert chosen(training(seed, "log", other)) == chosen(training(seed, "log"))
-    for a, b in zip(other_scales(X), other_scales(other), strict=True):
+    for a, b in zip(tried(X), tried(other), strict=True):
         z, w = (
             learn_basis(x, weight=np.ones(len(x)), smooth=False, scales=(s,)).standardise(x)
             for x, s in ((X, a), (other, b))
@@ -98,7 +116,7 @@ def test_zeros_count_as_the_smallest_and_gaps_as_the_mean() -> None:
     X = figures(1)
     X[:30, 0] = 0.0
     X[30:60, 0] = np.nan
-    log = next(s for s in other_scales(X) if s.term == Term("log", (0,)))
+    log = next(s for s in tried(X) if s.term == Term("log", (0,)))
     smallest = np.log(np.quantile(X[60:, 0], 0.005))
     np.testing.assert_allclose(log.of(X[:30, 0]), smallest)
     basis = learn_basis(X, weight=np.ones(len(X)), smooth=True, scales=(log,))
@@ -111,21 +129,14 @@ def test_zeros_count_as_the_smallest_and_gaps_as_the_mean() -> None:
 
 def test_a_model_of_the_figure_is_the_model_of_its_logarithm() -> None:
     """Truth: the same learner given the logarithm itself."""
-    X = pd.DataFrame(figures(3)[:, [0, 3]], columns=["gdp", "even"])
-    data = training(3, "log")
-    pairs = data.pair_names[data.pair]
-    learner = LEARNERS["linear_boosting"]
-    raw = learner.make(learner.defaults, 0).fit(X, data.y, pairs=pairs)
-    logged = X.assign(gdp=np.log(X["gdp"]))
-    given_logs = learner.make(learner.defaults, 0).fit(logged, data.y, pairs=pairs)
+    X, raw, given_logs = given_output_and_its_log("linear_boosting")
     assert raw.terms == {Term("log", (0,))} and not given_logs.terms
-    inner = X["gdp"].between(*X["gdp"].quantile([0.02, 0.98])).to_numpy()
-    np.testing.assert_allclose(raw.margin(X)[inner], given_logs.margin(logged)[inner], atol=0.02)
     values, base = raw.shap_values(X, X)
     np.testing.assert_allclose(base + values.sum(axis=1), raw.margin(X), atol=1e-9)
     # A refit with the terms given takes them, and none where they are not among them.
+    data, learner = training(3, "log"), LEARNERS["linear_boosting"]
     again = learner.make({**learner.defaults, "terms": tuple(raw.terms)}, 0)
-    again.fit(X, data.y, pairs=pairs)
+    again.fit(X, data.y, pairs=data.pair_names[data.pair])
     np.testing.assert_allclose(again.margin(X), raw.margin(X), atol=1e-4)
     assert agreed_scales(np.asarray(X), [Term("bend", (0,))]) == ()
     even = np.asarray(X)[:, ::-1]  # rows that are not skew take what was agreed on all
@@ -137,12 +148,4 @@ def test_a_model_of_the_figure_is_the_model_of_its_logarithm() -> None:
 
 def test_ppml_takes_output_in_logs_as_a_gravity_regression_would() -> None:
     """Truth: PPML given the logarithm itself; given output as it is it explains far less."""
-    X = pd.DataFrame(figures(3)[:, [0, 3]], columns=["gdp", "even"])
-    data = training(3, "log")
-    pairs = data.pair_names[data.pair]
-    learner = LEARNERS["ppml"]
-    raw = learner.make(learner.defaults, 0).fit(X, data.y, pairs=pairs)
-    logged = X.assign(gdp=np.log(X["gdp"]))
-    given_logs = learner.make(learner.defaults, 0).fit(logged, data.y, pairs=pairs)
-    inner = X["gdp"].between(*X["gdp"].quantile([0.02, 0.98])).to_numpy()
-    np.testing.assert_allclose(raw.margin(X)[inner], given_logs.margin(logged)[inner], atol=0.02)
+    given_output_and_its_log("ppml")

@@ -1,0 +1,62 @@
+"""Training rows as the log-linear mixed model takes them: terms, countries and years."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlcoop.model.basis import Basis
+from mlcoop.model.loglinear import Rows
+from mlcoop.model.training import Training
+
+
+def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
+    """Return training rows as columns of the log-linear model.
+
+    Parameters
+    ----------
+    basis : Basis
+        Of the columns of `data.X`.
+    data : Training
+    nuisance : bool
+        Whether countries and years have effects of their own.
+    """
+    blocks = basis.blocks()
+    extra, extra_blocks = np.empty((len(data.y), 0)), np.empty(0, dtype=int)
+    if nuisance:
+        extra, extra_blocks = _nuisance(data, int(blocks.max()) + 1)
+    return Rows(
+        np.hstack([basis.design(basis.standardise(data.X)), extra]),
+        np.r_[blocks, extra_blocks],
+        data.y,
+        data.offset,
+        data.weight,
+        data.starts,
+        data.pair,
+    )
+
+
+def _nuisance(data: Training, first_block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns for lasting effects of countries and of years, each a block of its own.
+
+    They absorb shocks that a country's pairs, or a year's, share. A country with one pair has no
+    effect apart from its pair's, so countries enter only where pairs are many times as many.
+    """
+    parts, blocks = [], []
+    ends = [str(n).split("|") for n in data.pair_names]
+    if all(len(e) == 2 for e in ends):
+        countries, code = np.unique(np.array(ends), return_inverse=True)
+        code = code.reshape(-1, 2)
+        if len(ends) >= 2.5 * len(countries):
+            of_pair = np.zeros((len(ends), len(countries)))
+            np.add.at(of_pair, (np.arange(len(ends)), code[:, 0]), 1.0)
+            np.add.at(of_pair, (np.arange(len(ends)), code[:, 1]), 1.0)
+            parts.append(of_pair[data.pair])
+            blocks += [first_block] * len(countries)
+    if data.years is not None:
+        names, code = np.unique(data.years, return_inverse=True)
+        if len(names) > 2:
+            parts.append(np.eye(len(names))[code])
+            blocks += [first_block + 1] * len(names)
+    if not parts:
+        return np.empty((len(data.y), 0)), np.empty(0, dtype=int)
+    return np.hstack(parts), np.array(blocks)
