@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mlcoop.config import Config
-from mlcoop.errors import ConfigError
+from mlcoop.errors import ConfigError, did_you_mean
 
 
 def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
@@ -185,8 +184,8 @@ def _line(item: Any, raw: dict[str, Any], where: str) -> str:
     place = f"{where}, {key}" if key else where
     if item["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-        hint = f'Did you mean "{near[0]}"?' if near else f"Known keys: {', '.join(known)}."
+        nearest = did_you_mean(str(location[-1]), known).strip()
+        hint = nearest or f"Known keys: {', '.join(known)}."
         return f"{place}: unknown key. {hint}"
     if item["type"] == "missing":
         return f"{place}: missing; add it"

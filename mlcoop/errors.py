@@ -48,13 +48,15 @@ def some(items: Iterable[object], most: int = 5) -> str:
     return f"{', '.join(shown[:most])} and {rest} more ({len(shown)} in all)"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """Return a question with the nearest known name and a space after it, or nothing.
+
+    `cutoff` is the least likeness, 0 to 1 (`difflib`).
 
     >>> did_you_mean("treshold", ["linear", "threshold"])
     'Did you mean "threshold"? '
     >>> did_you_mean("square", ["linear", "threshold"])
     ''
     """
-    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    near = get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f'Did you mean "{near[0]}"? ' if near else ""

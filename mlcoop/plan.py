@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlcoop.config import Config
 from mlcoop.countries import to_iso3
-from mlcoop.errors import ConfigError, MlcoopError
+from mlcoop.errors import ConfigError, MlcoopError, did_you_mean
 from mlcoop.family import Family
 from mlcoop.features.catalogue import select_factors
 from mlcoop.features.factor import Factor
@@ -81,8 +81,8 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
         partners = tuple(c for c in partners if c != focal)
     learner = config.learner.name
     if learner not in LEARNERS:
-        near = difflib.get_close_matches(learner, LEARNERS, n=1, cutoff=0.4)
-        hint = f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(LEARNERS)}."
+        nearest = did_you_mean(learner, LEARNERS, cutoff=0.4).strip()
+        hint = nearest or f"There are: {', '.join(LEARNERS)}."
         slips.append(f'{where}, learner.name: unknown learner "{learner}". {hint}')
     else:
         known = LEARNERS[learner].defaults

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 from mlcoop.config import Section
 from mlcoop.config_file import read_raw
 from mlcoop.countries import to_iso3
-from mlcoop.errors import ConfigError, MlcoopError
-from mlcoop.report.units import factor_unit, in_words
+from mlcoop.errors import ConfigError, MlcoopError, did_you_mean
+from mlcoop.report.units import feature_unit, in_words
 from mlcoop.tables import group_members, group_names
 
 WAYS = ("set", "add", "multiply")
@@ -186,8 +185,8 @@ def _line(item: Any, where: str) -> str:
     place = f"{where}, {key}" if key else where
     if item["type"] == "extra_forbidden":
         fields = [*Change.model_fields, *Scenario.model_fields]
-        near = difflib.get_close_matches(str(item["loc"][-1]), fields, n=1, cutoff=0.5)
-        hint = f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(Change.model_fields)}."
+        nearest = did_you_mean(str(item["loc"][-1]), fields).strip()
+        hint = nearest or f"Known: {', '.join(Change.model_fields)}."
         return f"{place}: unknown key. {hint}"
     if item["type"] == "missing":
         return f"{place}: missing; add it"
@@ -251,12 +250,11 @@ def _columns(
         names = sorted(
             {_base(str(f["factor"])) for f in features} | {f["factor"] for f in features}
         )
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(names)}."
+        nearest = did_you_mean(name, names, cutoff=0.4).strip()
+        hint = nearest or f"There are: {', '.join(names)}."
         slips.append(f'{where}: "{name}" is no factor of this study. {hint}')
         return (), ""
-    unit = factor_unit(str(found[0]["factor"]), own=bool(found[0].get("own")))
-    return tuple(str(f["name"]) for f in found), unit
+    return tuple(str(f["name"]) for f in found), feature_unit(found[0])
 
 
 def _base(name: str) -> str:

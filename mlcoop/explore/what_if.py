@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mlcoop.report.units import factor_unit, natural
+from mlcoop.report.units import feature_unit, natural
 from mlcoop.scenario import Outcome, ScenarioModel, play_scenario
 from mlcoop.scenario_file import Change, Scenario, find_moves, scale_of
 
@@ -44,8 +44,7 @@ def knobs(model: ScenarioModel, pair: tuple[str, str]) -> dict[str, Knob]:
     row = rows[(rows["country_a"] == pair[0]) & (rows["country_b"] == pair[1])].iloc[0]
     found = {}
     for feature in model.features:
-        name = str(feature["name"])
-        unit = factor_unit(str(feature["factor"]), own=bool(feature.get("own")))
+        name, unit = str(feature["name"]), feature_unit(feature)
         there, _ = scale_of(unit)
         low, now, high = there(
             np.array([feature["low"], row[name], feature["high"]], dtype=float)

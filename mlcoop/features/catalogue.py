@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 import pandas as pd
 
-from mlcoop.errors import ConfigError, some
+from mlcoop.errors import ConfigError, did_you_mean, some
 from mlcoop.features import (
     culture_language,
     economy_market,
@@ -95,10 +94,10 @@ def _resolve(
         elif name in FACTORS:
             found.add(name)
         else:
-            near = get_close_matches(name, [*FACTORS, *GROUPS, *also], n=1, cutoff=0.5)
-            hint = f' Did you mean "{near[0]}"?' if near else " See `mlcoop factors`."
+            nearest = did_you_mean(name, [*FACTORS, *GROUPS, *also]).strip()
             place = f"{where}[{i}]: " if where else ""
-            problems.append(f'{place}unknown factor or group "{name}".{hint}')
+            hint = nearest or "See `mlcoop factors`."
+            problems.append(f'{place}unknown factor or group "{name}". {hint}')
     if problems:
         raise ConfigError(" ".join(problems))
     return found

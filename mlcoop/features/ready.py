@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.errors import ConfigError, DataError, did_you_mean, some
 from mlcoop.features.build import Feature, FeatureMatrix
 
 Focus: TypeAlias = "str | pd.DataFrame | Iterable[tuple[str, str]] | None"
@@ -116,9 +115,9 @@ def _check_columns(
     problems = []
     for key, column in named:
         if column not in table.columns:
-            near = get_close_matches(str(column), [str(c) for c in table.columns], n=1)
-            hint = f' Did you mean "{near[0]}"?' if near else f" It has {some(table.columns)}."
-            problems.append(f'panel.{key}: no column "{column}" in the file.{hint}')
+            nearest = did_you_mean(str(column), map(str, table.columns), cutoff=0.6).strip()
+            hint = nearest or f"It has {some(table.columns)}."
+            problems.append(f'panel.{key}: no column "{column}" in the file. {hint}')
     repeated = sorted({c for c in factors if factors.count(c) > 1})
     if repeated:
         problems.append(f"panel.factors: {some(repeated)} named twice; keep one")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from mlcoop.features.catalogue import FACTORS
 from mlcoop.report.names import number
@@ -22,6 +24,11 @@ def factor_unit(factor: str, *, own: bool = False) -> str:
         factor.removesuffix("_partner").removesuffix("_focal")
     )
     return entry.unit if entry else ""
+
+
+def feature_unit(feature: Mapping[str, Any]) -> str:
+    """Return the catalogue's unit of a scenario model's feature, "" for a column of one's own."""
+    return factor_unit(str(feature["factor"]), own=bool(feature.get("own")))
 
 
 def natural(value: float, unit: str) -> tuple[float, str]:
