@@ -24,7 +24,7 @@ from mlcoop.schema import Experiment
 
 COLOURS = (  # as --g0 to --g9 in page.css
     *("#1f5f8b", "#b4532a", "#3b7a3d", "#7b4b94", "#a2790f"),
-    *("#1b8a83", "#b8457f", "#5c6470", "#4657b8", "#8c3b3b"),
+    *("#1b8a83", "#b8457f", "#7a35e0", "#4657b8", "#8c3b3b"),
 )
 GREY = "#9aa0a8"
 STYLE: dict[Any, Any] = {
