@@ -51,12 +51,15 @@ def some(items: Iterable[object], most: int = 5) -> str:
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """Return a question with the nearest known name and a space after it, or nothing.
 
-    `cutoff` is the least likeness, 0 to 1 (`difflib`).
+    `cutoff` is the least likeness, 0 to 1 (`difflib`), whatever the capitals.
 
     >>> did_you_mean("treshold", ["linear", "threshold"])
     'Did you mean "threshold"? '
+    >>> did_you_mean("GDP", ["exports", "gdp"])
+    'Did you mean "gdp"? '
     >>> did_you_mean("square", ["linear", "threshold"])
     ''
     """
-    near = get_close_matches(name, list(known), n=1, cutoff=cutoff)
-    return f'Did you mean "{near[0]}"? ' if near else ""
+    spelled = {word.casefold(): word for word in known}
+    near = get_close_matches(name.casefold(), spelled, n=1, cutoff=cutoff)
+    return f'Did you mean "{spelled[near[0]]}"? ' if near else ""
