@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mlcoop.errors import DataError, some
+from mlcoop.errors import DataError, did_you_mean, some
 from mlcoop.sources.owncounts import YEARS, at, load, whole_numbers
 
 _BLANK = ("", "na", "n/a", "nan", "null", "none", ".")
@@ -50,21 +50,25 @@ def read(
     Raises
     ------
     DataError
-        One line that names file, column and row.
+        One line that names file, column and row; a column that is not there also with the key of
+        the config that asks for it, and the nearest column that no other key asks for.
     """
     table, where = load(path)
     ends = list(pair)
     if len(ends) != 2 or ends[0] == ends[1]:
         raise DataError(f"{where}: a pair has two columns, not {some(ends)}")
-    wanted = [*ends, *([year] if year else []), target, *([exposure] if exposure else []), *factors]
+    asked = [
+        *(("pair", end) for end in ends),
+        *([("year", year)] if year else []),
+        ("target", target),
+        *([("exposure", exposure)] if exposure else []),
+        *(("factors", factor) for factor in factors),
+    ]
+    wanted = [column for _, column in asked]
     doubled = sorted({c for c in wanted if wanted.count(c) > 1})
     if doubled:
         raise DataError(f"{where}: column {some(doubled)} is given two parts; a column has one")
-    missing = [c for c in wanted if c not in table.columns]
-    if missing:
-        raise DataError(
-            f"{where}: no column {some(missing)}; the file has {some(table.columns, most=12)}"
-        )
+    _refuse_absent(asked, list(table.columns), where)
     if table.empty:
         raise DataError(f"{where}: no rows")
 
@@ -100,6 +104,21 @@ def read(
         hint = "" if year else "; name the column of years if there is one"
         raise DataError(f"{where}: a pair stands there twice: {some(names)}{hint}")
     return out.sort_values(key, ignore_index=True)
+
+
+def _refuse_absent(asked: list[tuple[str, str]], columns: list[str], where: str) -> None:
+    # A column that another key asks for is there already, so it cannot be what was meant.
+    spare = sorted(set(columns) - {column for _, column in asked})
+    slips, unlike = [], False
+    for key, column in asked:
+        if column not in columns:
+            nearest = did_you_mean(column, spare).strip()
+            hint = f"; {nearest[0].lower()}{nearest[1:]}" if nearest else ""
+            slips.append(f'"{column}" (panel.{key}{hint})')
+            unlike |= not nearest
+    if slips:
+        rest = f"; the file has {some(columns, most=12)}" if unlike else ""
+        raise DataError(f"{where}: no column {some(slips)}{rest}")
 
 
 def _ids(values: pd.Series, where: str, column: str) -> pd.Series:

@@ -79,9 +79,46 @@ def test_each_mistake_is_one_line(rows: str, words: str, tmp_path: Path) -> None
 
 def test_columns_that_are_not_there_or_have_two_parts(tmp_path: Path) -> None:
     path = write(tmp_path, "x,a,b,2001,3,1,1,1\n")
-    with pytest.raises(DataError, match="no column h; the file has note, i, j"):
+    with pytest.raises(DataError, match='no column "h" .panel.factors.; the file has note, i, j'):
         read(path, **{**PARTS, "factors": ["f", "h"]})
     with pytest.raises(DataError, match="column y is given two parts"):
         read(path, **{**PARTS, "factors": ["f", "y"]})
     with pytest.raises(DataError, match="stands there twice.*name the column of years"):
         read(write(tmp_path, "x,a,b,1,3,1,1,1\nx,a,b,2,3,1,1,1\n"), **{**PARTS, "year": None})
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "slip", "meant"),
+    [
+        ("pair", ["origin", "destinaton"], "destinaton", "destination"),
+        ("year", "yr", "yr", "year"),
+        ("target", "work", "work", "works"),
+        ("exposure", "exposur", "exposur", "exposure"),
+        ("factors", ["distnce", "trade"], "distnce", "distance"),
+    ],
+)
+def test_a_mistyped_column_is_named_with_its_key_and_the_nearest_that_is_free(
+    key: str, given: str | list[str], slip: str, meant: str, tmp_path: Path
+) -> None:
+    """Truth: one letter is left out. "yr" is as near to y, but a factor has that column."""
+    path = tmp_path / "panel.csv"
+    path.write_text("origin,destination,year,works,exposure,distance,trade,y\na,b,2001,3,1,5,6,7\n")
+    right = {"pair": ["origin", "destination"], "year": "year", "target": "works"}
+    right |= {"exposure": "exposure", "factors": ["distance", "trade", "y"]}
+    assert len(read(path, **right)) == 1
+    if key == "factors":
+        given = [*given, "y"]
+    with pytest.raises(DataError) as caught:
+        read(path, **{**right, key: given})
+    line = f'{path}: no column "{slip}" (panel.{key}; did you mean "{meant}"?)'
+    assert str(caught.value) == line
+
+
+def test_columns_that_are_not_there_are_told_of_together(tmp_path: Path) -> None:
+    path = write(tmp_path, "x,a,b,2001,3,1,1,1\n")
+    with pytest.raises(DataError) as caught:
+        read(path, **{**PARTS, "pair": ["i", "jj"], "factors": ["zz"]})
+    assert str(caught.value) == (
+        f'{path}: no column "jj" (panel.pair; did you mean "j"?), "zz" (panel.factors); '
+        "the file has note, i, j, t, y, e, f, g"
+    )
