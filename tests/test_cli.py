@@ -299,6 +299,21 @@ def test_simulate_writes_a_world_with_a_config_that_runs(tmp_path: Path) -> None
     assert plan.returncode == 0 and "factors: 15" in plan.stdout
 
 
+@pytest.mark.parametrize("there", ["w.csv", "w-truth.csv", "w.yaml"])
+def test_simulate_overwrites_nothing_without_force(there: str, tmp_path: Path) -> None:
+    (tmp_path / there).write_text("of another world")
+    command = ["simulate", "linear", "--set", "pairs=20", "--set", "years=5", "--out", "w.csv"]
+    refused = mlcoop(*command, cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stdout == ""
+    assert refused.stderr.count("\n") == 1
+    assert refused.stderr.startswith(f"{there}: ") and "--force" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+    assert (tmp_path / there).read_text() == "of another world"
+    forced = mlcoop(*command, "--force", cwd=tmp_path)
+    assert forced.returncode == 0 and len(list(tmp_path.iterdir())) == 3
+    assert (tmp_path / there).read_text() != "of another world"
+
+
 def test_simulate_takes_drivers_and_settings(tmp_path: Path) -> None:
     options = ["--drivers", "distance,population", "--set", "pairs=20", "--set", "years=5"]
     done = mlcoop("simulate", "linear", *options, "--out", "w.csv", cwd=tmp_path)

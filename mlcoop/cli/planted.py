@@ -52,6 +52,9 @@ def simulate(
             "--set", metavar="KEY=VALUE", help="override a setting of the kind; with --like, a key"
         ),
     ] = [],  # noqa: B006
+    force: Annotated[
+        bool, typer.Option("--force", help="overwrite the files of another world")
+    ] = False,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
@@ -67,8 +70,8 @@ def simulate(
     """
     from mlcoop.artefacts import to_bytes
     from mlcoop.config_file import apply_override
-    from mlcoop.errors import ConfigError
-    from mlcoop.files import write_output
+    from mlcoop.errors import ConfigError, some
+    from mlcoop.files import write_output, writing
 
     chosen = [name.strip() for name in drivers.split(",") if name.strip()]
     if like is not None:
@@ -86,12 +89,18 @@ def simulate(
             if name != "label":
                 print(f"{name:14} {','.join(value) if isinstance(value, tuple) else value}")
         return
+    truth = out.with_name(f"{out.stem}-truth.csv")
+    config = out.with_suffix(".yaml")
+    with writing(out):
+        there = [path for path in (out, truth, config) if path.exists()]
+    if there and not force:
+        raise ConfigError(
+            f"{some(there)}: there already; choose another --out, or --force to overwrite"
+        )
     changes: dict[str, Any] = {}
     for override in overrides:
         changes = apply_override(changes, override)
     world = simulate_world(kind, seed=seed, chosen=chosen or None, **changes)
-    truth = out.with_name(f"{out.stem}-truth.csv")
-    config = out.with_suffix(".yaml")
     for path, content in (
         (out, world.panel),
         (truth, world.truth),
