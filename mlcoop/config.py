@@ -20,12 +20,18 @@ class Section(BaseModel):
 class Focus(Section):
     """The pairs that the study is about."""
 
-    focal: str | None = Field(None, description="one country: code or name")
+    focal: str | None = Field(None, description="one country: code or name", examples=["KOR"])
     institution: str | None = Field(
-        None, description="in place of focal: an institution's number of OpenAlex or ROR"
+        None,
+        description="in place of focal: an institution's number of OpenAlex or ROR",
+        examples=["https://ror.org/0130frc33"],
     )
-    partners: str | list[str] | None = Field(None, description="countries or groups of countries")
-    pairs: Literal["all"] | None = Field(None, description="every pair of the training set")
+    partners: str | list[str] | None = Field(
+        None, description="countries or groups of countries", examples=["asean"]
+    )
+    pairs: Literal["all"] | None = Field(
+        None, description="every pair of the training set", examples=["all"]
+    )
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> Focus:
@@ -45,7 +51,9 @@ class Training(Section):
 
     pairs: Literal["all", "focus"] = "all"
     most_active: int = Field(126, ge=3, le=250, description="countries with the most works")
-    countries: str | list[str] | None = Field(None, description="instead of the most active")
+    countries: str | list[str] | None = Field(
+        None, description="instead of the most active", examples=[["KOR", "JPN", "CHN"]]
+    )
 
 
 class Years(Section):
@@ -71,6 +79,7 @@ class Target(Section):
     path: str | None = Field(
         None,
         description="csv: columns year, country_a, country_b, works; or an aggregated snapshot",
+        examples=["counts.csv"],
     )
     counting: Literal["full", "fractional"] = Field(
         "full", description="fractional: of an aggregated snapshot only"
@@ -100,7 +109,9 @@ class Simulated(Section):
     """The planted truth of a study with source: simulated."""
 
     drivers: dict[str, float] = Field(
-        min_length=1, description="catalogue factor to change of log works per standard deviation"
+        min_length=1,
+        description="catalogue factor to change of log works per standard deviation",
+        examples=[{"distance": -0.5}],
     )
     mean_works: float = Field(20.0, gt=0, le=1e5)
     pair_noise: float = Field(0.3, ge=0, le=3)
@@ -173,12 +184,12 @@ class Switch(Section):
 class ReadyPanel(Section):
     """A panel of the user's own, with its own factor columns."""
 
-    path: str
-    pair: tuple[str, str]
-    year: str | None = None
-    target: str
-    exposure: str | None = None
-    factors: list[str] = Field(min_length=1)
+    path: str = Field(examples=["panel.csv"])
+    pair: tuple[str, str] = Field(examples=[["i", "j"]])
+    year: str | None = Field(None, examples=["year"])
+    target: str = Field(examples=["y"])
+    exposure: str | None = Field(None, examples=["exposure"])
+    factors: list[str] = Field(min_length=1, examples=[["distance", "trade"]])
     groups: dict[str, list[str]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -195,8 +206,8 @@ class ReadyPanel(Section):
 class Config(Section):
     """A whole experiment, resolved and frozen."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
-    title: str | None = None
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", examples=["my-study"])
+    title: str | None = Field(None, examples=["My study"])
     focus: Focus = Focus()
     training: Training = Training()
     years: Years = Years()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import shlex
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -132,22 +134,68 @@ _UniqueKeys.yaml_implicit_resolvers = {
 }
 
 
-def apply_override(raw: dict[str, Any], override: str) -> dict[str, Any]:
+def apply_override(
+    raw: dict[str, Any], override: str, known: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return a parsed experiment file with one `key=value` of the command line set.
+
+    Parameters
+    ----------
+    raw : dict
+    override : str
+    known : mapping of dotted key to value, or None
+        What errors take their example from; None: the keys of an experiment file.
 
     Raises
     ------
     ConfigError
-        When it is not of that form, or the value is not YAML.
+        When it is not of that form, or the value is not YAML; with an example of the key that was
+        given, or of the nearest known one.
     """
     key, separator, value = override.partition("=")
     if not separator or not key.strip():
-        raise ConfigError(f'--set "{override}": write key=value, for example years.end=2019')
+        how = _example(key.strip(), known or settable())
+        raise ConfigError(f'--set "{override}": write key=value, for example {how}')
     try:
         parsed = yaml.load(value, Loader=_UniqueKeys)
     except yaml.YAMLError as error:
-        raise ConfigError(f'--set "{override}": the value is not YAML') from error
+        how = _example(key.strip(), known or settable())
+        raise ConfigError(
+            f'--set "{override}": the value is not YAML; write for example {how}'
+        ) from error
     return set_key(raw, key.strip(), parsed, f'--set "{override}"')
+
+
+def settable(model: type[BaseModel] = Config, before: str = "") -> dict[str, Any]:
+    """Return the dotted keys of an experiment file, each with a value that it may have.
+
+    >>> {key: value for key, value in settable().items() if key.startswith("years.e")}
+    {'years.end': 'latest'}
+    """
+    keys: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        section = _section(field.annotation)
+        if section is not None:
+            keys |= settable(section, f"{before}{name}.")
+        elif field.examples:
+            keys[f"{before}{name}"] = field.examples[0]
+        else:
+            keys[f"{before}{name}"] = field.get_default(call_default_factory=True)
+    return keys
+
+
+def _example(key: str, known: Mapping[str, Any]) -> str:
+    """Return `key=value`, as a shell takes it, of a known key.
+
+    It is the key that was given, the first of its section, or the nearest.
+    """
+    near = (
+        [k for k in known if k == key or k.startswith(f"{key}.")]
+        or [k for k in known if k.endswith(f".{key}")]
+        or get_close_matches(key, known, n=1, cutoff=0)
+    )
+    value = yaml.safe_dump(known[near[0]], default_flow_style=True).splitlines()[0]
+    return shlex.quote(f"{near[0]}={value}")
 
 
 def set_key(raw: Mapping[str, Any], key: str, value: Any, where: str) -> dict[str, Any]:
@@ -207,7 +255,11 @@ def _is_branch(part: Any) -> bool:
 def _known_keys(location: list[Any]) -> list[str]:
     model: Any = Config
     for part in location:
-        annotation = model.model_fields[part].annotation
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+        model = _section(model.model_fields[part].annotation)
     return list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a key holds, or may hold; None when it holds a value."""
+    options = [annotation, *getattr(annotation, "__args__", ())]
+    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlcoop.config import Config
-from mlcoop.config_file import check_config, dump_config, load_config
+from mlcoop.config_file import check_config, dump_config, load_config, set_key, settable
 from mlcoop.errors import ConfigError
 from mlcoop.plan import make_plan
 
@@ -77,8 +78,44 @@ def test_overrides_reach_any_key_and_are_checked(tmp_path: Path) -> None:
     assert config.years.end == 2019
     assert (config.learner.name, config.learner.exposure) == ("ppml", True)
     assert (config.factors.include, config.factors.exclude) == (["gdp"], ["dist"])
-    assert "write key=value" in refusal(tmp_path, "name: x", "years.end")[0]
     assert "unknown key" in refusal(tmp_path, "name: x", "years.stop=2019")[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("tuning.trials", "tuning.trials"),
+        ("tuning.trials:5", "tuning.trials"),
+        ("tunign.trials 5", "tuning.trials"),
+        ("Years.Start", "years.start"),
+        ("trials", "tuning.trials"),
+        ("pairs", "focus.pairs"),
+        ("explain", "explain.enabled"),
+        ("title", "title"),
+        ("learner.name=[", "learner.name"),
+        ("=5", None),
+    ],
+)
+def test_an_override_of_another_form_is_answered_with_an_example_that_works(
+    typed: str, key: str | None, tmp_path: Path
+) -> None:
+    """Truth: the example is taken as it stands."""
+    (line,) = refusal(tmp_path, "name: x", typed)
+    assert line.startswith(f'--set "{typed}": ')
+    (example,) = shlex.split(line.rpartition("for example ")[2])
+    assert key is None or example.partition("=")[0] == key
+    load_config(write(tmp_path, "name: x"), [example])
+
+
+@pytest.mark.parametrize(("key", "value"), settable().items(), ids=str)
+def test_every_key_has_an_example_that_it_takes(key: str, value: object) -> None:
+    """Truth: the checks of a config, which may find other keys missing, but nothing at this one."""
+    assert value is not None
+    try:
+        check_config(set_key({"name": "x"}, key, value, "x"), "x")
+    except ConfigError as error:
+        lines = str(error).splitlines()
+        assert [line for line in lines if line.startswith((f"x, {key}:", f"x, {key}["))] == []
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mlcoop.cli.shared import (
 
 if TYPE_CHECKING:
     from mlcoop.plan import Plan
+    from mlcoop.simulate import Recipe
 
 EPILOG = "Example: mlcoop simulate --like configs/quickstart.yaml --worlds 4"
 
@@ -81,13 +82,13 @@ def simulate(
         return
     from mlcoop.simulate import RECIPES, simulate_world
 
+    settings = _settings(RECIPES.get(kind, RECIPES["linear"]))
     if kinds:
         for name, recipe in RECIPES.items():
             print(f"{name:12} {recipe.label}")
         print("\nwhat --set can change, as the kind asked for has it:")
-        for name, value in asdict(RECIPES.get(kind, RECIPES["linear"])).items():
-            if name != "label":
-                print(f"{name:14} {','.join(value) if isinstance(value, tuple) else value}")
+        for name, value in settings.items():
+            print(f"{name:14} {value}")
         return
     truth = out.with_name(f"{out.stem}-truth.csv")
     config = out.with_suffix(".yaml")
@@ -99,7 +100,7 @@ def simulate(
         )
     changes: dict[str, Any] = {}
     for override in overrides:
-        changes = apply_override(changes, override)
+        changes = apply_override(changes, override, settings)
     world = simulate_world(kind, seed=seed, chosen=chosen or None, **changes)
     for path, content in (
         (out, world.panel),
@@ -153,6 +154,15 @@ def _power(
         print_json(power.to_dict())
     else:
         print_power(power)
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Return what --set can change, each with its value as --set takes it."""
+    return {
+        name: ",".join(value) if isinstance(value, tuple) else value
+        for name, value in asdict(recipe).items()
+        if name != "label"
+    }
 
 
 def _world_config(panel: Path, factors: tuple[str, ...]) -> str:
