@@ -94,7 +94,7 @@ def _disagreement(label: str, row: dict[str, Any], of: int) -> str:
         words = ("more", "fewer") if up else ("fewer", "more")
         said.append(f"goes with {words[0]} works in the learner and with {words[1]} in PPML")
     if for_it and against:
-        said.append(f"stands out by {_list(for_it)}, not by {_list(against)}")
+        said.append(f"stands out by {_list(for_it)}, not by {_list(against, 'or')}")
     if not said:
         return ""
     if stands["permutation"] and not stands["conditional"]:
@@ -103,8 +103,8 @@ def _disagreement(label: str, row: dict[str, Any], of: int) -> str:
     return f"{label} {'; '.join(said)} ({ranks})."
 
 
-def _list(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _list(words: Sequence[str], last: str = "and") -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def witness_agreement(

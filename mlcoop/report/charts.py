@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from mlcoop.features.factor import GROUPS
 from mlcoop.report.content import Curve, FactorData, Planted, Ranked
-from mlcoop.report.names import percent, small_percent, span
+from mlcoop.report.names import percent, percent_tick, small_percent, span
 from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
 from mlcoop.report.units import in_words, natural, short
 
@@ -69,7 +69,7 @@ def ranking(
     y = _tier_bands(canvas, rows, top, row_height, width)
     for tick in ticks(0, high, 3 if narrow else 6):
         canvas.line(x(tick), top - 6, x(tick), y, "grid")
-        canvas.text(x(tick), top - 12, percent(tick), "tick", "middle")
+        canvas.text(x(tick), top - 12, percent_tick(tick), "tick", "middle")
     for i, row in enumerate(rows):
         _ranking_row(
             canvas, row, i, colours, x, (top, row_height, left, width), i >= shown and many

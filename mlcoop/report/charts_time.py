@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from mlcoop.report.content import Calibration, Expected, Held, SetErrors
-from mlcoop.report.names import method_name, number, percent, span
+from mlcoop.report.names import method_name, number, percent, percent_tick, span
 from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
 
 FAN_WIDTH, FAN_HEIGHT = 190, 124
@@ -30,7 +30,7 @@ def errors_by_year(errors: SetErrors, width: int) -> Markup:
     canvas = Canvas(width, height, label, f"backtest-{errors.key}")
     for tick in ticks(0, high, 5):
         canvas.line(left, y(tick), width - right, y(tick), "grid")
-        canvas.text(left - 8, y(tick) + 4, percent(tick), "tick", "end")
+        canvas.text(left - 8, y(tick) + 4, percent_tick(tick), "tick", "end")
     for year in _year_ticks(years, narrow):
         canvas.text(x(year), height - 8, year, "tick", "middle")
     ends: list[tuple[float, str, str]] = []
@@ -77,7 +77,7 @@ def calibration(rows: Sequence[Calibration], width: int) -> Markup:
     canvas = Canvas(width, height, label, "calibration")
     for tick in ticks(low, 1, 5):
         canvas.line(left, y(tick), width - right, y(tick), "grid")
-        canvas.text(left - 8, y(tick) + 4, percent(tick), "tick", "end")
+        canvas.text(left - 8, y(tick) + 4, percent_tick(tick), "tick", "end")
     for year in _year_ticks(years, narrow):
         canvas.text(x(year), height - 8, year, "tick", "middle")
     level = rows[0].level

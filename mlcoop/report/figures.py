@@ -18,7 +18,7 @@ from mlcoop.features.factor import Factor
 from mlcoop.report.charts import colour_index
 from mlcoop.report.content import Ranked, SetErrors, Summary
 from mlcoop.report.figures_factors import correlation_map, distribution, known_map
-from mlcoop.report.names import method_name, number, percent, plain
+from mlcoop.report.names import method_name, number, percent, percent_tick, plain
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 
@@ -113,7 +113,7 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
     axes.set_yticks(range(len(rows)), [f"{r.label}  {r.rank}" for r in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(_tick)
+    axes.xaxis.set_major_formatter(percent_tick)
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
     marks = []
@@ -163,7 +163,7 @@ def _errors(axes: Any, part: SetErrors) -> None:
     axes.plot([], [], color=GREY, lw=0.9, label="other simple rules")
     axes.set_ylim(bottom=0)
     axes.set_xticks(list(part.by_year))
-    axes.yaxis.set_major_formatter(_tick)
+    axes.yaxis.set_major_formatter(percent_tick)
     axes.set_ylabel("WAPE")
     axes.legend(frameon=False, loc="lower left", ncols=3)
 
@@ -191,15 +191,6 @@ def _forecast(s: Summary) -> Figure:
     return figure
 
 
-def _tick(value: float, _: float = 0) -> str:
-    """Return a place on an axis of shares, with a decimal where it lies between whole per cents.
-
-    >>> _tick(0.05), _tick(0.075)
-    ('5 %', '7.5 %')
-    """
-    return percent(value, 0 if round(100 * value, 6) % 1 == 0 else 1)
-
-
 def _coverage(s: Summary) -> Figure:
     rows = [f for f in s.factor_data if f.coverage is not None][:MOST_ROWS]
     figure = Figure(figsize=(7.2, 1.0 + 0.2 * len(rows)))
@@ -208,7 +199,7 @@ def _coverage(s: Summary) -> Figure:
     axes.set_yticks(range(len(rows)), [f.label for f in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(_tick)
+    axes.xaxis.set_major_formatter(percent_tick)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.set_title(_title(s, plain("share of figures at hand, by factor")))

@@ -111,6 +111,15 @@ def percent(share: Any, digits: int = 0, signed: bool = False) -> str:
     return f"{'+' if signed and float(share) > 0 and text.strip('0.') else ''}{text} %"
 
 
+def percent_tick(share: float, _: float = 0) -> str:
+    """Return a place on an axis of shares, with a decimal where it lies between whole per cents.
+
+    >>> percent_tick(0.05), percent_tick(0.075)
+    ('5 %', '7.5 %')
+    """
+    return percent(share, 0 if round(100 * share, 6) % 1 == 0 else 1)
+
+
 def small_percent(share: Any) -> str:
     """Return a share as per cent, with a decimal where it is below ten per cent."""
     missing = share is None or not math.isfinite(float(share))
