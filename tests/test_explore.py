@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,63 @@ def test_studies_and_families_are_compared(folder: Path) -> None:
     assert app.dataframe[1].value["value"].tolist() == pytest.approx(tau)
     app.multiselect[0].set_value(["planted-ppml"]).run()
     assert "1 experiments given; give two" in words(app.info)
+
+
+def test_a_ranking_is_drawn_in_the_reports_colours() -> None:
+    """Truth: the style sheet of the reports; a factor not told from chance lends no colour."""
+    pytest.importorskip("altair")
+    from mlcoop.explore.charts import ranking_chart
+    from mlcoop.report.charts import group_colours
+
+    rows = pd.DataFrame(
+        {
+            "factor": ["a", "b", "c"],
+            "group": ["Culture and language", "Own", "Research strength"],
+            "rank": [1, 2, 3],
+            "tier": 1,
+            "share": [0.5, 0.3, 0.2],
+            "low": [0.4, 0.2, 0.1],
+            "high": [0.6, 0.4, 0.3],
+            "told from chance": [True, True, False],
+        }
+    )
+    colours = group_colours(rows["group"])
+    drawn = ranking_chart(rows, colours).to_dict()["layer"][0]["encoding"]["color"]
+    scale = next(part["scale"] for part in (drawn, drawn["condition"]) if "scale" in part)
+    css = (files("mlcoop") / "report/templates/page.css").read_text()
+    light = css[: css.index("prefers-color-scheme: dark")]
+    assert scale["domain"] == ["Culture and language", "Own"]
+    assert scale["range"] == [
+        re.search(rf"--g{colours[group]}: (#[0-9a-f]+)", light)[1] for group in scale["domain"]
+    ]
+
+
+def test_rank_lines_are_named_at_both_ends() -> None:
+    """Truth: the ranks given; three studies, of which the first and the last carry the names."""
+    pytest.importorskip("altair")
+    from mlcoop.explore.charts import rank_lines
+
+    ranks = pd.DataFrame(
+        {
+            "name": ["x", "y"] * 3,
+            "label": ["X", "Y"] * 3,
+            "group": "culture_language",
+            "experiment": ["first", "first", "it's", "it's", "last", "last"],
+            "rank": [1, 2, 2, 1, 1, 2],
+            "rank_low": 1,
+            "rank_high": 2,
+        }
+    )
+    chart = rank_lines(ranks, ("first", "it's", "last")).to_dict()
+    names = [p for p in chart["layer"] if p["mark"]["type"] == "text"]
+    ends = {p["mark"]["align"]: p["transform"][0]["filter"] for p in names}
+    assert ends == {"right": "(datum.place === 0)", "left": "(datum.place === 2)"}
+    rows = next(iter(chart["datasets"].values()))
+    assert {(r["name"], r["place"], r["rank"]) for r in rows} == {
+        ("x", 0, 1), ("y", 0, 2), ("x", 1, 2), ("y", 1, 1), ("x", 2, 1), ("y", 2, 2)
+    }  # fmt: skip
+    axis = chart["layer"][0]["encoding"]["x"]["axis"]
+    assert axis["labelExpr"] == '["first", "it\'s", "last"][datum.value]'
 
 
 def test_a_study_without_forecast_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

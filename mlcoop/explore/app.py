@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -15,11 +14,13 @@ from mlcoop.artefacts import find_experiment, list_experiments, read_experiment
 from mlcoop.comparison import compare
 from mlcoop.errors import MlcoopError
 from mlcoop.explore import what_if
+from mlcoop.explore.charts import fan_chart, rank_lines, ranking_chart
 from mlcoop.explore.serve import decode
 from mlcoop.family_folder import read_rankings
+from mlcoop.report.charts import colour_index
 from mlcoop.report.comparison import answer
 from mlcoop.report.content import Summary
-from mlcoop.report.names import number, pair_name, span
+from mlcoop.report.names import number, span
 from mlcoop.report.summary import summarise
 from mlcoop.report.units import short
 from mlcoop.scenario import ScenarioModel
@@ -28,7 +29,21 @@ from mlcoop.schema import Experiment
 
 MOST_FACTORS = 20
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+.!|<>~$:-])")
-TONES = {"counted": "#1c2430", "forecast": "#1f4e79", "scenario": "#b4532a"}
+SHARES = ("share", "low", "high")
+TENTHS = st.column_config.NumberColumn(format="%.1f")
+PERCENT = st.column_config.NumberColumn(format="percent")
+COUNTS: dict[
+    str, Any
+] = {  # columns of forecasts and scenarios, in this order; those not there are passed over
+    "year": "year",
+    "last_observed": st.column_config.NumberColumn("last count", format="%.0f"),
+    "predicted": st.column_config.NumberColumn("forecast", format="%.0f"),
+    "lower": st.column_config.NumberColumn("from", format="%.0f"),
+    "upper": st.column_config.NumberColumn("to", format="%.0f"),
+    "scenario": st.column_config.NumberColumn("scenario", format="%.0f"),
+    "scenario_lower": st.column_config.NumberColumn("from", format="%.0f"),
+    "scenario_upper": st.column_config.NumberColumn("to", format="%.0f"),
+}
 VIEWS = ("Study", "Compare", "What if")
 
 
@@ -79,28 +94,18 @@ def show_study(experiment: Experiment, s: Summary) -> None:
             for f in s.factors
         ]
         table = pd.DataFrame(rows)
-        st.altair_chart(ranking_chart(table.head(MOST_FACTORS)), width="stretch")
-        st.dataframe(table, hide_index=True)
+        colours = colour_index(s.factors, s.groups)
+        st.altair_chart(ranking_chart(table.head(MOST_FACTORS), colours), width="stretch")
+        st.dataframe(table, hide_index=True, column_config=dict.fromkeys(SHARES, PERCENT))
     if experiment.forecast is not None:
         st.subheader("Forecasts", anchor=False)
-        st.dataframe(experiment.forecast, hide_index=True)
+        st.dataframe(
+            experiment.forecast,
+            hide_index=True,
+            column_order=("country_a", "country_b", *COUNTS),
+            column_config=COUNTS,
+        )
     st.caption(plain(f"The whole report: {experiment.folder}/report.html"))
-
-
-def ranking_chart(table: pd.DataFrame) -> Any:
-    """Return dots with intervals, the first factor on top, grey where not told from chance."""
-    base = alt.Chart(table).encode(
-        y=alt.Y("factor:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)),
-        color=alt.condition(
-            "datum['told from chance']", alt.Color("group:N"), alt.value("#9aa0a8")
-        ),
-        tooltip=["factor", "rank", "tier", alt.Tooltip("share", format=".1%")],
-    )
-    share = alt.Axis(format="%")
-    lines = base.mark_rule(strokeWidth=2, opacity=0.6).encode(
-        x=alt.X("low:Q", axis=share, title="share of the total importance"), x2="high:Q"
-    )
-    return lines + base.mark_circle(size=70).encode(x="share:Q")
 
 
 def show_comparison(names: list[str], experiments: Path) -> None:
@@ -120,16 +125,19 @@ def show_comparison(names: list[str], experiments: Path) -> None:
     kinds = list(found.ranks["kind"].unique())[::-1]
     kind = st.radio("Of", kinds, format_func=lambda k: f"{k}s", horizontal=True)
     ranks = found.ranks[found.ranks["kind"] == kind]
-    lines = alt.Chart(ranks).mark_line(point=True)
-    lines = lines.encode(
-        x=alt.X("experiment:N", sort=list(found.names), title=None),
-        y=alt.Y("rank:Q", scale=alt.Scale(reverse=True)),
-        color=alt.Color("label:N", legend=None),
-        tooltip=["label", "experiment", "rank", "rank_low", "rank_high"],
+    st.altair_chart(rank_lines(ranks, found.names), width="stretch")
+    st.dataframe(
+        found.changes[found.changes["kind"] == kind],
+        hide_index=True,
+        column_order=("label", "reference", "experiment", "change", "low", "high", "told"),
+        column_config={"label": kind, "told": "told from none", "low": TENTHS, "high": TENTHS},
     )
-    st.altair_chart(lines, width="stretch")
-    st.dataframe(found.changes[found.changes["kind"] == kind], hide_index=True)
-    st.dataframe(found.agreement[found.agreement["kind"] == kind], hide_index=True)
+    st.dataframe(
+        found.agreement[found.agreement["kind"] == kind],
+        hide_index=True,
+        column_order=("experiment_a", "experiment_b", "measure", "value", "low", "high"),
+        column_config={"experiment_a": "study", "experiment_b": "and"},
+    )
 
 
 def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
@@ -188,37 +196,7 @@ def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
         column.caption(plain(f"{level} {span(first[stem[1]], first[stem[2]])}"))
     st.altair_chart(fan_chart(experiment, pair, outcome.table), width="stretch")
     st.info(plain(outcome.note))
-    st.dataframe(outcome.table, hide_index=True)
-
-
-def fan_chart(experiment: Experiment, pair: tuple[str, str], table: pd.DataFrame) -> Any:
-    """Return the counts so far, and both forecasts beside each other with their intervals."""
-    ahead = pd.concat(
-        [
-            table[["year", *columns]]
-            .set_axis(["year", "works", "low", "high"], axis=1)
-            .assign(what=what)
-            for what, columns in (
-                ("forecast", ["predicted", "lower", "upper"]),
-                ("scenario", ["scenario", "scenario_lower", "scenario_upper"]),
-            )
-        ],
-        ignore_index=True,
-    )
-    tones = alt.Scale(domain=list(TONES), range=list(TONES.values()))
-    colour = alt.Color("what:N", title=None, scale=tones)
-    year = alt.X("year:O", title=None, axis=alt.Axis(labelAngle=0))
-    works = alt.Y("works:Q", title="works")
-    beside = alt.Chart(ahead).encode(x=year, xOffset="what:N", color=colour)
-    chart = beside.mark_rule(strokeWidth=3, opacity=0.45).encode(y=alt.Y("low:Q"), y2="high:Q")
-    chart += beside.mark_circle(size=90).encode(y=works, tooltip=["what", "works", "low", "high"])
-    if experiment.backtest is not None:
-        past = experiment.backtest
-        past = past[(past["country_a"] == pair[0]) & (past["country_b"] == pair[1])]
-        past = past.drop_duplicates("year")[["year", "observed"]].assign(what="counted")
-        seen = alt.Chart(past.rename(columns={"observed": "works"}))
-        chart = seen.mark_line(point=True).encode(x=year, y=works, color=colour) + chart
-    return chart.properties(title=pair_name(*pair))
+    st.dataframe(outcome.table, hide_index=True, column_order=tuple(COUNTS), column_config=COUNTS)
 
 
 def main() -> None:
