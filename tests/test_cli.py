@@ -299,6 +299,12 @@ def test_simulate_writes_a_world_with_a_config_that_runs(tmp_path: Path) -> None
     assert plan.returncode == 0 and "factors: 15" in plan.stdout
 
 
+def test_simulate_does_not_write_a_config_over_its_panel(tmp_path: Path) -> None:
+    refused = mlcoop("simulate", "linear", "--out", "world.yaml", cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.startswith("--out world.yaml: ")
+    assert ".csv" in refused.stderr and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("there", ["w.csv", "w-truth.csv", "w.yaml"])
 def test_simulate_overwrites_nothing_without_force(there: str, tmp_path: Path) -> None:
     (tmp_path / there).write_text("of another world")

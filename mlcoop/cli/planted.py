@@ -92,6 +92,8 @@ def simulate(
         return
     truth = out.with_name(f"{out.stem}-truth.csv")
     config = out.with_suffix(".yaml")
+    if out == config:
+        raise ConfigError(f"--out {out}: the panel's config takes that name; end yours in .csv")
     with writing(out):
         there = [path for path in (out, truth, config) if path.exists()]
     if there and not force:

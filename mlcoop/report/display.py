@@ -100,8 +100,7 @@ def comparison_card(c: Comparison) -> str:
     """Return a comparison as HTML: what changed, and a bump chart of the groups."""
     kind = "group" if (c.ranks["kind"] == "group").any() else "factor"
     ranks = c.ranks[c.ranks["kind"] == kind]
-    groups = dict.fromkeys(ranks["group"].map(base_group))
-    colours = {group: i % charts.COLOURS for i, group in enumerate(groups)}
+    colours = charts.group_colours(ranks["group"].map(base_group))
     drawing = charts_compare.bump(ranks, c.names, colours, kind, WIDE)
     return _card(f"Rankings of {len(c.names)} studies compared", answer(c), drawing, _list(c.notes))
 
