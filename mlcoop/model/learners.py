@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from mlcoop.model.basis import basis_shapley, learn_basis
+from mlcoop.model.basis import Term, basis_shapley, learn_basis
 from mlcoop.model.linear_boosting import FEWEST_PAIRS_TO_BOOST, LinearBoosting
-from mlcoop.model.scales import choose_scales
+from mlcoop.model.scales import scales_of
 from mlcoop.model.shallow import read_shallow, shallow_interactions
 from mlcoop.model.training import MANY_PAIRS, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
@@ -194,9 +194,14 @@ class PPML:
             self.data_.X,
             weight=self.data_.weight,
             smooth=False,
-            scales=choose_scales(self.data_, nuisance=False) if few else (),
+            scales=scales_of(self.data_, self.params.get("terms"), nuisance=False) if few else (),
         )
         return self._estimate(np.ones(len(self.data_.pair_names)))
+
+    @property
+    def terms(self) -> frozenset[Term]:
+        """Scales that the fit has."""
+        return self.basis_.terms
 
     def refit(self, multiplicity: pd.Series, seed: int) -> PPML:
         """Return a copy with training pairs reweighted."""

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlcoop.model.basis import Basis, Scale, Term, basis_interactions, basis_shapley, learn_basis
+from mlcoop.model.basis import Basis, Term, basis_interactions, basis_shapley, learn_basis
 from mlcoop.model.loglinear import MixedFit, Rows, draw_coef, fit_mixed, pair_influences
 from mlcoop.model.mixed_rows import mixed_rows
-from mlcoop.model.scales import agreed_scales, choose_scales
+from mlcoop.model.scales import scales_of
 from mlcoop.model.shallow import read_shallow, shallow_interactions
 from mlcoop.model.training import MANY_PAIRS, Training, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
@@ -73,9 +73,7 @@ class LinearBoosting:
         boost = bool(many and self.params["trees"])
         terms = self.params.get("terms")
         smooth = self.params["smooth"] and not boost
-        scales: tuple[Scale, ...] = ()
-        if smooth and not many:
-            scales = choose_scales(data) if terms is None else agreed_scales(data.X, terms)
+        scales = scales_of(data, terms) if smooth and not many else ()
         basis = learn_basis(data.X, weight=data.weight, smooth=smooth, scales=scales)
         if terms is not None and not boost:
             basis = basis.only(terms)

@@ -52,6 +52,15 @@ def agreed_scales(X: np.ndarray, terms: Collection[Term]) -> tuple[Scale, ...]:
     return tuple(s for column in columns for s in _logs(X, column) if s.term in terms)
 
 
+def scales_of(
+    data: Training, terms: Collection[Term] | None, *, nuisance: bool = True
+) -> tuple[Scale, ...]:
+    """Return the scales among `terms`, or where none are given those that these rows choose."""
+    if terms is None:
+        return choose_scales(data, nuisance=nuisance)
+    return agreed_scales(data.X, terms)
+
+
 def _logs(X: np.ndarray, column: int) -> tuple[Scale, Scale]:
     above = X[X[:, column] > 0, column]
     floor, middle = np.quantile(above, [0.005, 0.5]) if len(above) else (1.0, 1.0)

@@ -148,4 +148,11 @@ def test_a_model_of_the_figure_is_the_model_of_its_logarithm() -> None:
 
 def test_ppml_takes_output_in_logs_as_a_gravity_regression_would() -> None:
     """Truth: PPML given the logarithm itself; given output as it is it explains far less."""
-    given_output_and_its_log("ppml")
+    X, raw, given_logs = given_output_and_its_log("ppml")
+    assert raw.terms == {Term("log", (0,))} and not given_logs.terms
+    # Folds agree on scales: a fit takes those that it is given, whatever its own rows say.
+    data, learner = training(3, "log"), LEARNERS["ppml"]
+    for terms in (tuple(raw.terms), ()):
+        told = learner.make({**learner.defaults, "terms": terms}, 0)
+        told.fit(X, data.y, pairs=data.pair_names[data.pair])
+        assert told.terms == set(terms)
