@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 REPEATS = 5
+VOTERS = 3  # repeats whose folds say which terms there are
 MOST_BACKGROUND = 400
 MOST_SCENARIO = 40  # rows over which a contrast from low to high is averaged
 
@@ -159,8 +160,9 @@ def cross_fit(
 
     A learner that chooses terms from the data (bends, products, scales) may find one by chance in
     a single fold, where all pairs that are left out may have spoken against it. Terms that most
-    folds do not find are left out of all, and those that most find stand in all (the majority rule
-    of stability selection, Meinshausen and Buehlmann 2010, doi:10.1111/j.1467-9868.2010.00740.x).
+    folds of `VOTERS` repeats do not find are left out of all, and those that most find stand in all
+    (the majority rule of stability selection, Meinshausen and Buehlmann 2010,
+    doi:10.1111/j.1467-9868.2010.00740.x): the folds of one repeat alone would let the seed decide.
     Which terms there are is then chosen with a row's own pair among the data; their size is not.
     """
     pairs = pair_names(matrix.rows)
@@ -172,39 +174,39 @@ def cross_fit(
         train = np.flatnonzero(known & (everywhere[r] != k))
         return fit_rows(matrix, learner, settings, seed + r, train, pairs)
 
-    def first(k: int, settings: Params) -> tuple[Estimator, Said]:
-        estimator = fit(0, k, settings)
-        return estimator, questions.answer(estimator, questions.to(estimator))
-
-    def repeated(r: int, k: int, settings: Params) -> Said:
+    def asked(r: int, k: int, settings: Params) -> tuple[Estimator | None, Said, Any]:
         estimator = fit(r, k, settings)
-        return questions.answer(estimator, questions.to(estimator, folds[r] == k))
+        said = questions.answer(estimator, questions.to(estimator, folds[r] == k if r else None))
+        # only those of the first repeat are asked again: the others need not come back
+        return (None if r else estimator), said, getattr(estimator, "terms", None)
 
-    fits = Parallel(n_jobs=workers)(delayed(first)(k, params) for k in range(FOLDS))
-    terms: list[Any] = [getattr(estimator, "terms", None) for estimator, _ in fits]
-    if None not in terms:
-        params = {**params, "terms": agreed(terms)}
-        if len(set(terms)) > 1:
-            fits = Parallel(n_jobs=workers)(delayed(first)(k, params) for k in range(FOLDS))
-    more = [(r, k) for r in range(1, REPEATS) for k in range(FOLDS)]
-    others = Parallel(n_jobs=workers)(delayed(repeated)(r, k, params) for r, k in more)
-    estimators, said = zip(*fits, strict=True)
+    def all_of(jobs: list[tuple[int, int]], settings: Params) -> list[Any]:
+        return Parallel(n_jobs=workers)(delayed(asked)(r, k, settings) for r, k in jobs)
+
+    jobs = [(r, k) for r in range(REPEATS) for k in range(FOLDS)]
+    voters, rest = jobs[: VOTERS * FOLDS], jobs[VOTERS * FOLDS :]
+    fits = dict(zip(voters, all_of(voters, params), strict=True))
+    terms = {job: found for job, (*_, found) in fits.items()}
+    if None not in terms.values():
+        params = {**params, "terms": agreed(list(terms.values()))}
+        rest += [job for job in voters if terms[job] != set(params["terms"])]
+    fits |= zip(rest, all_of(rest, params), strict=True)
     values = np.zeros(questions.target.shape)
     joint: Joint = {}
-    jobs = [*((0, k) for k in range(FOLDS)), *more]
-    for (r, k), s in zip(jobs, [*said, *others], strict=True):
+    for r, k in jobs:
+        said = fits[r, k][1]
         unseen = folds[r] == k
-        part = unseen if r == 0 else slice(None)
-        values[unseen] += s.values[part] / REPEATS
-        for pair, found in s.joint.items():
+        part = slice(None) if r else unseen
+        values[unseen] += said.values[part] / REPEATS
+        for pair, found in said.joint.items():
             joint.setdefault(pair, np.zeros(len(explained)))[unseen] += found[part] / REPEATS
     return CrossFitted(
         values,
         dict(sorted(joint.items())),
-        np.mean([s.effects for s in (*said, *others)], axis=0),
+        np.mean([fits[job][1].effects for job in jobs], axis=0),
         folds[0],
-        estimators,
-        said,
+        tuple(fits[0, k][0] for k in range(FOLDS)),
+        tuple(fits[0, k][1] for k in range(FOLDS)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +16,7 @@ from mlcoop.explain.crossfit import pair_names, split_pairs
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.features.ready import matrix_from_ready_panel
+from mlcoop.model.basis import Term
 from mlcoop.model.learners import LEARNERS
 from mlcoop.simulate import simulate_world
 
@@ -65,6 +67,33 @@ def test_a_pairs_own_works_do_not_move_its_values(matrix):
     after = rank_factors(other, "ppml", seed=1, **QUICK).explained.values
     np.testing.assert_array_equal(before[own], after[own])
     assert np.abs(before[~own] - after[~own]).max() > 1e-3
+
+
+def test_terms_are_those_that_most_folds_of_several_repeats_find():
+    """Truth: every model fitted by hand, and its bends and products counted."""
+    world = simulate_world("interaction", seed=700)
+    names = {"pair": ["i", "j"], "year": "year", "target": "y", "exposure": "exposure"}
+    matrix = matrix_from_ready_panel(world.panel, factors=world.factors, **names)
+    pairs, learner = pair_names(matrix.rows), LEARNERS["linear_boosting"]
+    votes: Counter[Term] = Counter()
+    for r in range(repeated.VOTERS):
+        fold = split_pairs(pairs, repeated.FOLDS, 3 + r)
+        for k in range(repeated.FOLDS):
+            train = fold != k
+            fitted = learner.make(learner.defaults, 3 + r).fit(
+                matrix.X[train],
+                matrix.rows["works"].to_numpy(float)[train],
+                exposure=matrix.rows["exposure"].to_numpy(float)[train],
+                weight=matrix.rows["weight"].to_numpy(float)[train],
+                pairs=pairs[train],
+                years=matrix.rows["year"].to_numpy()[train],
+            )
+            votes.update(fitted.terms)
+    half = repeated.VOTERS * repeated.FOLDS / 2
+    assert any(0 < n < 2 * half for n in votes.values()), "folds that differ, or nothing is tested"
+    found = rank_factors(matrix, "linear_boosting", seed=3, **QUICK).explained
+    assert found.terms == {term for term, n in votes.items() if n > half}
+    assert all(e.terms == found.terms for e in found.estimators)
 
 
 def test_the_seed_moves_the_order_less(matrix, monkeypatch):
