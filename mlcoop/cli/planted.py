@@ -67,7 +67,7 @@ def simulate(
 
     With --like, write nothing: rank planted worlds of the size of a config's study, and print
     which effects and which orders of factors it could tell. Asks no service. A world takes about
-    2 s for 60 pairs and 15 factors, 40 s where thousands of pairs are trained on.
+    6 s for 60 pairs and 15 factors, 40 s where thousands of pairs are trained on.
     """
     from mlcoop.artefacts import to_bytes
     from mlcoop.config_file import apply_override
