@@ -94,6 +94,8 @@ def test_what_if_is_the_command_lines_scenario(folder: Path) -> None:
         assert span(first[f"{stem}lower"], first[f"{stem}upper"]) in words(app.caption)
     assert not app.warning
     assert "Association, not effect" in words(app.info)
+    shown = set(app.dataframe[0].proto.column_order)
+    assert {"difference", "difference_lower", "difference_upper"} <= shown
 
 
 def test_a_value_outside_the_data_is_warned_of(folder: Path) -> None:

@@ -28,23 +28,34 @@ from mlcoop.scenario_store import read_scenario_model
 from mlcoop.schema import Experiment
 
 MOST_FACTORS = 20
+VIEWS = ("Study", "Compare", "What if")
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+.!|<>~$:-])")
 SHARES = ("share", "low", "high")
 TENTHS = st.column_config.NumberColumn(format="%.1f")
 PERCENT = st.column_config.NumberColumn(format="percent")
-COUNTS: dict[
-    str, Any
-] = {  # columns of forecasts and scenarios, in this order; those not there are passed over
+
+
+def whole(head: str) -> Any:
+    """Return the look of a column of works."""
+    return st.column_config.NumberColumn(head, format="%.0f")
+
+
+# Columns of forecasts and scenarios in their order; those not there are passed over.
+COUNTS: dict[str, Any] = {
     "year": "year",
-    "last_observed": st.column_config.NumberColumn("last count", format="%.0f"),
-    "predicted": st.column_config.NumberColumn("forecast", format="%.0f"),
-    "lower": st.column_config.NumberColumn("from", format="%.0f"),
-    "upper": st.column_config.NumberColumn("to", format="%.0f"),
-    "scenario": st.column_config.NumberColumn("scenario", format="%.0f"),
-    "scenario_lower": st.column_config.NumberColumn("from", format="%.0f"),
-    "scenario_upper": st.column_config.NumberColumn("to", format="%.0f"),
+    "last_observed": whole("last count"),
+    "predicted": whole("forecast"),
+    "lower": whole("from"),
+    "upper": whole("to"),
+    "scenario": whole("scenario"),
+    "scenario_lower": whole("from"),
+    "scenario_upper": whole("to"),
+    "difference": whole("difference"),
+    "difference_lower": whole("from"),
+    "difference_upper": whole("to"),
+    "p_zero": st.column_config.NumberColumn("chance of none", format="percent"),
+    "in_focus": "in focus",
 }
-VIEWS = ("Study", "Compare", "What if")
 
 
 def plain(text: str) -> str:

@@ -10,7 +10,7 @@ import altair as alt
 import pandas as pd
 
 from mlcoop.report.charts import group_colours
-from mlcoop.report.charts_compare import lines_shown
+from mlcoop.report.charts_compare import ranks_shown
 from mlcoop.report.figures import COLOURS, GREY
 from mlcoop.report.names import base_group, pair_name
 from mlcoop.schema import Experiment
@@ -61,8 +61,7 @@ def rank_lines(ranks: pd.DataFrame, names: Sequence[str]) -> Any:
     names : sequence of str
         Studies from left to right.
     """
-    best = ranks.groupby("name")["rank"].transform("min")
-    shown = ranks[best <= lines_shown(len(names))].assign(
+    shown = ranks[ranks["name"].isin(ranks_shown(ranks, names).index)].assign(
         colour=lambda t: t["group"].map(base_group),
         place=lambda t: t["experiment"].map(names.index),
     )

@@ -15,7 +15,6 @@ from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
 from mlcoop.report.units import in_words, natural, short
 
 SHOWN = 20  # rows of the ranking before "show all"
-COLOURS = 10  # group colours in the style sheet
 CATALOGUE_COLOURS = {name: i for i, name in enumerate(reversed(GROUPS.values()))}
 # The user's own groups take first what no group of the catalogue has, then what colour-blind
 # readers tell best from those before and from grey: most ready panels have own groups alone.

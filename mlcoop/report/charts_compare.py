@@ -19,6 +19,14 @@ def lines_shown(experiments: int) -> int:
     return 30 if experiments <= 4 else 16 if experiments <= 8 else 12
 
 
+def ranks_shown(ranks: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return the ranks that a bump chart draws, a row a name, a column an experiment."""
+    wide = ranks.pivot(index="name", columns="experiment", values="rank")[list(names)]
+    # Over many experiments nearly every name is on top once: then the first ones of the mean.
+    reached = wide.min(axis=1) if len(names) <= 8 else wide.mean(axis=1).rank()
+    return wide[reached <= lines_shown(len(names))].sort_values(names[0])
+
+
 def bump(
     ranks: pd.DataFrame, names: Sequence[str], colours: Mapping[str, int], kind: str, width: int
 ) -> Markup:
@@ -33,12 +41,8 @@ def bump(
     colours : mapping
         Colour number by group.
     """
-    wide = ranks.pivot(index="name", columns="experiment", values="rank")[list(names)]
     about = ranks.drop_duplicates("name").set_index("name")
-    most = lines_shown(len(names))
-    # Over many experiments nearly every name is on top once: then the first ones of the mean.
-    reached = wide.min(axis=1) if len(names) <= 8 else wide.mean(axis=1).rank()
-    kept = wide[reached <= most].sort_values(names[0])
+    kept = ranks_shown(ranks, names)
     deepest = float(kept.to_numpy().max())
     narrow = width < 500
     step = 22 if deepest <= 40 else 15

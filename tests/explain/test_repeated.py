@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,18 @@ def matrix():
     return matrix_from_ready_panel(world.panel, factors=world.factors, **names)
 
 
+def fit_by_hand(matrix: FeatureMatrix, name: str, seed: int, train: np.ndarray) -> Any:
+    learner, rows = LEARNERS[name], matrix.rows[train]
+    return learner.make(learner.defaults, seed).fit(
+        matrix.X[train],
+        rows["works"].to_numpy(float),
+        exposure=rows["exposure"].to_numpy(float),
+        weight=rows["weight"].to_numpy(float),
+        pairs=pair_names(rows),
+        years=rows["year"].to_numpy(),
+    )
+
+
 def test_values_are_means_of_models_without_the_pair(matrix):
     """Truth: every model fitted by hand. A small world, so that all rows are the background."""
     small = FeatureMatrix(matrix.rows[:200], matrix.X[:200], matrix.features)
@@ -38,19 +51,7 @@ def test_values_are_means_of_models_without_the_pair(matrix):
     for r in range(repeated.REPEATS):
         fold = split_pairs(pairs, repeated.FOLDS, 3 + r)
         for k in range(repeated.FOLDS):
-            train = fold != k
-            fitted = (
-                LEARNERS["ppml"]
-                .make(LEARNERS["ppml"].defaults, 3 + r)
-                .fit(
-                    small.X[train],
-                    small.rows["works"].to_numpy(float)[train],
-                    exposure=small.rows["exposure"].to_numpy(float)[train],
-                    weight=small.rows["weight"].to_numpy(float)[train],
-                    pairs=pairs[train],
-                    years=small.rows["year"].to_numpy()[train],
-                )
-            )
+            fitted = fit_by_hand(small, "ppml", 3 + r, fold != k)
             values, _ = fitted.shap_values(small.X[fold == k], small.X)
             by_hand[fold == k] += values.to_numpy() / repeated.REPEATS
     found = rank_factors(small, "ppml", seed=3, **QUICK).explained
@@ -74,21 +75,12 @@ def test_terms_are_those_that_most_folds_of_several_repeats_find():
     world = simulate_world("interaction", seed=700)
     names = {"pair": ["i", "j"], "year": "year", "target": "y", "exposure": "exposure"}
     matrix = matrix_from_ready_panel(world.panel, factors=world.factors, **names)
-    pairs, learner = pair_names(matrix.rows), LEARNERS["linear_boosting"]
+    pairs = pair_names(matrix.rows)
     votes: Counter[Term] = Counter()
     for r in range(repeated.VOTERS):
         fold = split_pairs(pairs, repeated.FOLDS, 3 + r)
         for k in range(repeated.FOLDS):
-            train = fold != k
-            fitted = learner.make(learner.defaults, 3 + r).fit(
-                matrix.X[train],
-                matrix.rows["works"].to_numpy(float)[train],
-                exposure=matrix.rows["exposure"].to_numpy(float)[train],
-                weight=matrix.rows["weight"].to_numpy(float)[train],
-                pairs=pairs[train],
-                years=matrix.rows["year"].to_numpy()[train],
-            )
-            votes.update(fitted.terms)
+            votes.update(fit_by_hand(matrix, "linear_boosting", 3 + r, fold != k).terms)
     half = repeated.VOTERS * repeated.FOLDS / 2
     assert any(0 < n < 2 * half for n in votes.values()), "folds that differ, or nothing is tested"
     found = rank_factors(matrix, "linear_boosting", seed=3, **QUICK).explained
