@@ -232,8 +232,13 @@ def _line(item: Any, raw: dict[str, Any], where: str) -> str:
     place = f"{where}, {key}" if key else where
     if item["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
-        nearest = did_you_mean(str(location[-1]), known).strip()
-        hint = nearest or f"Known keys: {', '.join(known)}."
+        name = str(location[-1])
+        hint = (
+            did_you_mean(name, known, cutoff=0.8).strip()
+            or _elsewhere(name)
+            or did_you_mean(name, known).strip()
+            or f"Known keys: {', '.join(known)}."
+        )
         return f"{place}: unknown key. {hint}"
     if item["type"] == "missing":
         return f"{place}: missing; add it"
@@ -257,6 +262,19 @@ def _known_keys(location: list[Any]) -> list[str]:
     for part in location:
         model = _section(model.model_fields[part].annotation)
     return list(model.model_fields)
+
+
+def _elsewhere(name: str) -> str:
+    """Return a question with the keys of other sections that end as `name` does, or nothing.
+
+    >>> _elsewhere("pairs")
+    'Did you mean "focus.pairs" or "training.pairs"?'
+    """
+    ends: dict[str, list[str]] = {}
+    for key in settable():
+        ends.setdefault(key.split(".")[-1], []).append(f'"{key}"')
+    near = get_close_matches(name, ends, n=1, cutoff=0.8)
+    return f"Did you mean {' or '.join(ends[near[0]])}?" if near else ""
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

@@ -48,6 +48,15 @@ def some(items: Iterable[object], most: int = 5) -> str:
     return f"{', '.join(shown[:most])} and {rest} more ({len(shown)} in all)"
 
 
+def quoted(labels: Iterable[str]) -> list[str]:
+    """Return labels in quotes, for a list of them: many hold commas of their own.
+
+    >>> some(quoted(["GDP, partner", "Distance"]))
+    '"GDP, partner", "Distance"'
+    """
+    return [f'"{label}"' for label in labels]
+
+
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """Return a question with the nearest known name and a space after it, or nothing.
 

@@ -186,7 +186,7 @@ def test_different_factors_compare_the_common_ones_and_say_so() -> None:
     assert set(ranks["name"]) == set("bcdefgh")
     assert any("groups do not hold the same factors" in n for n in c.notes)
     said = [n for n in c.notes if n.startswith("more:")]
-    assert said and "a, z" in said[0] and "7 common" in said[0]
+    assert said and '"A", "Z"' in said[0] and "7 in common" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -218,6 +218,10 @@ def test_one_factor_in_common_has_no_agreement() -> None:
     c = compare([study("one", {"a": 2.0, "b": 1.0}), study("two", {"a": 1.0, "c": 2.0})])
     assert not (c.agreement["kind"] == "factor").any()
     assert any("no agreement can be computed" in note for note in c.notes)
+    about = {"factors": [{"factor": "c", "label": "Sea, in km"}]}
+    c = compare([study("one", {"a": 2.0, "b": 1.0}), study("two", {"a": 1.0, "c": 2.0}, **about)])
+    assert any('"Sea, in km"' in note for note in c.notes)
+    assert any('Only one factor in common ("A")' in note for note in c.notes)
 
 
 def test_config_and_data_differences() -> None:
@@ -230,7 +234,25 @@ def test_config_and_data_differences() -> None:
     assert "input checksums" not in table.index
     assert "name" not in table.index
     assert table.loc["years", "two"] == "2001, 2021"
-    assert table.loc["countries", "two"] == "3, also KAZ"
+    assert table.loc["countries", "two"] == "CHN, KAZ, RUS"
+
+
+def test_of_long_lists_only_what_they_do_not_share_is_told() -> None:
+    """Truth: by hand."""
+
+    def partners(*lists: list[str] | str) -> list[str]:
+        studies = [study(f"s{i}", IMPORTANCE) for i in range(len(lists))]
+        for one, own in zip(studies, lists, strict=True):
+            one.config["focus"] = {"partners": own}
+        table = compare(studies).differences.set_index("key")
+        return list(table.loc["focus.partners"].iloc[1:])
+
+    long = ["KAZ", "KGZ", "TJK", "TKM", "UZB", "MNG"]
+    assert partners(long, [*long, "RUS"]) == ["6", "7, also RUS"]
+    assert partners(long[:3], long) == ["KAZ, KGZ, TJK", "6, also TKM, UZB, MNG"]
+    assert partners("asean", long) == ["asean", "KAZ, KGZ, TJK, TKM, UZB and 1 more (6 in all)"]
+    # Another order of the same names is a difference all the same.
+    assert partners(long, long[::-1]) == [", ".join(long), ", ".join(long[::-1])]
 
 
 def test_a_share_is_short_where_that_hides_no_difference() -> None:

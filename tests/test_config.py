@@ -39,6 +39,10 @@ def test_the_shortest_useful_config_is_six_lines(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ("name: x\nfocuss: {}", ', focuss: unknown key. Did you mean "focus"?'),
+        (
+            "name: x\npairs: all",
+            ', pairs: unknown key. Did you mean "focus.pairs" or "training.pairs"?',
+        ),
         ("name: x\ntuning: {trails: 3}", ', tuning.trails: unknown key. Did you mean "trials"?'),
         ("focus: {pairs: all}", ", name: missing; add it"),
         ("name: x\nname: y", ', line 2: key "name" stands twice; mend the YAML'),

@@ -10,6 +10,8 @@ import pandas as pd
 from mlcoop.errors import some
 from mlcoop.schema import Experiment
 
+LONG = 5  # items of a list that are still written out
+
 
 def differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
     """Return what differs between configs and data: part, key, and a column per experiment."""
@@ -22,12 +24,7 @@ def differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
     for key in ("years", "pairs", "zeros"):
         _differ(rows, "data", key, [e.coverage.get(key, "–") for e in experiments], experiments)
     countries = [set(map(str, e.coverage.get("countries") or [])) for e in experiments]
-    shared = set.intersection(*countries)
-    extra = [
-        f"{len(c)}" + (f", also {some(sorted(c - shared))}" if c - shared else "")
-        for c in countries
-    ]
-    _differ(rows, "data", "countries", extra, experiments)
+    _differ(rows, "data", "countries", [sorted(c) for c in countries], experiments)
     inputs = [_checksums(e) for e in experiments]
     marks = {text: f"set {i + 1}" for i, text in enumerate(dict.fromkeys(inputs))}
     _differ(rows, "data", "input checksums", [marks[text] for text in inputs], experiments)
@@ -50,10 +47,30 @@ def _differ(
     exact = [_text(value) for value in values]
     if len(set(exact)) == 1:
         return
-    short = [f"{v:.4g}" if isinstance(v, float) else _text(v) for v in values]
+    lists = [set(map(_text, v)) for v in values if isinstance(v, (list, tuple))]
+    shared = set.intersection(*lists) if len(lists) > 1 else set()
+    short = [_short(value, shared) for value in values]
     shown = short if len(set(short)) == len(set(exact)) else exact
     own = dict(zip((e.name for e in experiments), shown, strict=True))
     rows.append({"part": part, "key": key, **own})
+
+
+def _short(value: Any, shared: set[str]) -> str:
+    """Return a value in few words: of a long list its length, and what not all lists hold.
+
+    >>> _short(list("abcdefgh"), shared=set("abcdef"))
+    '8, also g, h'
+    >>> _short(list("abcdefgh"), shared=set())
+    'a, b, c, d, e and 3 more (8 in all)'
+    """
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if not isinstance(value, (list, tuple)) or len(value) <= LONG:
+        return _text(value)
+    own = [text for text in map(_text, value) if text not in shared]
+    if not shared:
+        return some(own)
+    return f"{len(value)}" + (f", also {some(own)}" if own else "")
 
 
 def _flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:

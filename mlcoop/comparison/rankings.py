@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 
 from mlcoop.comparison.differences import differences, shares_draws, weaknesses
 from mlcoop.countries import name_of
-from mlcoop.errors import DataError, some
+from mlcoop.errors import DataError, quoted, some
 from mlcoop.explain.agreement import MEASURES, agreements
 from mlcoop.features.factor import GROUPS
 from mlcoop.schema import Experiment
@@ -114,7 +114,8 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
             notes.append(f"No ranking of groups in {some(without)}: groups are not compared.")
             continue
         given = [t for t in tables if t is not None]
-        common = _common(given, names, kind, notes)
+        labels = _labels(experiments, given, kind)
+        common = _common(given, names, kind, labels, notes)
         if kind == "group" and len({frozenset(e.factors["factor"]) for e in experiments}) > 1:  # type: ignore[index]
             notes.append(
                 "The groups do not hold the same factors everywhere: a change of a group's rank "
@@ -126,13 +127,13 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         share = np.array([t["share"].to_numpy(float) for t in given])
         order = np.array([-t["rank"].to_numpy(float) for t in given])
         draws = [_replicates(e, kind, common) for e in experiments]
-        labels = _labels(experiments, given, common, kind)
         ranks.append(_ranks(kind, common, labels, names, given, share, order))
         changes.append(_changes(kind, common, labels, names, order, draws, paired, level))
         if len(common) > 1:
             agreement.append(_agreement(kind, names, order, draws, level))
         else:
-            notes.append(f"Only one {kind} in common ({common[0]}): no agreement can be computed.")
+            only = labels[common[0]][0]
+            notes.append(f'Only one {kind} in common ("{only}"): no agreement can be computed.')
     notes += weaknesses(experiments, paired)
     return Comparison(
         names=names,
@@ -178,7 +179,11 @@ def _level(experiments: Sequence[Experiment]) -> float:
 
 
 def _common(
-    tables: Sequence[pd.DataFrame], names: Sequence[str], kind: str, notes: list[str]
+    tables: Sequence[pd.DataFrame],
+    names: Sequence[str],
+    kind: str,
+    labels: Mapping[str, tuple[str, str]],
+    notes: list[str],
 ) -> list[str]:
     sets = [set(t.index) for t in tables]
     common = set.intersection(*sets)
@@ -189,21 +194,19 @@ def _common(
     for name, own in zip(names, sets, strict=True):
         extra = sorted(own - common)
         if extra:
+            words = quoted(labels[key][0] for key in extra)
             notes.append(
                 f"{name}: {len(extra)} of {len(own)} {kind}s left out, not ranked by all: "
-                f"{some(extra)}. Ranks are counted anew among the {len(common)} common ones."
+                f"{some(words)}. Ranks are counted anew among the {len(common)} in common."
             )
     first = tables[0].sort_values("rank", kind="stable").index
     return [name for name in first if name in common]
 
 
 def _labels(
-    experiments: Sequence[Experiment],
-    tables: Sequence[pd.DataFrame],
-    common: Sequence[str],
-    kind: str,
+    experiments: Sequence[Experiment], tables: Sequence[pd.DataFrame], kind: str
 ) -> dict[str, tuple[str, str]]:
-    """Return label and group of every common name."""
+    """Return label and group of every name that any of them ranks."""
     labels: dict[str, tuple[str, str]] = {}
     known: dict[str, str] = {}
     for experiment in experiments:
@@ -212,16 +215,17 @@ def _labels(
     shared = {(e.config.get("focus") or {}).get("focal") for e in experiments}
     focal = shared.pop() if len(shared) == 1 else None
     sides = {"partner": "partner", "focal": name_of(focal) if focal else "focal country"}
-    for name in common:
-        group = str(tables[0].loc[name, "group"])
+    about = pd.concat(tables)
+    for name, row in about[~about.index.duplicated()].iterrows():
+        group = str(row["group"])
         if kind == "group":
-            role = str(tables[0].loc[name].get("role", ""))
+            role = str(row.get("role", ""))
             base = group.removesuffix("_partner").removesuffix("_focal")
             plain = GROUPS.get(base, base.replace("_", " "))
             plain += f" ({sides[role]})" if role in sides else ""
         else:
-            plain = known.get(name, name.replace("_", " "))
-        labels[name] = (plain[:1].upper() + plain[1:], group)
+            plain = known.get(str(name), str(name).replace("_", " "))
+        labels[str(name)] = (plain[:1].upper() + plain[1:], group)
     return labels
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mlcoop.errors import some
+from mlcoop.errors import quoted, some
 from mlcoop.features.build import explain_rows
 from mlcoop.schema import PAIR
 
@@ -96,7 +96,8 @@ def collinearity(matrix: FeatureMatrix, ranking: pd.DataFrame | None = None) -> 
     found["close"] = found["spearman"].abs() >= CLOSE
     found["told"] = _told(found, ranking)
     found = found.reset_index(drop=True)
-    return Collinearity(found, table, _warnings(found, table, ranking))
+    labels = {n: features[n].label for n in names}
+    return Collinearity(found, table, _warnings(found, table, ranking, labels))
 
 
 def weighted_spearman(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
@@ -182,7 +183,12 @@ def _told(found: pd.DataFrame, ranking: pd.DataFrame | None) -> list[bool | None
     ]
 
 
-def _warnings(found: pd.DataFrame, table: pd.DataFrame, ranking: pd.DataFrame | None) -> list[str]:
+def _warnings(
+    found: pd.DataFrame,
+    table: pd.DataFrame,
+    ranking: pd.DataFrame | None,
+    labels: Mapping[str, str],
+) -> list[str]:
     """Return one warning that names the close factors whose ranks cannot be told apart.
 
     Factors below the null line are left out: nothing is claimed of them anyhow.
@@ -199,7 +205,8 @@ def _warnings(found: pd.DataFrame, table: pd.DataFrame, ranking: pd.DataFrame | 
     size = close.set_index(["factor", "other"])["spearman"].abs()
     sets = _joined(open_, list(found["factor"]))
     named = "; ".join(
-        f"{some(members, most=4)} ({min(size[p] for p in open_ if p[0] in members):.2f} or more)"
+        f"{some(quoted(labels[m] for m in members), most=4)} "
+        f"({min(size[p] for p in open_ if p[0] in members):.2f} or more)"
         for members in sets[:4]
     )
     more = f"; and {len(sets) - 4} more sets in collinearity.csv" if len(sets) > 4 else ""

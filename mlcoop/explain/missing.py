@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import kendalltau
 
-from mlcoop.errors import some
+from mlcoop.errors import quoted, some
 from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
 from mlcoop.features.build import explain_rows
 from mlcoop.model.imputation import imputing
@@ -141,7 +141,7 @@ def compare_treatments(
     front = ["factor", "group", "role", "known", "works_where_missing", "credit_where_missing_own"]
     table = table.reindex(columns=front + [c for c in table.columns if c not in front])
     table = table.sort_values("rank_own", ignore_index=True)
-    return Treatments(table, notes, _warnings(table))
+    return Treatments(table, notes, _warnings(table, {n: about[n].label for n in columns}))
 
 
 def cross_fitted_values(
@@ -201,7 +201,7 @@ def _credit_where_missing(values: np.ndarray, x: pd.DataFrame, columns: Sequence
     return float(size[gap].mean() / size[~gap].mean())
 
 
-def _warnings(table: pd.DataFrame) -> list[str]:
+def _warnings(table: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
     ratio = table["works_where_missing"]
     told = (ratio < 1 / TELLING) | (ratio > TELLING)
     grown = table["share_own"] > np.maximum(GROWN * table["share_impute"], LEAST_SHARE)
@@ -209,8 +209,9 @@ def _warnings(table: pd.DataFrame) -> list[str]:
     if names.empty:
         return []
     return [
-        f"missing figures may stand in for the size of countries in {some(names)}: a share "
-        f"{GROWN} times that with gaps filled; set learner.missing=impute"
+        "missing figures may stand in for the size of countries in "
+        f"{some(quoted(labels[n] for n in names))}: a share {GROWN} times "
+        "that with gaps filled; set learner.missing=impute"
     ]
 
 

@@ -20,7 +20,7 @@ def matrix_of(X: pd.DataFrame, pairs: list[tuple[str, str]], years: int) -> Feat
     rows = rows.assign(focal=rows["country_a"], partner=rows["country_b"], works=1.0)
     rows["year"] = [2000 + i % years for i in range(len(X))]
     rows = rows.assign(exposure=1.0, weight=1.0, in_focus=True)
-    features = tuple(Feature(c, c, c, "g", "pair") for c in X)
+    features = tuple(Feature(c, c, f"{c}, told", "g", "pair") for c in X)
     return FeatureMatrix(rows, X.astype(np.float32), features)
 
 
@@ -117,7 +117,12 @@ def test_only_close_factors_with_overlapping_rank_sets_are_warned_of() -> None:
     mixed = ranking_of(names, [1, 6, 1, 4, 5, 2], [3, 6, 6, 4, 5, 3])
     found = collinearity(matrix, mixed)
     (text,) = found.warnings
-    assert "a1, a3" in text and "b1" not in text and "lonely" not in text and str(CLOSE) in text
+    assert (
+        '"a1, told", "a3, told"' in text
+        and "b1" not in text
+        and "lonely" not in text
+        and str(CLOSE) in text
+    )
     told = found.factors.set_index("factor")["told"]
     assert told["b1"] and told["b2"]
     # Nothing is claimed of factors that are not told from chance.

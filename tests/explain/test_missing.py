@@ -45,7 +45,7 @@ def world(seed: int, lacking: str, countries: int = 36, years: int = 4) -> Featu
         exposure=1.0, weight=1.0, in_focus=True,
     )  # fmt: skip
     columns = ["distance", "size", "idle", "other"]
-    features = tuple(Feature(c, c, c, "g", "pair") for c in columns)
+    features = tuple(Feature(c, c, c.title(), "g", "pair") for c in columns)
     return FeatureMatrix(table, pd.DataFrame(X, columns=columns, dtype=np.float32), features)
 
 
@@ -60,7 +60,7 @@ def test_gaps_that_tell_of_size_are_used_unless_they_are_filled(learner: str) ->
     assert idle["share_impute"] < 0.1 and idle["rank_impute"] >= 3
     assert idle["share_complete"] < 0.1
     (text,) = found.warnings
-    assert "idle" in text and "other" not in text and "learner.missing=impute" in text
+    assert '"Idle"' in text and '"Other"' not in text and "learner.missing=impute" in text
 
 
 def test_gaps_at_random_and_no_gaps_raise_no_warning() -> None:
