@@ -22,7 +22,7 @@ from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.explain.weights import SPREAD, resampling_weights
 from mlcoop.features.build import FeatureMatrix, explain_rows
-from mlcoop.model.learners import Estimator
+from mlcoop.model.learners import Estimator, as_seen
 from mlcoop.model.stored import from_json, to_json
 from mlcoop.scenario_file import Move, Scenario
 from mlcoop.schema import PAIR, PAIR_YEAR
@@ -215,7 +215,8 @@ def play_scenario(
     parts, warnings = [], []
     years = sorted(int(y) for y in forecast["year"].unique())
     base = model.rows[model.names]
-    margins = [e.margin(base) for e in model.estimators]
+    seen = [as_seen(e, base) for e in model.estimators]
+    margins = [e.margin(whole) for e, whole in zip(model.estimators, seen, strict=True)]
     for year in years:
         X, touched, said = _changed(model, [m for m in moves if m.holds_in(year)])
         warnings += said
@@ -223,8 +224,8 @@ def play_scenario(
             continue
         steps = np.stack(
             [
-                e.margin(X[touched]) - m[touched]
-                for e, m in zip(model.estimators, margins, strict=True)
+                e.margin(X[touched].where(X[touched].notna(), whole[touched])) - m[touched]
+                for e, whole, m in zip(model.estimators, seen, margins, strict=True)
             ]
         )
         keys = model.rows.loc[touched, PAIR]
@@ -233,9 +234,10 @@ def play_scenario(
         made = forecast[(forecast["year"] == year) & forecast["predicted"].notna()]
         parts.append(made.merge(by_pair, on=PAIR, how="inner", validate="one_to_one"))
     if not parts or not sum(len(p) for p in parts):
+        why = "; ".join(dict.fromkeys(warnings))
         raise DataError(
-            f"scenario: none of its changes touches a forecast pair in {years}; name pairs or "
-            "countries of this study, and years that it forecasts"
+            f"scenario: none of its changes touches a forecast pair in {years}; "
+            + (why or "name pairs or countries of this study, and years that it forecasts")
         )
     both = pd.concat(parts, ignore_index=True)
     steps = both[list(range(len(model.estimators)))].to_numpy(dtype=float)

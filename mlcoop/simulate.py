@@ -93,6 +93,7 @@ RECIPES: dict[str, Recipe] = {
     "noisy": Recipe("strong lasting pair noise", pair_noise=0.8),
     "dispersed": Recipe("strong over-dispersion", dispersion=0.8),
     "sparse": Recipe("few works, many zeros", mean_works=0.8),
+    "rare": Recipe("hardly any works: one in five pairs and years", mean_works=0.2),
     "country": Recipe(
         "all pairs of 16 countries, country effects at both ends",
         countries=16,

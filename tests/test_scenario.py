@@ -8,6 +8,7 @@ import pytest
 
 from mlcoop.errors import ConfigError, DataError
 from mlcoop.features.build import Feature, FeatureMatrix
+from mlcoop.model.imputation import imputing
 from mlcoop.model.learners import LEARNERS
 from mlcoop.scenario import (
     ASSOCIATION,
@@ -124,9 +125,31 @@ def test_slips_are_one_line_each(case: str, model: ScenarioModel, tmp_path: Path
     assert "\n" not in str(caught.value)
 
 
+def test_a_changed_factor_leaves_filled_gaps_as_they_are(tmp_path: Path) -> None:
+    # Closed form: whatever is missing beside it, rd_share one higher multiplies works as planted.
+    whole = matrix()
+    gaps = np.random.default_rng(0).random(len(whole.X)) < 0.4
+    X = whole.X.assign(belt_and_road=whole.X["belt_and_road"].mask(gaps))
+    X.loc[whole.rows["year"] == max(YEARS), "belt_and_road"] = np.nan
+    m = FeatureMatrix(whole.rows, X, whole.features, "CHN")
+    learner = imputing(LEARNERS["ppml"])
+    pairs = (m.rows["country_a"] + "|" + m.rows["country_b"]).to_numpy()
+    fitted = learner.make(learner.defaults, 0).fit(X, m.rows["works"].to_numpy(), pairs=pairs)
+    with_gaps = fit_scenario_model(m, None, fitted, unit="pair", seed=1)
+    text = "changes: [{factor: rd_share, pairs: focus, add: 0.4}]"
+    table = play(with_gaps, tmp_path, text).table
+    # One slope for all pairs, so one ratio for all of them.
+    ratio = table["scenario"] / table["predicted"]
+    assert len(table) == 2 * len(PARTNERS)
+    assert ratio.to_numpy() == pytest.approx(ratio.iloc[0], rel=1e-6)
+
+
 def test_a_change_that_touches_nothing_is_refused(model: ScenarioModel, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="none of its changes touches"):
+    with pytest.raises(DataError, match="none of its changes touches.*; name pairs"):
         play(model, tmp_path, "changes: [{factor: rd_share, countries: USA, multiply: 1}]")
+    # The logarithm of one plus years that are negative is unknown: the reason is told.
+    with pytest.raises(DataError, match="none of its changes touches.*belt_and_road: unknown for"):
+        play(model, tmp_path, "changes: [{factor: belt_and_road, pairs: [CHN-IND], set: -5}]")
 
 
 def test_storage_changes_no_number(model: ScenarioModel, tmp_path: Path) -> None:

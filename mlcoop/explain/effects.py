@@ -21,6 +21,8 @@ class LocalSteps:
     rows : DataFrame of shape (2 * n_steps, n_features)
         Explained rows with one factor set to the lower edge of the bin that holds it, then the
         same rows with it set to the upper edge.
+    base : int array of shape (2 * n_steps,)
+        The position of each of these rows among the explained ones.
     step : int array of shape (n_steps,)
         The bin, counted over all factors, of each of these rows.
     factors : tuple of str
@@ -32,6 +34,7 @@ class LocalSteps:
     """
 
     rows: pd.DataFrame
+    base: np.ndarray
     step: np.ndarray
     factors: tuple[str, ...]
     edges: tuple[np.ndarray, ...]
@@ -71,7 +74,7 @@ def local_steps(x: pd.DataFrame, columns: dict[str, list[int]]) -> LocalSteps:
         rows an even share is used.
     """
     base = x.to_numpy(float)
-    tables, steps, factors, all_edges, all_density = [], [], [], [], []
+    tables, positions, steps, factors, all_edges, all_density = [], [], [], [], [], []
     first = 0
     for factor, owned in columns.items():
         values = base[:, owned]
@@ -91,6 +94,7 @@ def local_steps(x: pd.DataFrame, columns: dict[str, list[int]]) -> LocalSteps:
                 pair = np.stack([base[inside], base[inside]])
                 pair[0][:, c], pair[1][:, c] = edges[k], edges[k + 1]
                 tables.append(pair)
+                positions.append(inside)
                 steps.append(np.full(len(inside), first + k))
         factors.append(factor)
         all_edges.append(edges)
@@ -100,6 +104,7 @@ def local_steps(x: pd.DataFrame, columns: dict[str, list[int]]) -> LocalSteps:
     stacked = np.concatenate(tables, axis=1) if tables else np.empty((2, 0, base.shape[1]))
     return LocalSteps(
         pd.DataFrame(stacked.reshape(-1, base.shape[1]), columns=x.columns),
+        np.tile(np.concatenate(positions), 2) if positions else np.empty(0, dtype=int),
         np.concatenate(steps) if steps else np.empty(0, dtype=int),
         tuple(factors),
         tuple(all_edges),

@@ -10,6 +10,7 @@ from scipy import stats
 
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.regression import clustered, shared_country
+from mlcoop.model.learners import as_seen
 from mlcoop.model.scores import poisson_deviances
 
 if TYPE_CHECKING:
@@ -69,22 +70,24 @@ def permutation_importance(
     y, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
     weight = rows["weight"].to_numpy(float)
     members = [np.flatnonzero(explained.fold_of_row == k) for k in range(len(explained.estimators))]
+    seen = [as_seen(estimator, x).to_numpy(float) for estimator in explained.estimators]
 
-    def losses(tables: np.ndarray) -> np.ndarray:
-        """Deviance of every row of every table, each row predicted by its own fold's model."""
-        loss = np.empty(tables.shape[:2])
-        for estimator, inside in zip(explained.estimators, members, strict=True):
+    def losses(orders: list[np.ndarray], owned: list[int]) -> np.ndarray:
+        """Deviance of every row by its own fold's model, in every order of the columns' values."""
+        loss = np.empty((len(orders), len(x)))
+        for estimator, known, inside in zip(explained.estimators, seen, members, strict=True):
             if len(inside):
-                stacked = tables[:, inside].reshape(-1, tables.shape[2])
+                stacked = np.tile(known[inside], (len(orders), 1))
+                stacked[:, owned] = np.concatenate([known[o[inside]][:, owned] for o in orders])
                 mean = estimator.predict(
                     pd.DataFrame(stacked, columns=x.columns),
-                    exposure=np.tile(exposure[inside], len(tables)),
-                ).reshape(len(tables), -1)
+                    exposure=np.tile(exposure[inside], len(orders)),
+                ).reshape(len(orders), -1)
                 loss[:, inside] = poisson_deviances(y[inside], mean) * weight[inside]
         return loss
 
     values = x.to_numpy(float)
-    base = losses(values[None])[0]
+    base = losses([np.arange(len(x))], [])[0]
     rate = (weight * y).sum() / (weight * exposure).sum()
     scale = max(float((poisson_deviances(y, rate * exposure) * weight).sum()), 1e-12)
     names, pair = np.unique(pair_names(rows), return_inverse=True)
@@ -97,11 +100,11 @@ def permutation_importance(
         strata = _strata(values, owned, others)
         row: list[float] = []
         for code in (np.zeros(len(values), dtype=int), strata):
-            tables = np.repeat(values[None], repeats, axis=0)
-            for r in range(repeats):
-                rng = np.random.default_rng([seed, 17, position, r])
-                tables[r][:, owned] = values[_within(code, rng)][:, owned]
-            change = losses(tables) - base
+            orders = [
+                _within(code, np.random.default_rng([seed, 17, position, r]))
+                for r in range(repeats)
+            ]
+            change = losses(orders, owned) - base
             row += [*_tested(change, pair, names, explained.unit, scale)]
         found[factor] = row
     kinds = ("permutation", "conditional")

@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from scipy.special import gammaln
 
 from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.model.learners import as_seen
 from mlcoop.model.scores import poisson_deviance
 from mlcoop.model.training import draw_rows
 
@@ -168,8 +169,8 @@ def group_players(
         inside = explained.fold_of_row[rows] == k
         if not inside.any():
             continue
-        mine = x.iloc[rows[inside]]
-        values, _ = estimator.shap_values(mine, background)
+        mine, others = as_seen(estimator, x.iloc[rows[inside]]), as_seen(estimator, background)
+        values, _ = estimator.shap_values(mine, others)
         single[inside] = values.to_numpy()
 
         def margin(table: np.ndarray, fitted: Any = estimator) -> np.ndarray:
@@ -178,7 +179,7 @@ def group_players(
         one[inside], error[inside] = group_shapley(
             margin,
             mine.to_numpy(float),
-            background.to_numpy(float),
+            others.to_numpy(float),
             list(groups.values()),
             seed=seed + k,
         )

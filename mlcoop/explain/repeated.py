@@ -13,8 +13,8 @@ from joblib import Parallel, delayed
 from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
 from mlcoop.explain.effects import LocalSteps, local_steps
 from mlcoop.explain.interactions import by_factor
-from mlcoop.model.basis import Term
-from mlcoop.model.learners import Estimator, Learner
+from mlcoop.model.basis import LOGS, Term
+from mlcoop.model.learners import Estimator, Learner, as_seen
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -23,7 +23,7 @@ FOLDS = 5
 REPEATS = 5
 VOTERS = 3  # repeats whose folds say which terms there are
 MOST_BACKGROUND = 400
-MOST_SCENARIO = 40  # rows over which a contrast from low to high is averaged
+MOST_SCENARIO = 100  # rows over which a contrast from low to high is averaged
 
 Joint = dict[tuple[int, int], np.ndarray]
 Params = dict[str, Any]
@@ -57,7 +57,9 @@ class Questions:
     background : DataFrame
         Rows against which Shapley values are taken.
     scenarios : DataFrame
-        The background once per factor at its 10th and once at its 90th percentile.
+        Some rows to explain, once per factor at its 10th and once at its 90th percentile.
+    base : int array
+        The position in `target` of each row of `scenarios` before it was changed.
     steps : LocalSteps
         Where effect curves are measured.
     owner : int array of shape (n_features,)
@@ -67,14 +69,23 @@ class Questions:
     target: pd.DataFrame
     background: pd.DataFrame
     scenarios: pd.DataFrame
+    base: np.ndarray
     steps: LocalSteps
     owner: np.ndarray
 
     def to(self, estimator: Estimator, rows: np.ndarray | None = None) -> Asked:
         """Return them as a model takes them, of some rows or of all; refits of a fit share it."""
-        target = self.target if rows is None else self.target.iloc[rows]
-        filled = getattr(estimator, "filled", lambda table: table)
-        return Asked(*map(filled, (target, self.background, self.scenarios, self.steps.rows)))
+        target = as_seen(estimator, self.target)
+
+        def changed(table: pd.DataFrame, base: np.ndarray) -> pd.DataFrame:
+            return table.where(table.notna(), target.iloc[base].to_numpy())
+
+        return Asked(
+            target if rows is None else target.iloc[rows],
+            as_seen(estimator, self.background),
+            changed(self.scenarios, self.base),
+            changed(self.steps.rows, self.steps.base),
+        )
 
     def answer(self, estimator: Estimator, asked: Asked) -> Said:
         """Return what a model says."""
@@ -84,7 +95,7 @@ class Questions:
     def effects(self, estimator: Estimator, asked: Asked) -> np.ndarray:
         """Return mean log changes from low to high of all factors, and then the effect curves."""
         margin = estimator.margin(asked.scenarios)
-        each = margin.reshape(-1, 2, min(len(self.background), MOST_SCENARIO))
+        each = margin.reshape(-1, 2, min(len(self.target), MOST_SCENARIO))
         contrast = (each[:, 1] - each[:, 0]).mean(axis=1)
         return np.r_[contrast, self.steps.curves(estimator.margin(asked.steps))]
 
@@ -131,8 +142,8 @@ def ask(
     owner = np.zeros(explained.shape[1], dtype=int)
     for position, owned in enumerate(factors.values()):
         owner[owned] = position
-    scenarios = _low_and_high(explained, factors, background)
-    return Questions(explained, background, scenarios, local_steps(explained, factors), owner)
+    scenarios, base = _low_and_high(explained, factors)
+    return Questions(explained, background, scenarios, base, local_steps(explained, factors), owner)
 
 
 def cross_fit(
@@ -213,22 +224,36 @@ def cross_fit(
 def agreed(found: list[frozenset[Term]]) -> tuple[Term, ...]:
     """Return the terms that most folds found.
 
-    >>> bend, log = Term("bend", (1,)), Term("log", (2,))
+    Folds that take either logarithm of a figure agree that it is not to be taken as given: together
+    they have their way, with the logarithm that more of them take.
+
+    >>> bend, log, started = Term("bend", (1,)), Term("log", (2,)), Term("started log", (2,))
     >>> agreed([frozenset({bend, log}), frozenset({bend}), frozenset()])
     (Term(kind='bend', columns=(1,)),)
+    >>> agreed([frozenset({started}), frozenset({log}), frozenset({log}), frozenset()])
+    (Term(kind='log', columns=(2,)),)
     """
     votes = Counter(term for terms in found for term in terms)
-    return tuple(sorted(term for term, n in votes.items() if n > len(found) / 2))
+    most = len(found) / 2
+    kept = {term for term, n in votes.items() if n > most and term.kind not in LOGS}
+    for column in {term.columns for term in votes if term.kind in LOGS}:
+        logs = [Term(kind, column) for kind in LOGS]
+        if sum(votes[term] for term in logs) > most:
+            kept.add(max(logs, key=lambda term: votes[term]))  # of a tie the first
+    return tuple(sorted(kept))
 
 
 def _low_and_high(
-    target: pd.DataFrame, factors: dict[str, list[int]], background: pd.DataFrame
-) -> pd.DataFrame:
-    """Stack the background once per factor at its 10th and once at its 90th percentile.
+    target: pd.DataFrame, factors: dict[str, list[int]]
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Stack rows once per factor at its 10th and once at its 90th percentile; with their positions.
 
-    A factor that is the same at both, such as a rare tie, goes from its least to its largest.
+    Rows are sorted by pair, so an even share of them holds every pair of a study that has no more
+    pairs than `MOST_SCENARIO`. A factor that is the same at both ends, such as a rare tie, goes
+    from its least to its largest.
     """
-    base = background.to_numpy(float)[:MOST_SCENARIO]
+    chosen = np.linspace(0, len(target) - 1, min(len(target), MOST_SCENARIO)).astype(int)
+    base = target.to_numpy(float)[chosen]
     parts = []
     for columns in factors.values():
         for q in (0.1, 0.9):
@@ -242,4 +267,4 @@ def _low_and_high(
                     low, high = x.min(), x.max()
                 table[:, c] = low if q < 0.5 else high
             parts.append(table)
-    return pd.DataFrame(np.vstack(parts), columns=target.columns)
+    return pd.DataFrame(np.vstack(parts), columns=target.columns), np.tile(chosen, len(parts))

@@ -153,7 +153,8 @@ def learn_basis(
     filled = np.where(seen, X, 0.0)
     mean = (weight[:, None] * filled).sum(axis=0) / total
     variance = (weight[:, None] * np.where(seen, (X - mean) ** 2, 0.0)).sum(axis=0) / total
-    scale = np.sqrt(np.where(variance > 1e-18, variance, 1.0))
+    # relative to the mean, so that a factor in a small unit is no constant
+    scale = np.sqrt(np.where(variance > (1e-9 * mean) ** 2, variance, 1.0))
     basis = Basis(mean, scale, scales=scales)
     if not smooth:
         return basis
@@ -173,9 +174,9 @@ def _learn_smooth(z: np.ndarray, column: int) -> Smooth | None:
     straight = np.column_stack([np.ones(len(x)), x])
     linear, *_ = np.linalg.lstsq(straight, hinges, rcond=None)
     left, size, right = np.linalg.svd(hinges - straight @ linear, full_matrices=False)
-    kept = min(SMOOTH_COLUMNS, int((size > 1e-6 * max(size[0], 1e-12)).sum()))
-    if not kept:
-        return None
+    if size[0] < 1e-8 * np.linalg.norm(hinges):
+        return None  # all knots at the least value: hinges are lines, and what is left is rounding
+    kept = min(SMOOTH_COLUMNS, int((size > 1e-6 * size[0]).sum()))
     # wiggly directions are small in the hinges; keep half of that as a preference for smoothness
     rotation = right[:kept].T / np.sqrt(size[:kept] * size[0]) * np.sqrt(len(x))
     return Smooth(column, float(low), float(high), knots, linear, rotation)

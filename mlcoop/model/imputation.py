@@ -105,7 +105,7 @@ def learn_imputer(X: pd.DataFrame, *, seed: int = 0) -> Imputer:
     n = np.maximum(seen.sum(axis=0), 1)
     mean = np.where(seen, values, 0.0).sum(axis=0) / n
     spread = np.sqrt(np.where(seen, (values - mean) ** 2, 0.0).sum(axis=0) / n)
-    scale = np.where(spread > 1e-9, spread, 1.0)
+    scale = np.where(spread > 1e-9 * np.abs(mean), spread, 1.0)
     low = np.where(seen.any(axis=0), np.where(seen, values, np.inf).min(axis=0), 0.0)
     high = np.where(seen.any(axis=0), np.where(seen, values, -np.inf).max(axis=0), 0.0)
     z = np.where(seen, (values - mean) / scale, 0.0)

@@ -21,6 +21,8 @@ LINEAR_TERMS = 0  # their penalty block
 PRIOR_TERMS = 1.0
 """How many terms the shared prior counts for in a linear term's own; one is a Cauchy prior."""
 MARGIN_RANGE = 30.0
+FIRST_BOUND = 5.0
+"""How many times its mean a count may exceed it in the first step; twice as many in every next."""
 NO_VARIANCE = 1e-6
 MOST_ROBUST = 1000  # pairs up to which weak blocks are also judged by their robust spread
 
@@ -121,13 +123,17 @@ def fit_mixed(
     if poisson:
         state = replace(state, pair_variance=NO_VARIANCE, dispersion=0.0)
     previous = rows.design @ state.coef
+    bound = FIRST_BOUND if start is None else np.inf
     for step in range(steps):
-        state = _solve(rows, state)
+        # A count far above a first mean would throw the step out. The bound must be gone before
+        # the end: where counts are rare, every one of them is many times its mean.
+        state, within = _solve(rows, state, bound)
         state = _update_variances(rows, state, free, poisson)
         margin = rows.design @ state.coef
         change = np.sqrt(np.mean((margin - previous) ** 2))
         previous = margin
-        if change < tolerance and step > 3:
+        bound *= 2
+        if change < tolerance and within and step > 3:
             break
     if z_cut:
         dropped = _weak_blocks(rows, state, z_cut)
@@ -195,14 +201,17 @@ def _working(rows: Rows, state: MixedFit) -> tuple[np.ndarray, np.ndarray, np.nd
     margin = np.clip(margin, -MARGIN_RANGE, MARGIN_RANGE)
     mean = np.maximum(np.exp(np.clip(margin + rows.offset, -25, 25)), 1e-8)
     weight = rows.weight * mean / (state.scale * (1 + state.dispersion * mean))
-    # a count far above its mean would throw the step out; the bound acts in early steps only
-    response = margin + np.clip((rows.y - mean) / mean, -1, 5)
-    return mean, weight, response
+    return mean, weight, margin + (rows.y - mean) / mean
 
 
-def _solve(rows: Rows, state: MixedFit) -> MixedFit:
-    """One penalised weighted least squares step with the pair effects integrated out."""
-    _, weight, response = _working(rows, state)
+def _solve(rows: Rows, state: MixedFit, bound: float) -> tuple[MixedFit, bool]:
+    """One penalised weighted least squares step with the pair effects integrated out.
+
+    Also tells whether no count exceeded its mean by more than `bound` times the mean.
+    """
+    mean, weight, response = _working(rows, state)
+    beyond = np.maximum((rows.y - mean) / mean - bound, 0)
+    response -= beyond
     used = np.flatnonzero(np.isfinite(state.penalty))
     design = rows.design[:, used]
     weighted = design * weight[:, None]
@@ -222,7 +231,7 @@ def _solve(rows: Rows, state: MixedFit) -> MixedFit:
     covariance = np.zeros_like(state.covariance)
     covariance[np.ix_(used, used)] = inverse
     effect = shrink * (by_pair_r - by_pair_x @ solution)
-    return replace(state, coef=coef, covariance=covariance, pair_effect=effect)
+    return replace(state, coef=coef, covariance=covariance, pair_effect=effect), not beyond.any()
 
 
 def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray, poisson: bool) -> MixedFit:

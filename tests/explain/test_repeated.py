@@ -70,6 +70,24 @@ def test_a_pairs_own_works_do_not_move_its_values(matrix):
     assert np.abs(before[~own] - after[~own]).max() > 1e-3
 
 
+def test_low_to_high_is_the_mean_over_all_pairs():
+    """Closed form: log works = x0 * x1, x1 rising from pair to pair and 0 on average, so that x0
+    does nothing on average; over the first pairs alone it would lower works."""
+    pairs, years = 66, 20
+    x0 = np.random.default_rng(0).normal(size=pairs * years)
+    x1 = np.repeat(np.linspace(-1, 1, pairs), years)
+    X = pd.DataFrame({"x0": x0, "x1": x1})
+
+    class Product:
+        def margin(self, table):
+            return (table["x0"] * table["x1"]).to_numpy()
+
+    questions = repeated.ask(X, {"x0": [0], "x1": [1]}, np.random.default_rng(0))
+    effect = questions.effects(Product(), questions.to(Product()))[0]
+    way = np.quantile(x0, 0.9) - np.quantile(x0, 0.1)
+    assert abs(effect) < 0.02 * way
+
+
 def test_terms_are_those_that_most_folds_of_several_repeats_find():
     """Truth: every model fitted by hand, and its bends and products counted."""
     world = simulate_world("interaction", seed=700)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import PoissonRegressor
 
 from mlcoop.model import loglinear
 from mlcoop.model.loglinear import LINEAR_TERMS, MixedFit, Rows, fit_mixed, score_alone
@@ -71,3 +72,19 @@ def test_the_score_of_a_column_alone_is_that_of_a_least_squares_fit_without_the_
         inverse = np.linalg.inv(X[:, used].T @ X[:, used] + free)
         by_hand.append((inverse @ X[:, used].T @ y)[2] ** 2 / inverse[2, 2])
     np.testing.assert_allclose(score_alone(fit, tried), by_hand)
+
+
+@pytest.mark.parametrize("mean", [0.03, 0.1, 0.3, 3.0])
+@pytest.mark.parametrize("poisson", [False, True])
+def test_rare_counts_give_the_slopes_of_a_poisson_regression(mean: float, poisson: bool) -> None:
+    """scikit-learn on the same rows, which are Poisson: mean works 0.03 to 3, planted 0.7."""
+    rng = np.random.default_rng(0)
+    pair = np.repeat(np.arange(1000), 10)
+    x = rng.normal(size=1000)[pair]
+    y = rng.poisson(mean * np.exp(0.7 * x)).astype(float)
+    zero, one = np.zeros(len(y)), np.ones(len(y))
+    design = np.column_stack([one, x])
+    rows = Rows(design, np.array([-1, LINEAR_TERMS]), y, zero, one, np.arange(0, 10_000, 10), pair)
+    other = PoissonRegressor(alpha=0, tol=1e-8, max_iter=500).fit(x[:, None], y).coef_[0]
+    error = 1 / np.sqrt(y.sum())  # of the slope of a standard normal column, about
+    assert fit_mixed(rows, poisson=poisson).coef[1] == pytest.approx(other, abs=0.5 * error)

@@ -1,0 +1,36 @@
+"""What a basis makes of columns in small units and of columns that are nearly all zero."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlcoop.model.basis import learn_basis
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_a_unit_changes_nothing(unit: float) -> None:
+    """An invariant: standardised values and bent parts do not know the unit."""
+    x = RNG.gamma(1.0, 1.0, 300)[:, None]
+    one, other = (learn_basis(v, weight=np.ones(300), smooth=True) for v in (x, unit * x))
+    np.testing.assert_allclose(other.standardise(unit * x), one.standardise(x), rtol=1e-9)
+    assert len(one.smooths) == len(other.smooths) == 1
+
+
+def test_a_constant_is_worth_nothing() -> None:
+    """By hand: 0.1 is no binary fraction, so its mean differs from it by rounding alone."""
+    x = np.full((700, 1), 0.1)
+    basis = learn_basis(x, weight=np.full(700, 0.3), smooth=True)
+    assert np.abs(basis.standardise(x)).max() < 1e-9 and not basis.smooths
+
+
+def test_a_line_is_not_bent() -> None:
+    """Closed form: with nine zeros in ten every knot is zero, and a hinge at the least value is a
+    line; a bent part would be rounding."""
+    x = np.where(RNG.random(800) < 0.9, 0.0, RNG.gamma(1.0, 1.0, 800))[:, None]
+    assert not learn_basis(x, weight=np.ones(800), smooth=True).smooths
+    half = np.where(RNG.random(800) < 0.5, 0.0, RNG.gamma(1.0, 1.0, 800))[:, None]
+    (bent,) = learn_basis(half, weight=np.ones(800), smooth=True).smooths
+    assert np.abs(bent.rotation).max() < 1e3
