@@ -81,7 +81,7 @@ def pair_variables(factors: tuple[Factor, ...]) -> list[str]:
     return [v for v in PAIR_VARIABLES if v in read]
 
 
-def _refuse_without_imports(plan: Plan, client: Client) -> None:
+def refuse_without_imports(plan: Plan, client: Client) -> None:
     """Refuse a factor that the config names and whose file was not imported; `all` leaves it out.
 
     Raises
@@ -110,7 +110,7 @@ def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | No
     if plan.config.target.source == "simulated":
         return _from_planted_world(plan)
 
-    _refuse_without_imports(plan, client)
+    refuse_without_imports(plan, client)
 
     def report(done: int, total: int, what: str) -> None:
         if progress:

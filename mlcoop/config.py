@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from mlcoop.errors import MlcoopError, some
 from mlcoop.sources.institution import parse_id
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -27,7 +28,9 @@ class Focus(Section):
         examples=["https://ror.org/0130frc33"],
     )
     partners: str | list[str] | None = Field(
-        None, description="countries or groups of countries", examples=["asean"]
+        None,
+        description="countries or groups of countries; without focal, their pairs with one another",
+        examples=["asean"],
     )
     pairs: Literal["all"] | None = Field(
         None, description="every pair of the training set", examples=["all"]
@@ -40,7 +43,10 @@ class Focus(Section):
         if self.institution is not None:
             if self.focal or self.pairs:
                 raise ValueError("institution takes the place of focal and of pairs: all")
-            parse_id(self.institution)
+            try:
+                parse_id(self.institution)
+            except MlcoopError as error:
+                raise ValueError(str(error)) from error
         if self.focal and not self.partners:
             raise ValueError("focal needs partners: a group such as belt-and-road, or a list")
         return self
@@ -284,6 +290,7 @@ class Config(Section):
             }
             if given:
                 raise ValueError(
-                    f"panel brings its own pairs, years, target and factors: drop {sorted(given)}"
+                    "panel brings its own pairs, years, target and factors: drop "
+                    + some(sorted(given))
                 )
         return self

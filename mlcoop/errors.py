@@ -48,6 +48,15 @@ def some(items: Iterable[object], most: int = 5) -> str:
     return f"{', '.join(shown[:most])} and {rest} more ({len(shown)} in all)"
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "pair"), counted(1200, "pair")
+    ('1 pair', '1,200 pairs')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def quoted(labels: Iterable[str]) -> list[str]:
     """Return labels in quotes, for a list of them: many hold commas of their own.
 

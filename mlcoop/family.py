@@ -28,7 +28,7 @@ from typing import Any
 
 from mlcoop.config import Config, Years
 from mlcoop.config_file import check_config, dotted, read_raw, set_key
-from mlcoop.errors import ConfigError
+from mlcoop.errors import ConfigError, counted
 
 MOST = 50  # as many as a comparison takes
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -103,7 +103,9 @@ def make_family(raw: Mapping[str, Any], where: str) -> Family:
     else:
         sets = _combinations(vary, where)
     if not 2 <= len(sets) <= MOST:
-        raise ConfigError(f"{where}, vary: gives {len(sets)} members; a family has 2 to {MOST}")
+        raise ConfigError(
+            f"{where}, vary: gives {counted(len(sets), 'member')}; a family has 2 to {MOST}"
+        )
     members = _checked(base, sets, where)
     return Family(name, str(base.get("title") or name), members, special == ["window"])
 

@@ -90,7 +90,9 @@ def forecast_totals(
     Notes
     -----
     Outcomes are drawn jointly: the shocks of the year and of the countries are shared, the rest
-    is each pair's own. Sums of bounds would be too wide, independent pairs too narrow.
+    is each pair's own. Sums of bounds would be too wide, independent pairs too narrow; where few
+    pairs make a sum, shocks that few origins tell of could reach beyond the pairs' own bounds, and
+    are kept inside.
     """
     years = forecast["year"].unique()
     if len(years) != 1:
@@ -113,16 +115,18 @@ def forecast_totals(
     for name, at in members.items():
         sums = sample[:, at].sum(axis=1)
         low, high = np.quantile(sums, [(1 - level) / 2, (1 + level) / 2])
+        # If all pairs erred together the sum would have the sums of their bounds, and no more.
+        bounds = [float(table[side][at].sum()) for side in ("lower", "upper")]
         rows.append(
             {
                 "total": name,
                 "year": int(years[0]),
                 "predicted": float(predicted[at].sum()),
-                "lower": float(np.floor(low)),
-                "upper": float(np.ceil(high)),
+                "lower": max(float(np.floor(low)), bounds[0]),
+                "upper": min(float(np.ceil(high)), bounds[1]),
                 "level": level,
-                "naive_lower": float(table["lower"][at].sum()),
-                "naive_upper": float(table["upper"][at].sum()),
+                "naive_lower": bounds[0],
+                "naive_upper": bounds[1],
             }
         )
     return pd.DataFrame(rows)

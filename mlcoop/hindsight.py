@@ -74,6 +74,15 @@ def score_forecast(
     made = forecast[forecast["predicted"].notna()]
     both = made.merge(seen, on=PAIR_YEAR, how="inner", validate="one_to_one")
     if both.empty:
+        pairs = made[PAIR].drop_duplicates()
+        there = seen[seen["year"].isin(made["year"])]
+        strange = there.merge(pairs, on=PAIR, how="left", indicator=True)
+        strange = strange[strange["_merge"] == "left_only"]
+        if len(strange) and len(strange) == len(there):
+            named = sorted({f"{a}-{b}" for a, b in strange[PAIR].to_numpy()})
+            raise DataError(
+                f"{where}: none of its pairs was forecast: {some(named)}; give pairs of the study"
+            )
         raise DataError(
             f"{where}: no count for the forecast years {some(sorted(forecast['year'].unique()))}; "
             f"it tells of {_span(seen['year'])}; give the years that were forecast"

@@ -25,7 +25,8 @@ class Plan:
     focal : str or None
         ISO3 of the focal country; None when the focus is every pair.
     partners : tuple of str
-        ISO3 of the focal country's partners; empty when the focus is every pair.
+        ISO3 of the focal country's partners, or without one the countries whose pairs with one
+        another are the focus; empty when the focus is every pair.
     countries : tuple of str or None
         Training countries when the config lists them; None takes the most active.
     factors : tuple of Factor
@@ -79,6 +80,10 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
     countries = _members(_codes(config.training.countries, f"{where}, training.countries", slips))
     if focal in partners:
         partners = tuple(c for c in partners if c != focal)
+        if not partners:
+            slips.append(
+                f"{where}, focus.partners: only {focal}, the focal country itself; name others"
+            )
     learner = config.learner.name
     if learner not in LEARNERS:
         nearest = did_you_mean(learner, LEARNERS, cutoff=0.4).strip()

@@ -68,7 +68,7 @@ class Power:
         the same as percent of collaboration. The interval is a 95 % bootstrap over worlds.
     smallest_found, smallest_order : float or None
         Size (log works per standard deviation) at which the probability is 80 %; None when it
-        lies beyond the sizes that were drawn.
+        lies beyond the sizes of the tables.
     false_found, wrong_orders : float
         Share of nulls among the factors found, and of wrong orders among all those told, of
         factors with an effect and of others.
@@ -206,6 +206,12 @@ def power_analysis(
     found, smallest_found = _curve(drivers, "found", seed)
     order, smallest_order = _curve(orders, "told", seed)
     said = [*notes, *thinned]
+    cases = {"effects": len(drivers), "orders": len(orders)}
+    said += [
+        f"Only {n} {what} were drawn, too few for a curve to be relied on: ask for more worlds."
+        for what, n in cases.items()
+        if n < FEWEST_CASES
+    ]
     if refits < resamples:
         said.append(f"{refits} refits a world, where the study makes {resamples}.")
     rows = matrix.rows
@@ -322,7 +328,7 @@ def _curve(cases: pd.DataFrame, outcome: str, seed: int) -> tuple[pd.DataFrame, 
     x = np.log(np.maximum(cases["size"].to_numpy() * SD_OF_MEAN_ABSOLUTE, 1e-4))
     y = cases[outcome].to_numpy(float)
     table = pd.DataFrame({"per_sd": grid, "percent": 100 * np.expm1(grid)})
-    coef = _logistic(x, y)
+    coef = _rising(x, y)
     probability = _expit(coef, np.log(grid))
     codes = cases["world"].to_numpy()
     worlds = np.unique(codes)
@@ -331,17 +337,23 @@ def _curve(cases: pd.DataFrame, outcome: str, seed: int) -> tuple[pd.DataFrame, 
     drawn = []
     for _ in range(BOOTSTRAPS):
         rows = np.concatenate([where[w] for w in rng.choice(worlds, len(worlds))])
-        drawn.append(_expit(_logistic(x[rows], y[rows]), np.log(grid)))
+        drawn.append(_expit(_rising(x[rows], y[rows]), np.log(grid)))
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     table = table.assign(
         probability=probability,
         low=np.minimum(low, probability),
         high=np.maximum(high, probability),
     )
-    if coef[1] <= 1e-6 or len(y) < FEWEST_CASES:
-        return table, None
+    if coef[1] <= 1e-6:
+        return table, float(grid[0]) if probability[0] >= WANTED else None
     smallest = float(np.exp((np.log(WANTED / (1 - WANTED)) - coef[0]) / coef[1]))
-    return table, smallest if smallest <= np.exp(x.max()) else None
+    return table, smallest if smallest <= grid[-1] else None
+
+
+def _rising(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return intercept and slope of a curve that does not fall: more is never harder to tell."""
+    coef = _logistic(x, y)
+    return coef if coef[1] >= 0 else np.array([_logistic(np.zeros_like(x), y)[0], 0.0])
 
 
 def _logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy import stats
 
-from mlcoop.errors import DataError
+from mlcoop.errors import DataError, counted
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.explain.weights import SPREAD, resampling_weights
@@ -263,13 +263,14 @@ def _changed(
     ranges = {f["name"]: f for f in model.features}
     for move in moves:
         for name, at in move.cells(model.rows, model.features):
+            label = ranges[name]["label"]
             before = X.loc[at, name].to_numpy(dtype=float)
             after = move.apply(before)
             known = np.isfinite(after)
             if not known.all():
                 warnings.append(
-                    f"{name}: unknown for {int((~known).sum())} rows, which stay as they are; "
-                    "give set: to put a value there"
+                    f'"{label}": unknown for {counted(int((~known).sum()), "row")}, left as it is; '
+                    "give set: with a value that it can have"
                 )
             X.loc[at, name] = np.where(known, after, before).astype(np.float32)
             low, high = ranges[name]["low"], ranges[name]["high"]
@@ -278,7 +279,7 @@ def _changed(
             if out.any():
                 worst = after[out][np.argmax(np.abs(after[out] - (low + high) / 2))]
                 warnings.append(
-                    f"{name}: {move.shown(worst)} lies outside the data ({move.shown(low)} to "
+                    f'"{label}": {move.shown(worst)} lies outside the data ({move.shown(low)} to '
                     f"{move.shown(high)}) for {int(out.sum())} of {len(after)} rows: nothing of "
                     "the kind was seen, so the figure there is a guess"
                 )

@@ -192,7 +192,7 @@ def test_different_factors_compare_the_common_ones_and_say_so() -> None:
 @pytest.mark.parametrize(
     ("experiments", "words"),
     [
-        ([study("one", IMPORTANCE)], "1 experiments"),
+        ([study("one", IMPORTANCE)], "1 experiment given"),
         ([study("one", IMPORTANCE), study("one", IMPORTANCE)], "named alike"),
         ([study("one", IMPORTANCE), study("two", {"y": 2.0, "z": 1.0})], "no factor in common"),
         ([study(str(i), IMPORTANCE) for i in range(51)], "51 experiments"),
@@ -212,6 +212,18 @@ def test_without_ranking_or_replicates() -> None:
     none = Experiment("three", "three", {}, {})
     with pytest.raises(DataError, match="no factor ranking in three"):
         compare([study("one", IMPORTANCE), none])
+
+
+def test_no_change_is_told_of_what_neither_study_tells_from_chance() -> None:
+    """By hand: the orders are reversed, but only `a` and `h` stand above the null line anywhere."""
+    one, two = study("one", IMPORTANCE, noise=0.01), study("two", REVERSED, noise=0.01)
+    one.factors["above_null"] = one.factors["factor"].isin(["a", "h"])
+    two.factors["above_null"] = two.factors["factor"] == "h"
+    changes = compare([one, two]).changes.query("kind == 'factor'").set_index("name")
+    assert changes.index[changes["told"].astype(bool)].tolist() == ["a", "h"]
+    # Without a null line every one of them would be told.
+    plain = compare([study("one", IMPORTANCE, noise=0.01), study("two", REVERSED, noise=0.01)])
+    assert plain.changes.query("kind == 'factor'")["told"].all()
 
 
 def test_one_factor_in_common_has_no_agreement() -> None:

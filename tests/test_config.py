@@ -45,6 +45,12 @@ def test_the_shortest_useful_config_is_six_lines(tmp_path: Path) -> None:
         ),
         ("name: x\ntuning: {trails: 3}", ', tuning.trails: unknown key. Did you mean "trials"?'),
         ("focus: {pairs: all}", ", name: missing; add it"),
+        ("name: x\nfocus: {institution: UNC}", ', focus: "UNC" is no number'),
+        (
+            "name: x\ntuning: 3",
+            ", tuning: a section with keys of its own, not 3; write for example",
+        ),
+        ("name: x\nreport: false", ", report: a section with keys of its own, not False"),
         ("name: x\nname: y", ', line 2: key "name" stands twice; mend the YAML'),
         ("name: x\nfocus: {focal: CHN}", ", focus: focal needs partners"),
         ("name: x\ntarget: {source: csv}", ", target: source csv needs path"),
@@ -157,6 +163,12 @@ def test_any_tree_is_a_config_or_a_config_error(tree: dict) -> None:
     else:
         assert isinstance(config, Config)
         assert yaml.safe_load(dump_config(config))["name"] == config.name
+
+
+def test_a_focal_country_is_not_its_own_only_partner(tmp_path: Path) -> None:
+    text = "name: x\nfocus: {focal: South Korea, partners: [KOR]}"
+    with pytest.raises(ConfigError, match=r"focus\.partners: only KOR, the focal country itself"):
+        make_plan(load_config(write(tmp_path, text)), "x", tmp_path)
 
 
 @pytest.mark.parametrize("partners", ["[Germany, asean, fr]", "Germany", "belt and road"])

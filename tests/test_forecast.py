@@ -1,6 +1,7 @@
 """The next years' forecast: columns, storage, sums, surprises, scores, scenarios."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,11 @@ def test_totals(model: FittedForecaster) -> None:
     assert inside.all()
     # 28 pairs with mostly independent Poisson noise: the sum is surer than the sum of bounds.
     assert totals.loc["all", "upper"] < totals.loc["all", "naive_upper"]
+    # Shocks that no pair's own bounds hold do not widen a sum beyond the sum of the bounds.
+    wild = replace(calibration, world_shock=2.0, focus_shock=2.0)
+    wide = forecast_totals(table, wild)
+    np.testing.assert_array_equal(wide["lower"], wide["naive_lower"])
+    np.testing.assert_array_equal(wide["upper"], wide["naive_upper"])
     # Coherence, pair by pair: a country's forecast is the sum over its row of the matrix, and the
     # rows together count every pair twice.
     for country in COUNTRIES:

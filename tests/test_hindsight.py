@@ -41,6 +41,8 @@ def test_score_by_hand() -> None:
     assert worst_pairs(found)["country_b"].tolist() == ["B"]
     with pytest.raises(DataError, match="no count for the forecast years 2022"):
         score_forecast(FORECAST, OBSERVED.assign(year=2030))
+    with pytest.raises(DataError, match="none of its pairs was forecast: X-Y"):
+        score_forecast(FORECAST, OBSERVED.assign(country_a="X", country_b="Y").head(1))
 
 
 def test_simple_rules_are_those_of_the_history() -> None:

@@ -17,7 +17,14 @@ from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.likeness import study_like
 from mlcoop.plan import make_plan
-from mlcoop.power import Surroundings, _logistic, draw_world, power_analysis, surroundings_of
+from mlcoop.power import (
+    Surroundings,
+    _curve,
+    _logistic,
+    draw_world,
+    power_analysis,
+    surroundings_of,
+)
 from mlcoop.world_covariates import world_covariates
 
 AROUND = Surroundings(mean_works=30.0, pair_noise=0.4, dispersion=0.1)
@@ -88,6 +95,20 @@ def test_sizes_are_what_was_planted():
     by_hand = 0.5 * (x - x.mean()).abs().mean() / x.std(ddof=0)
     assert size[name] == pytest.approx(by_hand, rel=1e-6)
     assert size.drop(name).eq(0).all()
+
+
+def test_more_is_never_harder_to_tell():
+    """By hand: where chance lets the larger effects be missed, the curve is flat at their share."""
+    cases = pd.DataFrame({"size": [0.05, 0.1, 0.2, 0.4] * 5, "world": np.repeat(range(5), 4)})
+    falls, smallest = _curve(cases.assign(found=cases["size"] < 0.3), "found", 0)
+    np.testing.assert_allclose(falls["probability"], 0.75, atol=0.01)
+    assert smallest is None and (falls["low"] <= falls["high"]).all()
+    rises, smallest = _curve(cases.assign(found=cases["size"] > 0.15), "found", 0)
+    assert rises["probability"].is_monotonic_increasing
+    # 0.1 and 0.2 of mean absolute effect are 0.125 and 0.25 a standard deviation.
+    assert 0.125 < smallest < 0.25
+    # The line below the table is the table's own.
+    assert (rises["probability"] >= 0.8).tolist() == (rises["per_sd"] >= smallest).tolist()
 
 
 def test_curve_equals_statsmodels():

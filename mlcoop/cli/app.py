@@ -19,6 +19,7 @@ from mlcoop.cli.shared import (
     ConfigPath,
     DryRun,
     Experiments,
+    Html,
     Json,
     Models,
     Name,
@@ -188,7 +189,7 @@ def compare(
         list[str], typer.Argument(metavar="EXP EXP...", help="two or more, or a family of studies")
     ],
     as_json: Json = False,
-    html: Annotated[Path | None, typer.Option(help="write the comparison as a page")] = None,
+    html: Html = None,
     experiments: Experiments = EXPERIMENTS,
 ) -> None:
     """Set factor rankings side by side, with the uncertainty of every difference."""
@@ -274,16 +275,18 @@ def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) 
 
 def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dict[str, Any]:
     from mlcoop.artefacts import plain
-    from mlcoop.assemble import gather_request
+    from mlcoop.assemble import gather_request, refuse_without_imports
     from mlcoop.sources.gather import plan as count_requests
 
     config = plan.config
-    asks = config.panel is None and config.target.source != "simulated"
+    request = None
+    if config.panel is None and config.target.source != "simulated":
+        refuse_without_imports(plan, client)
+        request = gather_request(plan, today_utc())
     return plain(
         {
             "name": config.name,
-            "focus": f"{plan.focal or config.focus.institution or 'all pairs'}"
-            + (f" and {len(plan.partners)} partners" if plan.partners else ""),
+            "focus": _focus_words(plan),
             "years": "those of the file"
             if config.panel is not None
             else f"{config.years.start} to {config.years.end}",
@@ -294,9 +297,16 @@ def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dic
             "origins": config.evaluation.origins if config.evaluation.enabled else 0,
             "refits": config.explain.resamples if config.explain.enabled else 0,
             "files": f"{experiments / config.name}, {models / config.name}",
-            "requests": count_requests(gather_request(plan, today_utc()), client) if asks else 0,
+            "requests": count_requests(request, client) if request else 0,
         }
     )
+
+
+def _focus_words(plan: Plan) -> str:
+    one, partners = plan.focal or plan.config.focus.institution, len(plan.partners)
+    if one:
+        return f"{one} and {partners} partners" if partners else f"{one} and all its partners"
+    return f"all pairs of {partners} countries" if partners else "all pairs"
 
 
 def _print_experiment(experiment: Experiment, as_json: bool) -> None:
@@ -320,6 +330,8 @@ def _print_experiment(experiment: Experiment, as_json: bool) -> None:
 
 
 def _headline(experiment: Experiment) -> dict[str, Any]:
+    from mlcoop.report.gather import factor_labels
+
     table = experiment.factors
     top = None if table is None or table.empty else str(table.iloc[0]["factor"])
     skill = experiment.metrics.get("forecast", {}).get("skill", {}).get("focus", {})
@@ -329,6 +341,7 @@ def _headline(experiment: Experiment) -> dict[str, Any]:
         "years": experiment.coverage.get("years"),
         "focus_pairs": experiment.coverage.get("focus_pairs"),
         "top_factor": top,
+        "top_factor_label": factor_labels(experiment).get(top, top) if top else None,
         "skill": skill.get("value"),
         "against": skill.get("against"),
         "finished": experiment.provenance.get("finished"),

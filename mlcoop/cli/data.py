@@ -12,6 +12,7 @@ from mlcoop.cli.progress import progress_shown
 from mlcoop.cli.shared import (
     ConfigPath,
     DryRun,
+    Html,
     Json,
     Overrides,
     Workers,
@@ -93,7 +94,7 @@ def data_import(
 def data_status(
     config: Annotated[Path | None, typer.Argument(help="only what this study reads")] = None,
     overrides: Overrides = [],  # noqa: B006
-    html: Annotated[Path | None, typer.Option(help="write a page with a picture")] = None,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Show what the cache holds, by source, indicator and year."""
@@ -113,7 +114,8 @@ def data_status(
             )
         request = gather_request(plan, today_utc())
     cache = new_client().cache
-    table, years = cache_status(cache), coverage(cache, request)
+    years = coverage(cache, request)
+    table = cache_status(cache, coverage(cache) if request else years)
     if html is not None:
         title = f"Figures of {plan.config.name}" if config is not None else "Figures in the cache"
         write_output(html, render_coverage(years, table, title).encode())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from mlcoop.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +28,16 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check and show the plan, do nothing")]
 Name = Annotated[str, typer.Argument(help="an experiment: its name or its folder")]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; the number changes no result")]
+
+
+def page_path(html: Path | None) -> Path | None:
+    """Return where to write a page, refusing a file of another kind, which it would replace."""
+    if html is not None and html.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"--html {html}: give a file that ends in .html")
+    return html
+
+
+Html = Annotated[Path | None, typer.Option(help="write it as a page", callback=page_path)]
 EXPERIMENTS = Path("experiments")
 MODELS = Path("models")
 
@@ -77,13 +90,22 @@ def show(document: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
+    for line in _lines(document):
+        print(line)
+
+
+def _lines(document: dict[str, Any], indent: str = "") -> Iterator[str]:
     for key, value in document.items():
-        if isinstance(value, dict):
-            print(f"{key}:")
-            for inner, content in value.items():
-                print(f"  {inner}: {content}")
+        words = key.replace("_", " ")
+        if isinstance(value, dict) and value:
+            yield f"{indent}{words}:"
+            yield from _lines(value, indent + "  ")
+        elif isinstance(value, bool):
+            yield f"{indent}{words}: {'yes' if value else 'no'}"
+        elif isinstance(value, list):
+            yield f"{indent}{words}: {', '.join(map(str, value)) or 'none'}"
         else:
-            print(f"{key}: {value}")
+            yield f"{indent}{words}: {'unknown' if value is None else value or 0}"
 
 
 def records(table: pd.DataFrame | None) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 
 from mlcoop.comparison.differences import differences, shares_draws, weaknesses
 from mlcoop.countries import name_of
-from mlcoop.errors import DataError, quoted, some
+from mlcoop.errors import DataError, counted, quoted, some
 from mlcoop.explain.agreement import MEASURES, agreements
 from mlcoop.features.factor import GROUPS
 from mlcoop.schema import Experiment
@@ -42,7 +42,8 @@ class Comparison:
         rank_low, rank_high, share, share_low, share_high.
     changes : DataFrame
         kind, name, label, group, reference, experiment, change (of rank; below zero is a rise),
-        low, high, told (True: the data tell it from none; None: no replicates), paired.
+        low, high, told (True: the data tell it from none, and the name from chance in one of the
+        two; None: no replicates), paired.
     agreement : DataFrame
         kind, experiment_a, experiment_b, measure (tau_b, weighted_tau, rbo), value, low, high.
     differences : DataFrame
@@ -128,7 +129,7 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         order = np.array([-t["rank"].to_numpy(float) for t in given])
         draws = [_replicates(e, kind, common) for e in experiments]
         ranks.append(_ranks(kind, common, labels, names, given, share, order))
-        changes.append(_changes(kind, common, labels, names, order, draws, paired, level))
+        changes.append(_changes(kind, common, labels, names, given, order, draws, paired, level))
         if len(common) > 1:
             agreement.append(_agreement(kind, names, order, draws, level))
         else:
@@ -149,7 +150,9 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
 
 def _check(experiments: Sequence[Experiment]) -> None:
     if not 2 <= len(experiments) <= MOST:
-        raise DataError(f"compare: {len(experiments)} experiments given; give two to {MOST}")
+        raise DataError(
+            f"compare: {counted(len(experiments), 'experiment')} given; give two to {MOST}"
+        )
     names = [e.name for e in experiments]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
@@ -287,6 +290,7 @@ def _changes(
     common: Sequence[str],
     labels: Mapping[str, tuple[str, str]],
     names: Sequence[str],
+    tables: Sequence[pd.DataFrame],
     order: np.ndarray,
     draws: Sequence[pd.DataFrame | None],
     paired: Sequence[bool],
@@ -299,7 +303,8 @@ def _changes(
     half = np.concatenate([none if h is None else h for h in halves])
     reach = len(common) - 1
     low, high = np.maximum(change - half, -reach), np.minimum(change + half, reach)
-    told = np.where(np.isnan(half), None, (low > 0) | (high < 0))
+    known = np.concatenate([_may_differ(tables[0], t) for t in tables[1:]])
+    told = np.where(np.isnan(half), None, ((low > 0) | (high < 0)) & known)
     others = len(names) - 1
     return pd.DataFrame(
         {
@@ -316,6 +321,16 @@ def _changes(
             "paired": np.repeat(paired[1:], reach + 1),
         }
     )
+
+
+def _may_differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
+    """Tell of which names a change could be claimed: told from chance in either ranking.
+
+    What neither can tell from chance has no place of its own that could have changed.
+    """
+    if "above_null" not in one or "above_null" not in other:
+        return np.ones(len(one), dtype=bool)
+    return one["above_null"].to_numpy(bool) | other["above_null"].to_numpy(bool)
 
 
 def half_widths(a: pd.DataFrame | None, b: pd.DataFrame | None, level: float) -> np.ndarray | None:

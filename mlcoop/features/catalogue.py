@@ -73,7 +73,8 @@ def select_factors(
     dropped = _resolve(unwanted, f"{where}.exclude", whole_groups=True)
     kept = [f for name, f in FACTORS.items() if name in chosen and name not in dropped]
     if not kept:
-        raise ConfigError(f"{where}: no factor is left after excluding {some(unwanted)}")
+        why = f" after excluding {some(unwanted)}" if unwanted else ""
+        raise ConfigError(f"{where}: no factor is left{why}; name one or more")
     return kept
 
 

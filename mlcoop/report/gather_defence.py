@@ -56,7 +56,9 @@ def defence(
         witnesses=_witnesses(experiment.witnesses, labels),
         agreement=_agreement(agreement.get("factors"), WITNESSES),
         group_agreement=_agreement(agreement.get("groups"), PLAYERS),
-        players=_players(players, focal) if has_players and players is not None else (),
+        players=_players(players, experiment.groups, focal)
+        if has_players and players is not None
+        else (),
         all_explained=_first(players, "learner_all"),
         all_explained_ppml=_first(players, "ppml_all"),
         interactions=_interactions(experiment.interactions_with_focus, labels),
@@ -139,7 +141,11 @@ def _agreement(rows: Any, names: Mapping[str, str]) -> tuple[Agreement, ...]:
     )
 
 
-def _players(table: pd.DataFrame, focal: str | None) -> tuple[Player, ...]:
+def _players(
+    table: pd.DataFrame, groups: pd.DataFrame | None, focal: str | None
+) -> tuple[Player, ...]:
+    # What stands once per end in the ranking of groups is here one player with all of it.
+    ends = groups["group"].value_counts() if groups is not None and "role" in groups else {}
     rows = []
     for r in _records(table.sort_values("as_one", ascending=False, kind="stable")):
         key = str(r["group"])
@@ -147,7 +153,9 @@ def _players(table: pd.DataFrame, focal: str | None) -> tuple[Player, ...]:
         rows.append(
             Player(
                 key=key,
-                label=group_name(key, side, focal) if side else base_group(key),
+                label=group_name(key, side, focal)
+                if side
+                else base_group(key) + (" (both ends)" if ends.get(key, 0) > 1 else ""),
                 members=float(r["members_sum"]),
                 as_one=float(r["as_one"]),
                 as_one_error=float(r["as_one_error"]),

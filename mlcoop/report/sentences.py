@@ -22,6 +22,14 @@ from mlcoop.report.names import (
     span,
 )
 
+# Words of the groups' names that are initials.
+ACRONYMS = {
+    "apec", "apta", "asean", "brics", "caricom", "cefta", "cemac", "ceec", "cis", "comesa",
+    "cptpp", "dr", "eac", "eaeu", "ecowas", "eea", "efta", "eu", "eu15", "eu28", "g20", "g7",
+    "gafta", "gcc", "oecd", "oic", "p4", "rcep", "saarc", "sacu", "sadc", "safta", "sco", "usmca",
+    "waemu",
+}  # fmt: skip
+
 NOT_CAUSE = (
     "The ranking describes association, not cause: it tells which factors go with collaboration, "
     "not what would happen if one were changed."
@@ -43,10 +51,16 @@ def about(config: Mapping[str, Any]) -> str:
     return f"{country_name(str(focal))} and {_partners(partners)}"
 
 
+def _cased(word: str) -> str:
+    if word == "and":
+        return word
+    return word.upper() if word in ACRONYMS else word.capitalize()
+
+
 def _partners(partners: Any) -> str:
     if isinstance(partners, str):
         named = country_name(partners)
-        words = " ".join(w if w == "and" else w.capitalize() for w in partners.split("-"))
+        words = " ".join(_cased(w) for w in partners.split("-"))
         return named if named != partners else f"the {words} countries"
     listed = [country_name(str(p)) for p in partners or []]
     return listing(listed) if listed else "its partners"
@@ -107,7 +121,13 @@ def group_sentence(groups: Sequence[Ranked], level: float) -> str:
     if rest:
         then = [f"{_in_sentence(g.label)} ({small_percent(g.share)})" for g in rest[:2]]
         text += f", then {listing(then)}"
-    return f"{text}; {_order(first, groups, 'group')}."
+    text += f"; {_order(first, groups, 'group')}."
+    told = [g.share for g in groups if g.above_null]
+    untold = [g.share for g in groups if g.above_null is False]
+    if told and untold and min(told) < max(untold):
+        text += " Groups that are told from chance come first, others after them, whatever their "
+        text += "share."
+    return text
 
 
 def _order(first: Ranked, rows: Sequence[Ranked], kind: str) -> str:
@@ -253,7 +273,7 @@ def deviance_sentence(factor_model: Mapping[str, Mapping[str, float]]) -> str:
         beside = f" (a gravity regression by PPML: {percent(rival[key])})"
     return (
         f"On {who} that it was not trained on, the factor model explains "
-        f"{percent(ours[key])} of the Poisson deviance{beside}."
+        f"{percent(ours[key])} of the Poisson deviance around the mean of all pairs{beside}."
     )
 
 

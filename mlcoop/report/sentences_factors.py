@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlcoop.explain.collinearity import CLOSE
 from mlcoop.report.content import Collinear, Missing
 from mlcoop.report.names import listing, number, percent
 
@@ -26,8 +27,9 @@ def collinear_sentences(found: Collinear) -> tuple[str, ...]:
     untold = [r for r in found.rows if r.close and r.told is False]
     if untold:
         texts.append(
-            f"For {len(untold)} factors the data cannot tell the rank from that of the closest "
-            f"neighbour: {listing([r.label for r in untold], most=6)}."
+            f"Of the factors with a close neighbour (rank correlation of {CLOSE} or more), "
+            f"{len(untold)} cannot be told from it in rank: "
+            f"{listing([r.label for r in untold], most=6)}."
         )
     return tuple(texts)
 
@@ -58,7 +60,12 @@ BRIEFLY = {
 def missing_sentences(found: Missing) -> tuple[str, ...]:
     """Return how gaps are treated, and how the order would differ under other treatments."""
     mine = found.treatment
-    texts = [TREATED[mine]]
+    texts = [
+        TREATED[mine],
+        "The orders compared here are each of one cross-fitting alone and of size alone, so even "
+        "that of this study's own treatment may differ a little from the ranking above, which is "
+        "the mean of several and puts first what is told from chance.",
+    ]
     labels = {row.key: row.label for row in found.rows}
     for how, words in BRIEFLY.items():
         if how == mine or how not in found.explained:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mlcoop.features.catalogue import FACTORS
 from mlcoop.report.charts_time import spark
 from mlcoop.report.content import Collinear, Missing, Planted, Ranked, SetErrors, Summary
 from mlcoop.report.names import (
@@ -83,8 +84,8 @@ def ranking(rows: Sequence[Ranked], kind: str, level: float) -> Table:
             Column("direction", "Goes with", numeric=False),
             Column("effect_low_to_high", "Low to high value"),
             *_hidden("effect_low", "effect_high"),
-            Column("above_null", "Told from chance", numeric=False),
         ]
+    columns.append(Column("above_null", "Told from chance", numeric=False))
     body = []
     for row in rows:
         cells = [Cell(str(row.rank), row.rank), Cell(row.label, row.key), _words(row.label)]
@@ -101,14 +102,13 @@ def ranking(rows: Sequence[Ranked], kind: str, level: float) -> Table:
             Cell("", row.share_high),
         ]
         if factor:
-            told = {None: "", True: "yes", False: "no"}[row.above_null]
             cells += [
                 _words(row.direction),
                 Cell(percent(row.effect, signed=True), _times_100(row.effect)),
                 Cell("", _times_100(row.effect_low)),
                 Cell("", _times_100(row.effect_high)),
-                _words(told),
             ]
+        cells.append(_words({None: "", True: "yes", False: "no"}[row.above_null]))
         body.append(tuple(cells))
     return Table(f"{kind}s", f"Ranking of {kind}s", tuple(columns), tuple(body))
 
@@ -313,13 +313,20 @@ def left_out(summary: Summary) -> Table:
         )
     )
     body = tuple(
-        (_words(d.kind), Cell(_named(d.what), d.what), _words(d.reason), _words(d.count))
+        (
+            _words(d.kind),
+            Cell(_named(d.kind, d.what), d.what),
+            _words(d.reason),
+            _words("" if d.kind == "factor" else d.count),
+        )
         for d in summary.left_out
     )
     return Table("left-out", "Left out, and why", columns, body)
 
 
-def _named(what: str) -> str:
+def _named(kind: str, what: str) -> str:
+    if kind == "factor":
+        return FACTORS[what].label if what in FACTORS else what
     name = country_name(what)
     return what if name == what else f"{name} ({what})"
 

@@ -27,17 +27,24 @@ COLUMNS = [
 ]
 
 
-def cache_status(cache: Cache) -> pd.DataFrame:
+def cache_status(cache: Cache, seen: pd.DataFrame) -> pd.DataFrame:
     """Return what is cached, a row for each source, kind of figure and choice of works.
+
+    Parameters
+    ----------
+    seen : DataFrame
+        `coverage` of the whole cache.
 
     Returns
     -------
     DataFrame
         `source`, `what` (collaboration rows, country totals, or the variable), `filters` (which
-        works are counted; empty elsewhere), `years` (as ranges), `answers`, `countries` (whose
-        rows are there), `bytes` (uncompressed), `oldest` and `newest` (date of request, UTC).
+        works are counted; empty elsewhere), `years` (as ranges), `answers`, `countries` (most with
+        a figure in one year, or asked for; empty where answers are not by country), `bytes`
+        (uncompressed), `oldest` and `newest` (date of request, UTC).
     """
     groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    most = seen.groupby(["source", "what", "filters"])["countries"].max().to_dict()
     for _, record in cache.records():
         if record is not None:
             groups[_what(record)].append(record)
@@ -53,13 +60,13 @@ def cache_status(cache: Cache) -> pd.DataFrame:
                 filters,
                 year_ranges({y for r in records for y in _years(r)}),
                 len(records),
-                len(countries),
+                max(len(countries), most.get((label, what, filters), 0)) or None,
                 sum(r.size for r in records),
                 min(dates),
                 max(dates),
             )
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"countries": "Int64"})
 
 
 def coverage(cache: Cache, request: GatherRequest | None = None) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def print_power(power: Power) -> None:
         ("difference of two factors told", power.smallest_order),
     ):
         size_ = (
-            "beyond all sizes drawn"
+            "beyond all of these"
             if smallest is None
             else f"{smallest:.2f} log works per s.d. ({100 * math.expm1(smallest):+.0f} %)"
         )

@@ -68,7 +68,7 @@ def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
                 str(row["name"]) + (" (simulated)" if row.get("simulated") else ""),
                 "–".join(str(y) for y in years) or "–",
                 number(row.get("focus_pairs")),
-                str(row.get("top_factor") or "–"),
+                str(row.get("top_factor_label") or "–"),
                 percent(row.get("skill"), 1, signed=True),
                 against,
                 str(row.get("finished") or "–")[:16],

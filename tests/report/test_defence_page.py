@@ -138,7 +138,7 @@ def test_sentences_are_made_from_the_numbers(defended: Experiment) -> None:
     assert "10 % more: 4.0 to 6.0 % more works." in text
     assert "3 by SHAP values, 2 by permutation on unseen pairs, 1 by permutation within" in text
     assert "from 0.41 (SHAP values and PPML) to 0.63 (SHAP values and Permutation)" in text
-    assert "84.0 % of the deviance of unseen focus pairs with all groups and 64.0 % without" in text
+    assert "focus pairs around their own mean with all groups and 64.0 % without" in text
     assert "more than the 60.0 % of one trained on the other focus pairs alone" in text
     assert "tau 0.55 (between their replicates 0.30 to 0.50)" in text
     assert "It does not hold throughout" in text and "p = below 0.001" not in text

@@ -48,7 +48,7 @@ def test_neighbours_and_groups_are_the_folders(related: Experiment) -> None:
     assert [float(v) for v in table.column("spearman")] == [0.93, 0.93, -0.61, -0.61, 0.1, 0.1]
     assert table.column("told") == ["no", "no", "yes", "yes", "yes", "yes"]
     assert "suggest 2 groups of two or more factors and leave 2 factors to themselves" in html
-    assert "For 2 factors the data cannot tell the rank" in html
+    assert "rank correlation of 0.8 or more), 2 cannot be told" in html
     # A cell for each known correlation of 0.3 or more, in the wide and in the narrow drawing.
     assert html.count(": 0.93") == 2 and html.count(": −0.61") == 2 and ": 0.10" not in html
 

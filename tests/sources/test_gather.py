@@ -104,13 +104,15 @@ def test_a_second_run_makes_no_request(
     assert steps["exact"] and steps["left"] == 0 and steps["cached"] == steps["needed"]
     # Asked for and not there: a code of rule_of_law, the UN listing, CEPII's Stata file.
     assert asked == steps["needed"] + 3
-    table = status.cache_status(second.cache)
+    table = status.cache_status(second.cache, status.coverage(second.cache))
     rows = table[table["what"] == "collaboration rows"].iloc[0]
     assert rows["years"] == "2016-2021" and rows["countries"] == 13 and rows["answers"] == 78
     picture = status.coverage(second.cache).set_index(["what", "year"])["countries"]
     assert picture["collaboration rows"].to_dict() == dict.fromkeys(range(2016, 2022), 13)
     gdp = faultless.indicators.query("variable == 'gdp_usd2015'").groupby("year").size()
     assert picture["gdp_usd2015"].to_dict() == gdp.to_dict()
+    assert table.set_index("what").loc["gdp_usd2015", "countries"] == gdp.max()
+    assert table.set_index("what")["countries"].isna()["distances and ties"]
     assert picture["un_ideal_point", 2020] > 150
 
 

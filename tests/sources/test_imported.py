@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlcoop.errors import ConfigError, DataError, MlcoopError
 from mlcoop.sources.cache import Cache
 from mlcoop.sources.imported import import_files, imported_variables, pair_figures
-from mlcoop.sources.status import cache_status, verify
+from mlcoop.sources.status import cache_status, coverage, verify
 
 ALL = ["trade_kusd", "common_religion", "trade_agreement_wto"]
 # Gravity_V202211.csv has 87 columns; these and some that are passed over.
@@ -112,7 +112,7 @@ def test_a_second_import_reads_nothing_and_the_cache_accounts_for_it(tmp_path: P
     import_files("gravity", [path], cache, today="2026-01-02")
     again = import_files("gravity", [path], cache, today="2026-03-02")
     assert again.rows == {} and again.kept == ["g.csv"]
-    status = cache_status(cache)
+    status = cache_status(cache, coverage(cache))
     assert status["source"].tolist() == ["CEPII Gravity"]
     assert "common_religion" in status["what"][0] and status["years"][0] == "2015-2016"
     assert verify(cache) == []
