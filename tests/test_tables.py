@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pycountry
 import pytest
 
 from mlcoop import tables
 from mlcoop.countries import iso2_of
 from mlcoop.errors import ConfigError
+from mlcoop.features.integration_policy import trade_agreement
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,36 @@ def test_chinas_trade_agreements() -> None:
     china = table[table["party_a"] == "CHN"].set_index("party_b")["in_force"]
     expected = {"CHL": 2006, "NZL": 2008, "PER": 2010, "CRI": 2011, "CHE": 2014, "KOR": 2015}
     assert china[list(expected)].to_dict() == expected
+
+
+def in_force(a: str, b: str, years: range) -> list[int]:
+    """Return the years in which a trade agreement is in force between two countries."""
+    pair = {"country_a": min(a, b), "country_b": max(a, b)}
+    table = pd.DataFrame([{**pair, "year": year} for year in years])
+    return table.loc[trade_agreement(table) == 1, "year"].tolist()
+
+
+def test_pacific_alliance_counts_from_its_protocol_on_goods() -> None:
+    # WTO RTA database: the Additional Protocol of 2014 entered into force on 1 May 2016. Chile's
+    # agreements with Peru (1 March 2009) and Colombia (8 May 2009) came before it.
+    assert tables.bloc_members("pacific-alliance", 2015) == ()
+    assert tables.bloc_members("pacific-alliance", 2016) == ("CHL", "COL", "MEX", "PER")
+    for partner in ("COL", "PER"):
+        assert in_force("CHL", partner, range(2008, 2018)) == list(range(2009, 2018))
+
+
+def test_mongolia_in_the_asia_pacific_trade_agreement() -> None:
+    # fta.mofcom.gov.cn, 4 January 2021: acceded on 29 September 2020, concessions from 1 January
+    # 2021.
+    assert in_force("CHN", "MNG", range(2018, 2024)) == [2021, 2022, 2023]
+
+
+def test_estonia_at_cern() -> None:
+    # home.cern, 1 February 2021 (associate) and 30 August 2024 (member).
+    programmes = tables.load("research_programmes").query("iso3 == 'EST'")
+    spells = programmes.set_index("programme")[["entered", "left"]]
+    assert spells.loc["cern-associate"].tolist() == [2021, 2024]
+    assert spells.loc["cern", "entered"] == 2024
 
 
 def test_routes_list_has_its_published_regions() -> None:
