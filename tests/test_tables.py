@@ -112,6 +112,22 @@ def test_estonia_at_cern() -> None:
     assert spells.loc["cern", "entered"] == 2024
 
 
+def test_british_trade_agreements_through_the_transition() -> None:
+    # Withdrawal Agreement, Article 129: bound by the Union's agreements until 31 December 2020.
+    # gov.uk, "UK trade agreements with non-EU countries": in effect from 2021 with all partners of
+    # 2020 but these three; Switzerland's agreement holds for Liechtenstein.
+    rows = tables.load("agreements").query("party_a == 'eu' and in_force <= 2018 and ended.isna()")
+    partners = set(rows["party_b"])
+    assert len(partners) > 30
+    years = range(2018, 2023)
+    lapsed = {p for p in partners if in_force("GBR", p, years) == [2018, 2019, 2020]}
+    assert lapsed == {"BIH", "DZA", "MNE"}
+    for partner in partners - lapsed:
+        assert in_force("GBR", partner, years) == list(years), partner
+    # In force on 1 August 2020, within the transition.
+    assert in_force("GBR", "VNM", years) == [2020, 2021, 2022]
+
+
 def test_routes_list_has_its_published_regions() -> None:
     # The list printed from 2015: 11 countries of East Asia (Mongolia and ASEAN), 18 of West Asia,
     # 8 of South Asia, 5 of Central Asia, 7 of the CIS, 16 of Central and Eastern Europe: 65. With

@@ -97,7 +97,9 @@ def _party_years(party: str, blocs: pd.DataFrame) -> dict[int, np.ndarray]:
     if party in _codes():
         return {_codes()[party]: ~years}
     members: dict[int, np.ndarray] = {}
-    for row in blocs[blocs["bloc"] == party].itertuples(index=False):
+    # A country that has left may be bound a while longer by what the bloc agreed with others.
+    bound = blocs["bloc"].isin([party, f"{party}-transition"])
+    for row in blocs[bound].itertuples(index=False):
         first, last = _span(row.entered, row.left)
         members.setdefault(_codes()[row.iso3], years.copy())[first:last] = True
     assert members, f"agreements.csv: party {party} is neither a country nor a bloc"
