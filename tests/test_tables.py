@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 import pycountry
 import pytest
@@ -126,6 +128,54 @@ def test_british_trade_agreements_through_the_transition() -> None:
         assert in_force("GBR", partner, years) == list(years), partner
     # In force on 1 August 2020, within the transition.
     assert in_force("GBR", "VNM", years) == [2020, 2021, 2022]
+
+
+FIRST_YEAR_WITH_THE_UNION = {
+    # Trade parts of the Europe and association agreements, by their first year in force: interim
+    # agreements of 1 March 1992, 1 May and 31 December 1993, free trade agreements of 1 January
+    # 1995, interim agreements of 1 January 1997 and 1 March 2002; Malta 1 April 1971, Cyprus 1
+    # June 1973 (WTO RTA database; the last two also European Commission, "European Union
+    # enlargement: an historic opportunity", 2001, table on association agreements).
+    **dict.fromkeys(["CZE", "HUN", "POL", "SVK"], 1992),
+    **dict.fromkeys(["BGR", "ROU"], 1993),
+    **dict.fromkeys(["EST", "LTU", "LVA"], 1995),
+    "SVN": 1997,
+    "HRV": 2002,
+    "MLT": 1971,
+    "CYP": 1973,
+}
+
+
+def test_later_members_had_agreements_with_the_union_before() -> None:
+    later = set(tables.bloc_members("eu")) - set(tables.bloc_members("eu", 1995))
+    assert later == set(FIRST_YEAR_WITH_THE_UNION)
+    for country, first in FIRST_YEAR_WITH_THE_UNION.items():
+        assert in_force("DEU", country, range(1965, 2022)) == list(range(first, 2022)), country
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "first"),
+    [
+        # WTO RTA database, agreements that accession ended: EFTA with Hungary on 1 October 1993,
+        # with Slovenia on 1 July 1995; Turkey with Romania on 1 February 1998, with Poland on 1 May
+        # 2000; the Baltic Free Trade Area on 1 April 1994.
+        ("CHE", "HUN", 1993),
+        ("NOR", "SVN", 1995),
+        ("ROU", "TUR", 1998),
+        ("POL", "TUR", 2000),
+        ("EST", "LVA", 1994),
+    ],
+)
+def test_later_members_had_agreements_with_others_too(a: str, b: str, first: int) -> None:
+    assert in_force(a, b, range(1990, 2022)) == list(range(first, 2022))
+
+
+def test_no_pair_of_europe_loses_its_agreement_by_an_accession() -> None:
+    # Members take over the Union's agreements, and the customs union is one of them.
+    around = {*FIRST_YEAR_WITH_THE_UNION, "CHE", "ISL", "LIE", "NOR", "TUR", "DEU", "SWE"}
+    for a, b in itertools.combinations(sorted(around), 2):
+        years = in_force(a, b, range(1996, 2022))  # from the customs union with Turkey on
+        assert years == list(range(min(years, default=2022), 2022)), (a, b)
 
 
 def test_routes_list_has_its_published_regions() -> None:
