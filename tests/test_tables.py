@@ -178,6 +178,51 @@ def test_no_pair_of_europe_loses_its_agreement_by_an_accession() -> None:
         assert years == list(range(min(years, default=2022), 2022)), (a, b)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "first"),
+    [
+        # WTO RTA database, entry into force: 25 March 1993, 24 April 1993, 21 February 1994, 10 May
+        # 1994, 10 July 1996, 21 November 1996, 19 October 1998, 25 December 2001.
+        ("ARM", "RUS", 1993),
+        ("KGZ", "RUS", 1993),
+        ("RUS", "UKR", 1994),
+        ("GEO", "RUS", 1994),
+        ("AZE", "GEO", 1996),
+        ("KGZ", "MDA", 1996),
+        ("KAZ", "UKR", 1998),
+        ("ARM", "KAZ", 2001),
+    ],
+)
+def test_agreements_of_the_1990s_among_the_cis(a: str, b: str, first: int) -> None:
+    # The treaty of 2011 takes their place without a gap.
+    assert in_force(a, b, range(1990, 2022)) == list(range(first, 2022))
+
+
+def test_agreement_of_japan_and_the_united_states() -> None:
+    # ustr.gov, U.S.-Japan Trade Agreement: in force on 1 January 2020.
+    assert in_force("JPN", "USA", range(2017, 2023)) == [2020, 2021, 2022]
+
+
+@pytest.mark.parametrize(
+    ("partner", "first"),
+    [
+        # fta.mofcom.gov.cn and, for RCEP, the depositary's notices. ASEAN: Agreement on Trade in
+        # Goods, July 2005. Countries of the list along the routes, with or without an agreement.
+        *((p, 2005) for p in tables.bloc_members("asean", 2005) if p != "LAO"),
+        ("PAK", 2007),
+        ("GEO", 2018),
+        ("SRB", 2024),
+        ("MDV", 2025),
+        # Asia-Pacific Trade Agreement (China acceded in 2001, tariffs from January 2002).
+        *((p, 2002) for p in ("BGD", "IND", "LKA", "LAO")),
+        *((p, None) for p in ("KAZ", "RUS", "MNE", "POL", "IRN", "SAU", "TUR", "NPL", "TLS")),
+    ],
+)
+def test_chinas_agreements_along_the_belt_and_road(partner: str, first: int | None) -> None:
+    expected = [] if first is None else list(range(first, 2027))
+    assert in_force("CHN", partner, range(1999, 2027)) == expected
+
+
 def test_routes_list_has_its_published_regions() -> None:
     # The list printed from 2015: 11 countries of East Asia (Mongolia and ASEAN), 18 of West Asia,
     # 8 of South Asia, 5 of Central Asia, 7 of the CIS, 16 of Central and Eastern Europe: 65. With
