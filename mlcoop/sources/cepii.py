@@ -14,7 +14,13 @@ from mlcoop.errors import SourceError, some
 from mlcoop.schema import PAIR, TIE_VARIABLES, TIES, check
 from mlcoop.sources import geography
 from mlcoop.sources.asking import Answer, NotFound, Request
-from mlcoop.sources.corrections import SUPPLEMENTS, note, recodes
+from mlcoop.sources.corrections import (
+    FORMER_UNIONS,
+    MOVED_BORDERS,
+    SUPPLEMENTS,
+    note,
+    recodes,
+)
 from mlcoop.sources.http import Client
 
 WHERE = "CEPII GeoDist"
@@ -111,8 +117,8 @@ def tidy(content: bytes) -> tuple[pd.DataFrame, list[str]]:
     Raises
     ------
     SourceError
-        When a code that has to be put right is no longer wrong, or a tie differs by direction
-        beyond rounding.
+        When a code or border that has to be put right is no longer wrong, or a tie differs by
+        direction beyond rounding.
 
     References
     ----------
@@ -144,10 +150,13 @@ def tidy(content: bytes) -> tuple[pd.DataFrame, list[str]]:
     warnings.append(note(WHERE, recoded))
     if strange:
         warnings.append(f"{WHERE}: left out, no country has this code: {some(strange)}")
+    ties = _move_borders(ties)
+    warnings.append(f"{WHERE}: borders taken away: {'; '.join(MOVED_BORDERS.values())}")
     ties = pd.concat([ties, _supplement(set(known) - set(strange))], ignore_index=True)
     warnings.append(
         f"{WHERE}: has no {', '.join(SUPPLEMENTS)}; their distances, borders and official "
-        "languages are from GeoNames and CLDR, their other ties missing"
+        f"languages are from GeoNames and CLDR, once one country are the parts of "
+        f"{' and '.join(FORMER_UNIONS)}, their other ties missing"
     )
     return check(ties.sort_values(PAIR, ignore_index=True), TIES, WHERE), warnings
 
@@ -174,6 +183,19 @@ def _unpacked(content: bytes) -> pd.DataFrame:
         raise ValueError(f"no dist_cepii table in the archive, but {some(names)}")
 
 
+def _move_borders(ties: pd.DataFrame) -> pd.DataFrame:
+    """Return the ties without the borders that a country of `SUPPLEMENTS` has now."""
+    border = ties.set_index(PAIR)["contiguous"]
+    for pair in MOVED_BORDERS:
+        if border.get(pair) != 1:
+            raise SourceError(
+                f"{WHERE}: no longer says that {'-'.join(pair)} touch; the source has changed, so "
+                "MOVED_BORDERS in mlcoop/sources/corrections.py must be looked at again"
+            )
+        border[pair] = 0.0
+    return ties.assign(contiguous=border.to_numpy())
+
+
 def _supplement(countries: set[str]) -> pd.DataFrame:
     """Return the ties of the countries that CEPII does not have with those that it has."""
     there = sorted(set(SUPPLEMENTS) & countries)
@@ -185,7 +207,11 @@ def _supplement(countries: set[str]) -> pd.DataFrame:
     # GeoNames has no town of 15,000 on Tokelau.
     placed = [c for c in countries if c != "TKL"]
     ties = geography.ties([*placed, *SUPPLEMENTS], only=SUPPLEMENTS)
-    return ties.assign(**{v: np.nan for v in TIE_VARIABLES if v not in _SUPPLEMENTED})
+    ties = ties.assign(**{v: np.nan for v in TIE_VARIABLES if v not in _SUPPLEMENTED})
+    for parts in FORMER_UNIONS.values():
+        both = ties["country_a"].isin(parts) & ties["country_b"].isin(parts)
+        ties.loc[both, "same_country"] = 1.0
+    return ties
 
 
 def _settle(low: pd.DataFrame, high: pd.DataFrame) -> list[str]:

@@ -60,11 +60,6 @@ RECODES: tuple[Recode, ...] = (
     ),
 )
 
-# Countries that CEPII GeoDist does not have, with why. Their distances, borders and official
-# languages are computed from GeoNames and CLDR instead (`geography.ties`); the ties that those do
-# not know stay missing. On the 25,000 pairs that both have, the median difference of distances is
-# 0.1 % (99 % of them within 18 %), 12 of 308 borders differ, and one pair in 25 on the official
-# language.
 # BACI's own numeric codes, where they are not ISO 3166's: customs territories of the United
 # Nations' trade statistics, from BACI's table of countries. Belgium-Luxembourg (58), the Southern
 # African Customs Union (711) and states that are no more are left out and named.
@@ -77,10 +72,32 @@ BACI_CODES: dict[int, str] = {
     842: "USA",  # with Puerto Rico
 }
 
+# Countries that CEPII GeoDist does not have, with why. Their distances, borders and official
+# languages are computed from GeoNames and CLDR instead (`geography.ties`); the ties that those do
+# not know stay missing, but for FORMER_UNIONS. On the 25,000 pairs that both have, the median
+# difference of distances is 0.1 % (99 % of them within 18 %), 12 of 308 borders differ (three of
+# them are MOVED_BORDERS), and one pair in 25 on the official language.
 SUPPLEMENTS: dict[str, str] = {
     "MNE": "Montenegro, independent since 2006; in CEPII a part of YUG, measured at Belgrade",
     "SSD": "South Sudan, independent since 2011; in CEPII a part of SDN",
     "XKX": "Kosovo, declared independent in 2008; in CEPII a part of YUG",
+}
+
+# Borders of CEPII GeoDist that went to a country of SUPPLEMENTS, with whose they are. Ties are the
+# same in all years, and these countries are partners of their own in all years: their borders,
+# which come from GeoNames, are not Sudan's or Serbia's as well. Sudan still borders the Central
+# African Republic, Serbia still North Macedonia.
+MOVED_BORDERS: dict[tuple[str, str], str] = {
+    ("COD", "SDN"): "DR Congo borders South Sudan",
+    ("KEN", "SDN"): "Kenya borders South Sudan",
+    ("SDN", "UGA"): "Uganda borders South Sudan",
+    ("ALB", "SRB"): "Albania borders Montenegro and Kosovo",
+}
+
+# States whose parts CEPII counts as once one country, where a part is in SUPPLEMENTS.
+FORMER_UNIONS: dict[str, tuple[str, ...]] = {
+    "Sudan, until 2011": ("SDN", "SSD"),
+    "Yugoslavia, until 1992": ("BIH", "HRV", "MKD", "MNE", "SRB", "SVN", "XKX"),
 }
 
 # Codes that may appear in a release and stand for no country of ours. Not expected, so their

@@ -12,7 +12,7 @@ import pandas as pd
 import pycountry
 
 from mlcoop.sources.cepii import NAMES
-from mlcoop.sources.corrections import RECODES, SUPPLEMENTS
+from mlcoop.sources.corrections import MOVED_BORDERS, RECODES, SUPPLEMENTS
 
 
 def openalex_answer(
@@ -130,7 +130,7 @@ CEPII_OLD = {r.iso3: r.code for r in RECODES if r.source == "cepii" and r.iso3}
 
 
 def cepii_table() -> pd.DataFrame:
-    """A file in CEPII's shape: its old codes, and distances by position in the list."""
+    """A file in CEPII's shape: its old codes and borders, and distances by position in the list."""
     absent = set(CEPII_OLD) | set(SUPPLEMENTS) | {"ATA", "BVT", "HMD", "IOT", "UMI", "TKL"}
     codes = sorted({c.alpha_3 for c in pycountry.countries} - absent) + [*CEPII_OLD.values(), "ANT"]
     place = {code: i for i, code in enumerate(codes)}
@@ -139,6 +139,9 @@ def cepii_table() -> pd.DataFrame:
     apart = (out["iso_o"].map(place) - out["iso_d"].map(place)).abs()
     for column in NAMES:
         out[column] = 10.0 * apart if column.startswith("dist") else 0
+    touching = {tuple(CEPII_OLD.get(c, c) for c in pair) for pair in MOVED_BORDERS}
+    touching |= {(b, a) for a, b in touching}
+    out["contig"] = [int(pair in touching) for pair in pairs]
     out["distwces"] = 1.0
     return out
 

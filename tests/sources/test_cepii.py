@@ -48,6 +48,14 @@ def test_a_repaired_source_fails_loudly() -> None:
         tidy(archive(renamed))
 
 
+def test_a_border_that_the_source_has_taken_away_itself_fails_loudly() -> None:
+    raw = table()
+    pair = {"KEN", "SDN"}
+    raw.loc[raw["iso_o"].isin(pair) & raw["iso_d"].isin(pair), "contig"] = 0
+    with pytest.raises(SourceError, match="KEN-SDN.*corrections"):
+        tidy(archive(raw))
+
+
 def test_directions_that_differ_beyond_rounding_are_refused() -> None:
     raw = table()
     row = (raw["iso_o"] == "CHN") & (raw["iso_d"] == "DEU")
@@ -132,5 +140,31 @@ def test_countries_that_cepii_lacks_have_distances_and_borders_but_no_invented_t
         ("MNE", "XKX"),
     }
     assert np.isnan(mine.at[("CHN", "SSD"), "colony"])
+    # Independent of Sudan since 9 July 2011; parts of Yugoslavia until 1992, and of Serbia and
+    # Montenegro until 2006 and 2008.
+    for pair in [("SDN", "SSD"), ("MNE", "SRB"), ("SRB", "XKX"), ("HRV", "MNE"), ("MNE", "XKX")]:
+        assert mine.at[pair, "same_country"] == 1
+    assert np.isnan(mine.at[("ALB", "XKX"), "same_country"])
     countries = set(ties["country_a"]) | set(ties["country_b"])
     assert set(SUPPLEMENTS) <= countries
+
+
+@pytest.mark.parametrize(
+    ("country", "neighbours"),
+    [
+        # CIA World Factbook, land boundaries: border countries.
+        ("SDN", {"CAF", "EGY", "ERI", "ETH", "LBY", "SSD", "TCD"}),
+        ("SSD", {"CAF", "COD", "ETH", "KEN", "SDN", "UGA"}),
+        ("SRB", {"BGR", "BIH", "HRV", "HUN", "MKD", "MNE", "ROU", "XKX"}),
+        ("XKX", {"ALB", "MKD", "MNE", "SRB"}),
+        ("ALB", {"GRC", "MKD", "MNE", "XKX"}),
+    ],
+)
+def test_borders_are_not_counted_for_a_state_and_its_successor_both(
+    shared_data: Path, country: str, neighbours: set[str]
+) -> None:
+    ties, warnings = tidy((shared_data / "dist_cepii.zip").read_bytes())
+    touching = ties[ties["contiguous"] == 1]
+    a, b = touching["country_a"], touching["country_b"]
+    assert {*b[a == country], *a[b == country]} == neighbours
+    assert any("Kenya borders South Sudan" in line for line in warnings)
