@@ -62,14 +62,16 @@ RECODES: tuple[Recode, ...] = (
 
 # BACI's own numeric codes, where they are not ISO 3166's: customs territories of the United
 # Nations' trade statistics, from BACI's table of countries. Belgium-Luxembourg (58), the Southern
-# African Customs Union (711) and states that are no more are left out and named.
+# African Customs Union (711) and other states that are no more are left out and named.
 BACI_CODES: dict[int, str] = {
     251: "FRA",  # with Monaco
     490: "TWN",  # "Other Asia, not elsewhere specified"
     579: "NOR",  # with Svalbard
     699: "IND",  # without Sikkim
+    736: "SDN",  # with South Sudan, until 2011
     757: "CHE",  # with Liechtenstein
     842: "USA",  # with Puerto Rico
+    891: "SRB",  # with Montenegro, until 2005; as CEPII's ties and the United Nations' YUG
 }
 
 # Countries that CEPII GeoDist does not have, with why. Their distances, borders and official

@@ -27,7 +27,7 @@ from mlcoop.schema import PAIR, PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources.cache import Cache, Record
 from mlcoop.sources.corrections import BACI_CODES
 
-READER = "1"  # part of a record's address: files read by another version are read again
+READER = "2"  # part of a record's address: files read by another version are read again
 BLOCK = 1 << 24
 FIRST_YEAR = 1985  # no study's factors look back further
 DAMAGED = (pa.ArrowInvalid, pa.ArrowTypeError, zipfile.BadZipFile, EOFError, UnicodeDecodeError)

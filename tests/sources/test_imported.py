@@ -88,6 +88,25 @@ def test_baci_by_hand_and_before_gravity(tmp_path: Path) -> None:
     assert "code 711" in done.warnings[0]
 
 
+def test_baci_of_years_before_a_state_fell_apart(tmp_path: Path) -> None:
+    # Codes of the United Nations' trade statistics: 736 Sudan until 2011, 729 Sudan and 728 South
+    # Sudan since; 891 Serbia and Montenegro until 2005, 688 Serbia and 499 Montenegro since.
+    old = "t,i,j,k,v,q\n2005,156,736,010101,8,1\n2005,891,156,010101,5,1\n"
+    new = "t,i,j,k,v,q\n2012,156,729,010101,6,1\n2012,156,728,010101,2,1\n2012,688,156,010101,4,1\n"
+    cache = Cache(tmp_path / "cache")
+    paths = [write(tmp_path, "y2005.csv", old), write(tmp_path, "y2012.csv", new)]
+    assert import_files("baci", paths, cache, today="2026-01-01").warnings == []
+    table, _, _ = pair_figures(cache, ["trade_kusd"], 1990, 2020)
+    trade = table.set_index(["country_a", "country_b", "year"])["trade_kusd"].to_dict()
+    assert trade == {
+        ("CHN", "SDN", 2005): 8,
+        ("CHN", "SRB", 2005): 5,
+        ("CHN", "SDN", 2012): 6,
+        ("CHN", "SSD", 2012): 2,
+        ("CHN", "SRB", 2012): 4,
+    }
+
+
 @pytest.mark.parametrize("how", ["zip", "gz"])
 def test_compressed_as_downloaded(tmp_path: Path, how: str) -> None:
     cache = Cache(tmp_path / "cache")
