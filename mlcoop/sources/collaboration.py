@@ -79,14 +79,15 @@ def country_totals(
     ----------
     must : iterable of str, ISO3
         Countries that have to be in the answer: one that a cut list does not name is asked for by
-        itself, and one that a whole list does not name has 0.
+        itself.
     countries : {">1", "1", None}
         See `Filters.clauses`.
 
     Returns
     -------
     table : DataFrame
-        `schema.INDICATORS`, variable `international_works`.
+        `schema.INDICATORS`, variable `international_works`. In a year whose list is whole, a
+        country that it does not name has 0, if it is in `must` or in the list of another year.
     records : list of Record
     warnings : list of str
     """
@@ -100,16 +101,22 @@ def country_totals(
     rows: list[tuple[str, int, str, float]] = []
     unknown = Unknown()
     unlisted: dict[str, list[int]] = {}
+    whole: dict[int, set[str]] = {}
     for year, page in zip(years, pages, strict=True):
         groups = openalex.read_groups(page.content)
         known, odd = openalex.by_country(groups.counts)
         unknown.add(year, odd)
         rows.extend((country, year, TOTALS, works) for country, works in known.items())
-        for country in must if known else ():
-            if country not in known and groups.cut:
-                unlisted.setdefault(country, []).append(year)
-            elif country not in known:
-                rows.append((country, year, TOTALS, 0))
+        if known and not groups.cut:
+            whole[year] = set(known)
+        elif known:
+            for country in must:
+                if country not in known:
+                    unlisted.setdefault(country, []).append(year)
+    named = {country for country, *_ in rows} | set(must)
+    rows.extend(
+        (c, year, TOTALS, 0) for year, known in whole.items() for c in sorted(named - known)
+    )
 
     # One request for all years of a country costs less than the rest of each year's list.
     wanted = sorted(unlisted)

@@ -182,6 +182,23 @@ def test_a_whole_list_that_does_not_name_a_country_tells_a_zero(
     assert table.set_index("iso3").at["TUV", "value"] == 0
 
 
+def test_a_country_of_one_year_has_a_known_zero_in_the_whole_lists_of_others(
+    serve: Any, quick_client: Any
+) -> None:
+    # A thin target: Namibia is named in 2018 only, Tuvalu never.
+    def answer(path: str, query: dict[str, str]) -> Any:
+        own = {"2018": OWN, "2019": {"CN": 130, "US": 150}, "2020": {}}
+        year = next(y for y in own if f"publication_year:{y}" in query["filter"])
+        return 200, {}, openalex_answer({}, own[year], query)
+
+    client = quick_client({"MLCOOP_OPENALEX_URL": serve(answer).base})
+    table, _, _ = collaboration.country_totals(client, [2018, 2019, 2020], ALL, must=["USA"])
+    value = table.set_index(["iso3", "year"])["value"].to_dict()
+    assert value["NAM", 2019] == value["DEU", 2019] == 0
+    # An empty list is a year that is not there, and who is in no list is unknown.
+    assert {year for _, year in value} == {2018, 2019} and not any("TUV" in key for key in value)
+
+
 def test_a_jump_beyond_belief_is_named(serve: Any, quick_client: Any) -> None:
     def answer(path: str, query: dict[str, str]) -> Any:
         factor = 40 if "2020" in query["filter"] else 10
