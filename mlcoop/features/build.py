@@ -76,7 +76,8 @@ def build_features(
 
     A factor's value for target year t at horizon h is its function of the inputs observed in
     year t - lag - (h - 1), found by year and never by row. An input missing there is the last
-    known one at most `carry` years older. Country factors become a feature for each end.
+    known one at most `carry` years older; a factor that reads two years is carried finished.
+    Country factors become a feature for each end.
 
     Parameters
     ----------
@@ -255,6 +256,23 @@ class _Grid:
 
 def _evaluate(factor: Factor, grid: _Grid, observed: Sequence[int], own: str | None) -> np.ndarray:
     """Return the factor's value for every pair and observed year, flat in that order."""
+    if not any(split_input(name)[1] for name in factor.inputs):
+        return _at_once(factor, grid, observed, own, factor.carry)
+    # Were the years of a change carried apart, a change over three years would at the end of a
+    # series be one over two or one. So the finished change is carried.
+    value = _at_once(factor, grid, observed, own, carry=0)
+    for back in range(1, factor.carry + 1):
+        hole = np.isnan(value)
+        if not hole.any():
+            break
+        before = _at_once(factor, grid, [year - back for year in observed], own, carry=0)
+        value[hole] = before[hole]
+    return value
+
+
+def _at_once(
+    factor: Factor, grid: _Grid, observed: Sequence[int], own: str | None, carry: int
+) -> np.ndarray:
     keys = grid.keys(observed)
     # Gathered first and made a table once: setting columns one by one costs more than they do.
     columns: dict[str, object] = {"year": keys["year"]}
@@ -266,14 +284,15 @@ def _evaluate(factor: Factor, grid: _Grid, observed: Sequence[int], own: str | N
         variable, back = split_input(name)
         then = [year - back for year in observed]
         if variable in PAIR_INPUTS:
-            columns[name] = grid.at(variable, then, factor.carry).ravel()
+            columns[name] = grid.at(variable, then, carry).ravel()
         elif own is not None:
-            columns[name] = grid.at(f"{variable}_{own}", then, factor.carry).ravel()
+            columns[name] = grid.at(f"{variable}_{own}", then, carry).ravel()
         else:
             for end in ("a", "b"):
-                columns[f"{name}_{end}"] = grid.at(f"{variable}_{end}", then, factor.carry).ravel()
+                columns[f"{name}_{end}"] = grid.at(f"{variable}_{end}", then, carry).ravel()
     table = pd.DataFrame(columns)
-    return factor.function(table).to_numpy(float)
+    # A copy, since a function may hand back one of the table's own columns.
+    return factor.function(table).to_numpy(float, copy=True)
 
 
 def _role_feature(factor: Factor, name: str, role: str, focal: str | None) -> Feature:

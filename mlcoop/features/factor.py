@@ -42,7 +42,9 @@ class Factor:
         2021 are in uses the figure of 2020.
     carry : int
         How many years an input may be carried forward when a series has a gap or has ended: the
-        last known figure at most so many years older than `lag` asks for. It uses past only.
+        last known figure at most so many years older than `lag` asks for. It uses past only. Where
+        an input is of an earlier year (`"v[-3]"`), the factor's own value is carried instead, so
+        that a change over three years stays one.
     function : callable
         Pure: a table of inputs at their observed year (with `country_a`, `country_b`, `year`, or
         for a country factor `iso3`, `year`) to a Series on the same index.

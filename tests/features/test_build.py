@@ -81,6 +81,19 @@ def test_carry_fills_gaps_from_the_past_only_and_not_for_ever() -> None:
     assert np.isnan(cell(matrix, "CHN", "PAK", 2010)["gdp_partner"])
 
 
+def test_a_change_over_three_years_stays_one_where_the_series_has_ended() -> None:
+    # Pakistan stands still; China's ideal point is the square of the years since 2000, to 2010.
+    years = np.arange(2000, 2013)
+    panel = pd.DataFrame({"country_a": "CHN", "country_b": "PAK", "year": years, "works": 1.0})
+    panel["un_ideal_point_a"] = np.where(years <= 2010, (years - 2000.0) ** 2, np.nan)
+    panel["un_ideal_point_b"] = np.where(years <= 2010, 0.0, np.nan)
+    factors = select_factors(["un_distance_change"])
+    matrix = build_features(panel, factors=factors, years=range(2011, 2016))
+    value = matrix.X["un_distance_change"].tolist()
+    # Lag 2: 81 - 36 (2009 and 2006), 100 - 49 (2010 and 2007), which is carried two years.
+    assert value[:4] == [45, 51, 51, 51] and np.isnan(value[4])
+
+
 def test_exposure_by_hand() -> None:
     matrix = build_features(
         HAND, factors=select_factors(["distance"]), years=[2011], focal="CHN", exposure=True
