@@ -197,6 +197,8 @@ def read_counts(
     table = table.rename(columns={column: "works"})
     own = pairs[pairs["country_a"] == pairs["country_b"]]
     own = own.groupby(["country_a", "year"])["international"].sum()
+    # All works are in it, so a country without any in a year has a known zero.
+    own = own.reindex(pd.MultiIndex.from_product(own.index.levels), fill_value=0)
     totals = indicator_frame((c, year, TOTALS, n) for (c, year), n in own.items())
     where = f"snapshot {folder}"
     return Counts(

@@ -166,6 +166,14 @@ def test_by_hand(tmp_path: Path) -> None:
     assert ("USA", 2019) in set(full.covered.itertuples(index=False, name=None))
 
 
+def test_a_country_without_a_work_in_a_year_has_no_international_ones(tmp_path: Path) -> None:
+    works = [work("CN", "DE", year=2018), work("CN", "US", year=2019)]
+    write(tmp_path / "in", works, "part_000")
+    aggregate(tmp_path / "in", tmp_path / "out")
+    totals = read_counts(tmp_path / "out").totals.set_index(["iso3", "year"])["value"]
+    assert totals["USA", 2018] == totals["DEU", 2019] == 0 and len(totals) == 6
+
+
 def test_shares_of_highly_cited_works_by_hand(tmp_path: Path) -> None:
     works = [
         *[work("CN", "DE", top=i < 3) for i in range(4)],  # international: 3 of 4
