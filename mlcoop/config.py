@@ -68,7 +68,9 @@ class Years(Section):
     start: int = Field(2001, ge=1950, le=2200)
     end: int | Literal["latest"] = "latest"
     max_shortfall: Share = Field(
-        0.10, description="`latest` skips years whose total falls short of the year before by more"
+        0.10,
+        description="how far a year's works may stay below the largest of the three years before; "
+        "`latest` is the last year within it, and later years are refused",
     )
 
     @model_validator(mode="after")

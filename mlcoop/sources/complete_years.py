@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from mlcoop.errors import ConfigError, some
@@ -41,7 +42,7 @@ def resolve_latest(totals: Mapping[int, int], max_shortfall: float = 0.1) -> int
 
 
 def check_years(totals: Mapping[int, int], lo: int, hi: int, max_shortfall: float = 0.1) -> None:
-    """Refuse years that the source does not hold or holds in part only.
+    """Refuse years that the source does not hold, and years after the last complete one.
 
     Raises
     ------
@@ -64,3 +65,30 @@ def check_years(totals: Mapping[int, int], lo: int, hi: int, max_shortfall: floa
         )
     if absent:
         raise ConfigError(f"years: {WHERE} holds no works of {some(absent)}; shorten the years")
+
+
+def name_holes(
+    totals: Mapping[int, int], lo: int, hi: int, max_shortfall: float = 0.1
+) -> list[str]:
+    """Return one line that names the years with suspiciously few works, or none.
+
+    They hold less than `1 - max_shortfall` of the largest of the three years before and of the
+    three years after, by more than chance. (Before alone would not do: works may become fewer.)
+    It may be a part of the works or a fact, so they are named and not refused.
+
+    Examples
+    --------
+    >>> name_holes({2016: 1100, 2017: 1200, 2018: 600, 2019: 1300}, 2016, 2019)
+    ['OpenAlex: years that may not be whole: 2018 (600 works; 1,200 before and 1,300 after)']
+    """
+    found = []
+    for year in range(lo, hi + 1):
+        before, after = (
+            max((totals[y] for y in span if y in totals), default=0)
+            for span in (range(year - 3, year), range(year + 1, year + 4))
+        )
+        around = min(before, after)
+        # Three standard deviations of such a count: the years of a thin target differ by chance.
+        if totals[year] < (1 - max_shortfall) * around - 3 * math.sqrt(around):
+            found.append(f"{year} ({totals[year]:,} works; {before:,} before and {after:,} after)")
+    return [f"{WHERE}: years that may not be whole: {some(found)}"] if found else []

@@ -23,6 +23,7 @@ from mlcoop.sources import (
 )
 from mlcoop.sources.cache import Record
 from mlcoop.sources.collaboration import Counts
+from mlcoop.sources.complete_years import name_holes
 from mlcoop.sources.http import BudgetSpent, Client, Progress
 from mlcoop.sources.institution import Institution
 from mlcoop.sources.openalex import Filters
@@ -140,6 +141,7 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         totals_by_year, seen = collaboration.year_totals(client, *span(request), request.filters)
         records += seen
         first, last = study_years(request, totals_by_year)
+        warnings += name_holes(totals_by_year, first, last, request.max_shortfall)
         held = [y for y in totals_by_year if first - request.years_before <= y <= last]
         totals, seen, lines = collaboration.country_totals(
             client, held, request.filters, must=request.countries, progress=progress

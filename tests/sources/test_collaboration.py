@@ -14,7 +14,7 @@ from sources_tools import openalex_answer
 from mlcoop.countries import iso3_of
 from mlcoop.errors import ConfigError
 from mlcoop.sources import collaboration, openalex
-from mlcoop.sources.complete_years import check_years, resolve_latest
+from mlcoop.sources.complete_years import check_years, name_holes, resolve_latest
 from mlcoop.sources.openalex import Filters
 
 ALL = Filters()
@@ -237,6 +237,25 @@ def test_years_that_are_not_whole_are_refused_with_the_reason(lo: int, hi: int, 
     check_years(totals, 2015, 2018)
     with pytest.raises(ConfigError, match=words):
         check_years(totals, lo, hi)
+
+
+def test_a_hole_in_the_middle_is_named_and_a_real_fall_is_not() -> None:
+    # 90 % of 12,000 is 10,800; three standard deviations of 12,000 are 329.
+    totals = {2015: 10000, 2016: 11000, 2017: 12000, 2018: 6000, 2019: 13000, 2020: 13500}
+    for lo, hi in [(2015, 2018), (2016, 2020)]:
+        (line,) = name_holes(totals, lo, hi)
+        assert "2018 (6,000 works; 12,000 before and 13,500 after)" in line
+    assert name_holes(totals, 2015, 2017) == name_holes(totals, 2019, 2020) == []
+    assert name_holes(totals | {2018: 10472}, 2015, 2020) == []
+    assert len(name_holes(totals | {2018: 10470}, 2015, 2020)) == 1
+    assert name_holes(totals, 2015, 2020, max_shortfall=0.5) == []
+    # Two years in part, one after the other: neither excuses the other.
+    (line,) = name_holes(totals | {2019: 5900}, 2015, 2020)
+    assert "2018" in line and "2019" in line
+    # Works that become fewer for good are no hole.
+    assert name_holes({2015: 10000, 2016: 12000, 2017: 10000, 2018: 9900}, 2015, 2018) == []
+    # A thin target: 46 is 15 less than 61, but 3 times the root of 61 is 23.
+    assert name_holes({2015: 60, 2016: 61, 2017: 46, 2018: 61}, 2015, 2018) == []
 
 
 def test_year_totals_hold_no_zero_for_a_year_that_is_not_there(

@@ -312,6 +312,17 @@ def test_main_path_without_the_shared_folder(serve: Any, quick_client: Callable)
     assert len(service.paths) == 1 + 7 + 10
 
 
+def test_a_year_with_half_its_works_is_named_in_the_warnings(
+    serve: Any, quick_client: Callable
+) -> None:
+    held = {"2015": 1000, "2016": 1100, "2017": 1200, "2018": 600, "2019": 1300}
+    own = {"CN": 5, "DE": 5}
+    service = serve(lambda _, q: (200, {}, openalex_answer({}, own, q, years=held)))
+    client = quick_client({"MLCOOP_OPENALEX_URL": service.base})
+    study = GatherRequest(first=2015, last=2018, this_year=2020, years_before=0, ties=False)
+    assert any("2018 (600 works" in line for line in gather(study, client).warnings)
+
+
 @pytest.mark.parametrize("focal", [None, ("CHN",)])
 def test_the_dry_run_counts_the_requests_that_are_then_sent(
     standin: Any, quick_client: Callable, focal: tuple[str, ...] | None
