@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlcoop.features.factor import Factor
 
 TEN_PERCENT = float(np.log(1.1))
+TEN_PERCENT_LESS = float(np.log(0.9))
 # of factors in log(1 + years) since an event: from not yet to five years
 FIVE_YEARS = float(np.log(6.0))
 SHORT_UNITS = {
@@ -34,6 +35,11 @@ class Step:
     words: str
     size: float
     opposite: str = ""
+
+    @property
+    def way_back(self) -> float:
+        """How much longer the step down is: 10 % less is further than 10 % more, in logs."""
+        return -TEN_PERCENT_LESS / TEN_PERCENT if self.size == TEN_PERCENT else 1.0
 
 
 TEN_MORE = Step("10 % more", TEN_PERCENT, "10 % less")
@@ -152,7 +158,8 @@ def natural_effects(
         half = quantile * float(np.std(moves, ddof=1)) * widening[position]
         words = step.words
         if change < 0 and step.opposite:
-            change, words = -change, step.opposite
+            change, words = -change * step.way_back, step.opposite
+            half *= step.way_back
         rows.append((words, *100 * np.expm1(change + half * np.array([0.0, -1.0, 1.0]))))
     return pd.DataFrame(
         rows,

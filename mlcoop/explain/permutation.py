@@ -123,17 +123,20 @@ def _tested(
     """Return loss, its spread over repeats, and the one-sided p-value over pairs."""
     by_row = change.mean(axis=0)
     total = by_row.sum()
+    shared = shared_country(names)
+    ends = {end for name in names for end in str(name).split("|")} - {shared}
+    units = len(ends) if unit == "country" else len(names)
     spread = float(change.sum(axis=1).std(ddof=1)) / scale if len(change) > 1 else 0.0
     by_pair = np.bincount(pair, by_row, len(names))
     # a country in every pair is held fixed: by it alone all pairs would be one cluster
     around = (by_pair - by_pair.mean())[:, None]
-    error = float(np.sqrt(clustered(around, names, unit, shared_country(names))[0, 0]))
+    error = float(np.sqrt(clustered(around, names, unit, shared)[0, 0]))
     if error <= 1e-12 * scale:
         return float(total) / scale, spread, 1.0 if total <= 1e-12 * scale else 0.0
     return (
         float(total) / scale,
         spread,
-        float(stats.t.sf(total / error, max(len(names) - 1, 1))),
+        float(stats.t.sf(total / error, max(units - 1, 1))),
     )
 
 

@@ -217,7 +217,7 @@ def explain_replicates(
         together = together * _lift(*signed).astype(np.float32)
     units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
     # few units know the spread badly, and few replicates know what the units know (Satterthwaite)
-    freedom = 1 / (1 / max(8.0, units - min(len(factors), units / 2)) + 1 / drawn_freedom)
+    freedom = 1 / (1 / max(2.0, units - min(len(factors), units / 2)) + 1 / drawn_freedom)
     return Explained(
         explained,
         fitted.values,

@@ -150,7 +150,8 @@ def focus_interactions(
     joint : dict
         `p`: of the sum of all squared z, given how they vary together; `clusters`: the median
         over factors of how many pairs, of equal weight, would carry as much; `tested`, `differ`:
-        how many factors. Those that fewer than four pairs carry are not tested.
+        how many factors. Those that fewer than four pairs carry are not tested; where none is,
+        `p` and `clusters` are missing and the table is empty.
 
     Notes
     -----
@@ -191,6 +192,10 @@ def focus_interactions(
         difference.append(slope)
         clusters.append(carrying)
         tested.append(factor)
+    if not tested:
+        none = pd.DataFrame(columns=["difference", "z", "p", "q", "differs"], dtype=float)
+        nothing = {"p": float("nan"), "clusters": float("nan"), "tested": 0, "differ": 0}
+        return none.astype({"differs": bool}), nothing
     scores = np.column_stack(parts)
     covariance = clustered(scores, names, unit, fixed)
     error = np.sqrt(np.diag(covariance))

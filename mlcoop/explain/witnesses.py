@@ -64,7 +64,11 @@ def join_witnesses(
             "shap_share": table["share"],
             "shap_rank": table["rank"],
             "shap_stands_out": table["above_null"].astype(bool),
-            "direction": np.where(table["effect_low_to_high"] >= 0, "+", "-"),
+            "direction": np.select(
+                [table["effect_low_to_high"] > 0, table["effect_low_to_high"] < 0],
+                ["+", "-"],
+                "none",
+            ),
         }
     )
     result = result.join(permutation).join(regression)
@@ -89,16 +93,18 @@ def _disagreement(label: str, row: dict[str, Any], of: int) -> str:
     for_it = [NAMES[n] for n, yes in stands.items() if yes]
     against = [NAMES[n] for n, yes in stands.items() if not yes]
     said = []
-    up, slope = row["direction"] == "+", row["ppml_coef"]
-    if (stands["shap"] or stands["ppml"]) and slope != 0 and up != (slope > 0):
-        words = ("more", "fewer") if up else ("fewer", "more")
+    up, slope = row["direction"], row["ppml_coef"]
+    opposed = {"+": slope < 0, "-": slope > 0}.get(up, False)
+    if (stands["shap"] or stands["ppml"]) and opposed:
+        words = ("more", "fewer") if up == "+" else ("fewer", "more")
         said.append(f"goes with {words[0]} works in the learner and with {words[1]} in PPML")
     if for_it and against:
         said.append(f"stands out by {_list(for_it)}, not by {_list(against, 'or')}")
     if not said:
         return ""
-    if stands["permutation"] and not stands["conditional"]:
-        said.append("what it tells, the rest of its group tells as well")
+    replaced = row["conditional"] < row["permutation"] / 2  # never so where it is alone in it
+    if stands["permutation"] and not stands["conditional"] and replaced:
+        said.append("most of what it tells, the rest of its group tells as well")
     ranks = f"rank {row['shap_rank']} by SHAP, {row['ppml_rank']} by PPML, of {of}"
     return f"{label} {'; '.join(said)} ({ranks})."
 
