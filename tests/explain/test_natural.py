@@ -30,7 +30,7 @@ def test_the_step_follows_the_unit(factor, x, words, size):
 
 
 def test_effect_and_interval_are_those_of_the_slope():
-    """Closed form: slope -0.5 on the log of distance is 1.1**0.5 - 1 = 4.88 % per 10 % closer."""
+    """Closed form: slope -0.5 on the log of distance is 0.9**-0.5 - 1 = 5.41 % per 10 % closer."""
     rng = np.random.default_rng(0)
     x = pd.DataFrame({"distance": rng.uniform(7, 9, 200), "border": rng.integers(0, 2, 200)})
     x = x.astype(float)
@@ -41,9 +41,9 @@ def test_effect_and_interval_are_those_of_the_slope():
         x, values, moves, np.ones(2), {"distance": [0], "border": [1]}, quantile=2.0
     )
     assert table.loc["distance", "step"] == "10 % closer"
-    assert table.loc["distance", "effect_per_step"] == pytest.approx(100 * (1.1**0.5 - 1))
+    assert table.loc["distance", "effect_per_step"] == pytest.approx(100 * (0.9**-0.5 - 1))
     half = 2 * 0.1 * np.sqrt(2)
-    low, high = (100 * (1.1 ** (0.5 + s * half) - 1) for s in (-1, 1))
+    low, high = (100 * (0.9 ** -(0.5 + s * half) - 1) for s in (-1, 1))
     assert table.loc["distance", "effect_per_step_low"] == pytest.approx(low)
     assert table.loc["distance", "effect_per_step_high"] == pytest.approx(high)
     assert table.loc["border", "effect_per_step"] == pytest.approx(100 * np.expm1(0.3))

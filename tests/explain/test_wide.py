@@ -64,3 +64,13 @@ def test_a_ranking_agrees_with_itself_and_disagrees_when_reversed():
         "tau": 1.0, "tau_low": 1.0, "tau_high": 1.0,
     }  # fmt: skip
     assert rank_agreement(size, still, size[::-1], still, level=0.95)["tau"] == -1.0
+
+
+def test_without_a_factor_that_varies_inside_the_focus_nothing_is_tested():
+    """By hand: the one factor is zero in every focus pair, so no slope of its own can be freed."""
+    matrix = wide_matrix([0.5], countries=12)
+    x = matrix.X.where(~matrix.rows["in_focus"].to_numpy(bool)[:, None], 0.0)
+    flat = FeatureMatrix(matrix.rows, x, matrix.features)
+    table, joint = focus_interactions(flat, columns_of(flat), unit="pair", level=0.95, seed=0)
+    assert table.empty and list(table) == ["difference", "z", "p", "q", "differs"]
+    assert joint["tested"] == joint["differ"] == 0 and np.isnan(joint["p"])
