@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from test_comparison import IMPORTANCE, REVERSED, study
@@ -60,6 +62,17 @@ def test_a_finished_study(capsys: pytest.CaptureFixture[str]) -> None:
     for heading in ("Factors", "Groups of factors", "Forecasts", "Error one year ahead"):
         found = [line for line in text.splitlines() if line.startswith(heading)]
         assert found and all("(simulated)" in line for line in found)
+
+
+def test_a_focus_set_without_works_has_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Truth: no share of nothing; the table is left out and the reason said."""
+    base = finished()
+    nothing = {"model": {"wape": None}, "persistence": {"wape": None}}
+    forecast = {**base.metrics["forecast"], "sets": {"focus": nothing}, "skill": {"focus": {}}}
+    print_experiment(replace(base, metrics={"forecast": forecast}))
+    text = capsys.readouterr().out
+    assert "focus pairs had no work in any year tested" in text
+    assert "Error one year ahead" not in text
 
 
 def test_columns_are_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,13 @@ def _scores_by_year(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _skill(wapes: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
-    """Return the skill against the best baseline, with a 90 % interval over origins."""
+    """Return the skill against the best baseline, with a 90 % interval over origins.
+
+    Years without a work have no WAPE and are left out; all values are None when none is left.
+    """
+    wapes = wapes.dropna(how="all")
+    if wapes.empty:
+        return dict.fromkeys(("against", "value", "low", "high", "against_persistence"))
     best = str(wapes.drop(columns="model").mean().idxmin())
     model, rule = wapes["model"].to_numpy(), wapes[best].to_numpy()
     picks = np.random.default_rng(seed).integers(0, len(model), size=(resamples, len(model)))
@@ -144,7 +150,10 @@ def _skill(wapes: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
 
 
 def _coverage(rows: pd.DataFrame) -> dict[str, Any]:
-    """Return mean coverage and width share over origins with intervals, and every year's."""
+    """Return mean coverage and width share over origins with intervals, and every year's.
+
+    The width share is over years with works, None when there is none.
+    """
     known = rows[rows["lower"].notna()]
     if known.empty:
         return {"mean": None, "width_share": None, "by_year": {}}
@@ -152,8 +161,9 @@ def _coverage(rows: pd.DataFrame) -> dict[str, Any]:
     by_year = inside.groupby(known["year"]).mean()
     width = (known["upper"] - known["lower"]).groupby(known["year"]).sum()
     total = known["observed"].groupby(known["year"]).sum()
+    share = (width / total.where(total > 0)).mean()
     return {
         "mean": float(by_year.mean()),
-        "width_share": float((width / total).mean()),
+        "width_share": None if pd.isna(share) else float(share),
         "by_year": {int(str(y)): float(v) for y, v in by_year.items()},
     }

@@ -206,7 +206,10 @@ def skill_sentence(errors: SetErrors, level: float | None) -> str:
     years = len(errors.by_year)
     over = f"Over {years} years forecast blind" if years > 1 else "Forecast blind"
     if "model" not in errors.errors:
-        return f"{over}, no error of the model was recorded for {errors.label}."
+        return (
+            f"Forecast blind, {errors.label} had no work in any year tested, so there is no error "
+            "as a share of works, and no rule to compare with."
+        )
     missed = (
         f"{over}, the forecast for {errors.label} missed by {percent(errors.errors['model'], 1)}"
     )

@@ -39,7 +39,7 @@ def print_experiment(experiment: Experiment) -> None:
         console.print(_groups(s))
     if s.forecasts:
         console.print(_forecasts(s, LARGEST))
-    for part in s.errors:
+    for part in (p for p in s.errors if p.errors):
         console.print(_skill(part, s))
         say(console, f"Against the best of them: {sentences.skill_words(part)}.")
     say(console, "\nHow far to trust it", "bold")

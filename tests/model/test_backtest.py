@@ -20,7 +20,7 @@ from mlcoop.model.forecasters import EXPERTS, fit_expert, fit_linear, to_works, 
 from mlcoop.model.growth import expect_common, growth_features, measure_growth, weighted_median
 from mlcoop.model.history import INTERNATIONAL, build_history
 from mlcoop.model.scores import measure_backtest, score_method
-from mlcoop.schema import BACKTEST_CSV
+from mlcoop.schema import BACKTEST_CSV, BASELINES
 
 FAST = {"n_estimators": 15}
 COUNTRIES = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH"]
@@ -184,6 +184,38 @@ def test_metrics_by_hand() -> None:
     # Focus bias: 12/10 and 20/20, mean 1.1; mae (2+0)/2 = 1.
     assert m["sets"]["focus"]["model"]["bias"] == pytest.approx(1.1)
     assert m["sets"]["focus"]["model"]["mae"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("empty", [[2010], [2009, 2010]])
+def test_years_without_a_work_are_left_out(empty: list[int]) -> None:
+    # Invariant: a year in which nothing came has no error as a share of works, so skill and width
+    # are those of the years that have; where none has, both are untold rather than wrong.
+    backtest = pd.DataFrame(
+        {
+            "origin": [2008, 2009],
+            "year": [2009, 2010],
+            "observed": [10.0, 20.0],
+            "predicted": [9.0, 18.0],
+            "lower": 5.0,
+            "upper": 15.0,
+            "in_focus": True,
+            "largest": True,
+            **dict.fromkeys(BASELINES, 0.0),
+            "persistence": [8.0, 15.0],
+        }
+    )
+    backtest.loc[backtest["year"].isin(empty), "observed"] = 0.0
+    found = measure_backtest(backtest, horizon=1, level=0.9)
+    kept = backtest[~backtest["year"].isin(empty)]
+    if kept.empty:
+        assert set(found["skill"]["focus"].values()) == {None}
+        assert found["coverage"]["focus"]["width_share"] is None
+    else:
+        alone = measure_backtest(kept, horizon=1, level=0.9)
+        assert found["skill"] == alone["skill"]
+        assert found["skill"]["focus"]["value"] == pytest.approx(0.5)  # 1 - 0.1 / 0.2
+        assert found["coverage"]["focus"]["width_share"] == pytest.approx(10 / 10)
+    assert found["coverage"]["focus"]["by_year"][2010] == 0.0
 
 
 def test_deviance_explained_by_hand() -> None:
