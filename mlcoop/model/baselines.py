@@ -58,7 +58,8 @@ def drift(counts: FloatArray, span: int, horizon: int = 1) -> FloatArray:
 def country_growth(counts: FloatArray, ends: NDArray[np.int64], n_countries: int) -> FloatArray:
     """Return every country's growth factor from the year before to the last one.
 
-    The sum over its pairs observed in both years; a country with one pair only gets the growth
+    Takes counts as observed, NaN where not: one carried forward would pass as no growth. The sum
+    is over a country's pairs observed in both years; a country with one pair only gets the growth
     of all pairs together, since its own would repeat the pair's drift.
     """
     if counts.shape[1] < 2:
@@ -75,10 +76,13 @@ def country_growth(counts: FloatArray, ends: NDArray[np.int64], n_countries: int
 def group_growth(
     counts: FloatArray, ends: NDArray[np.int64], n_countries: int, horizon: int = 1
 ) -> FloatArray:
-    """Return the last count times the geometric mean of both countries' last growth factors."""
+    """Return the last count times the geometric mean of both countries' last growth factors.
+
+    Takes counts as observed, like `country_growth`; the last count is the last one observed.
+    """
     growth = country_growth(counts, ends, n_countries)
     factor = np.sqrt(growth[ends[:, 0]] * growth[ends[:, 1]])
-    return counts[:, -1] * factor**horizon
+    return carry_forward(counts)[:, -1] * factor**horizon
 
 
 def smooth(counts: FloatArray, horizon: int = 1) -> FloatArray:
@@ -147,16 +151,17 @@ def _by_country(values: FloatArray, ends: NDArray[np.int64], n: int) -> FloatArr
 
 
 def _half_half(history: History, counts: FloatArray, horizon: int) -> FloatArray:
-    grown = group_growth(counts, history.ends, len(history.countries), horizon)
+    grown = group_growth(history.counts, history.ends, len(history.countries), horizon)
     return (drift(counts, 3, horizon) + grown) / 2
 
 
+# Of the history as observed, its counts carried forward, and the horizon.
 BASELINES: dict[str, Callable[[History, FloatArray, int], FloatArray]] = {
     "persistence": lambda h, y, n: persist(y),
     "drift1": lambda h, y, n: drift(y, 1, n),
     "drift3": lambda h, y, n: drift(y, 3, n),
     "drift5": lambda h, y, n: drift(y, 5, n),
-    "group_growth": lambda h, y, n: group_growth(y, h.ends, len(h.countries), n),
+    "group_growth": lambda h, y, n: group_growth(h.counts, h.ends, len(h.countries), n),
     "drift3_group": _half_half,
     "smoothing": lambda h, y, n: smooth(y, n),
     "ppml": lambda h, y, n: ppml(y, n),

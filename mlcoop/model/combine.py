@@ -134,6 +134,7 @@ def blend_works(
     counts = growth.counts[:, : k + 1]
     works = to_works(mixed + expect_common(growth, k, horizon), counts[:, k])
     history = growth.history
-    trust = trust_of(int(np.isfinite(history.counts[:, : k + 1]).sum()))
-    grown = group_growth(counts, history.ends, len(history.countries), horizon)
+    observed = history.counts[:, : k + 1]
+    trust = trust_of(int(np.isfinite(observed).sum()))
+    grown = group_growth(observed, history.ends, len(history.countries), horizon)
     return trust * works + (1 - trust) * (drift(counts, 5, horizon) + grown) / 2

@@ -53,8 +53,7 @@ def follow_countries(growth: Growth, mean: FloatArray, origin: int, horizon: int
         Mean of the fitted experts at column `origin`, relative log growth.
     """
     history = growth.history
-    came = growth.relative[:, origin + horizon] - growth.relative[:, origin]
-    came = np.where(np.isfinite(history.counts[:, origin + horizon]), came, np.nan)
+    came = growth.change(origin, origin + horizon)
     effects = country_effects(
         came - mean, growth.counts[:, origin], history.ends, len(history.countries)
     )

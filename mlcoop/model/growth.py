@@ -28,11 +28,14 @@ class Growth:
     Attributes
     ----------
     counts : float array of shape (n_pairs, n_years)
-        Gaps filled from the last year seen; NaN before the first.
+        A gap holds the last count seen, moved on by the common growth; NaN before the first. As it
+        stood, it would pass for a pair that did not grow (WAPE with a tenth of real counts missing
+        0.073 instead of 0.069, with three tenths 0.083 instead of 0.074).
     logs, relative : float arrays of shape (n_pairs, n_years)
         Log of works plus one, and the same less the common growth up to that year.
     common : float array of shape (n_years,)
-        Common log growth from the year before; zero in the first year.
+        Common log growth from the year before, of pairs observed in both; zero in the first year.
+        A year that no pair was observed in has the growth expected of it.
     totals : float array of shape (n_countries, n_years)
     effects : float array of shape (n_countries, n_years)
         Log growth of a country's pairs beyond the common one, shrunk to zero.
@@ -45,6 +48,15 @@ class Growth:
     relative: FloatArray
     totals: FloatArray
     effects: FloatArray
+
+    def change(self, before: int, after: int) -> FloatArray:
+        """Return the relative log growth from one column to another, one value per pair.
+
+        NaN where a pair was not observed in both: a count carried forward is no observation.
+        """
+        seen = np.isfinite(self.history.counts)
+        known = seen[:, before] & seen[:, after]
+        return np.where(known, self.relative[:, after] - self.relative[:, before], np.nan)
 
 
 def weighted_median(values: FloatArray, weights: FloatArray) -> float:
@@ -63,36 +75,59 @@ def weighted_median(values: FloatArray, weights: FloatArray) -> float:
 
 def measure_growth(history: History) -> Growth:
     """Return the growth of all pairs, relative to what all pairs of a year share."""
-    counts = carry_forward(history.counts)
-    logs = np.log1p(counts)
-    n_years, n_countries = counts.shape[1], len(history.countries)
+    observed = np.log1p(history.counts)
+    n_years, n_countries = observed.shape[1], len(history.countries)
     common = np.zeros(n_years)
     for k in range(1, n_years):
-        # Weighted by works: this median is the growth that has the least absolute error.
-        common[k] = weighted_median(logs[:, k] - logs[:, k - 1], np.nan_to_num(counts[:, k - 1]))
-    relative = logs - np.cumsum(common)[None, :]
+        common[k] = _common_growth(history.counts, common, k)
+    shared, seen = np.cumsum(common)[None, :], np.isfinite(history.counts)
+    relative = carry_forward(observed - shared)
+    logs = np.where(seen, observed, relative + shared)
+    counts = np.where(seen, history.counts, np.maximum(np.expm1(logs), 0))
     effects = np.zeros((n_countries, n_years))
     totals = np.zeros((n_countries, n_years))
+    growth = Growth(history, counts, logs, common, relative, totals, effects)
     for k in range(n_years):
         totals[:, k] = _by_country(np.nan_to_num(counts[:, k]), history.ends, n_countries)
         if k:
             effects[:, k] = country_effects(
-                relative[:, k] - relative[:, k - 1], counts[:, k - 1], history.ends, n_countries
+                growth.change(k - 1, k), counts[:, k - 1], history.ends, n_countries
             )
-    return Growth(history, counts, logs, common, relative, totals, effects)
+    return growth
+
+
+def _common_growth(counts: FloatArray, common: FloatArray, k: int) -> float:
+    """Return the common growth of column `k` of observed counts, given that of those before.
+
+    After a year without counts it is the growth since the last year with some, less what was
+    expected of the years between, so that the sum is what was seen.
+    """
+    for before in range(k - 1, -1, -1):
+        change = np.log1p(counts[:, k]) - np.log1p(counts[:, before])
+        if np.isfinite(change).any():
+            # Weighted by works: this median is the growth that has the least absolute error.
+            median = weighted_median(change, np.nan_to_num(counts[:, before]))
+            return median - float(common[before + 1 : k].sum())
+    return _usual_growth(common, k - 1)
+
+
+def _usual_growth(common: FloatArray, k: int) -> float:
+    past = common[max(1, k - COMMON_YEARS + 1) : k + 1]
+    return float(past.mean()) if len(past) else 0.0
 
 
 def expect_common(growth: Growth, k: int, horizon: int = 1) -> float:
     """Return the common log growth expected from column `k` to `k + horizon`."""
-    past = growth.common[max(1, k - COMMON_YEARS + 1) : k + 1]
-    return float(past.mean() * horizon) if len(past) else 0.0
+    return _usual_growth(growth.common, k) * horizon
 
 
 def common_errors(growth: Growth, k: int, horizon: int = 1) -> list[float]:
     """Return the log errors that `expect_common` made in all years known at column `k`."""
+    years, observed = growth.history.years, set(growth.history.observed_years)
     return [
         float(growth.common[s + 1 : s + horizon + 1].sum()) - expect_common(growth, s, horizon)
         for s in range(2, k - horizon + 1)
+        if {years[s], years[s + horizon]} <= observed
     ]
 
 
@@ -177,12 +212,14 @@ def _shares_of_works(growth: Growth, international: FloatArray, k: int) -> dict[
     over the product; `pairs_per_work` is the log of how many pairs a country's work is counted in.
     """
     ends, works = growth.history.ends, np.log1p(international)
+    seen = np.isfinite(growth.history.counts)
     of_pair = works[ends[:, 0]] + works[ends[:, 1]]
     salton = growth.logs - of_pair / 2
     f = {}
     for span in (1, 3):
         reach = min(span, k)
         change = (salton[:, k] - salton[:, k - reach]) / max(reach, 1)
+        change = np.where(seen[:, k] & seen[:, k - reach], change, np.nan)
         known = change[np.isfinite(change)]
         f[f"salton{span}"] = change - (np.median(known) if len(known) else 0.0)
     f["affinity"] = growth.logs[:, k] - of_pair[:, k]
@@ -199,8 +236,9 @@ def restlessness(growth: Growth, k: int, prior_years: float = 4.0) -> FloatArray
     `prior_years`. Among the largest pairs the next error grows with its 0.6th power.
     """
     before = growth.logs[:, :k]
+    seen = np.isfinite(growth.history.counts)
     jumps = np.abs(np.diff(growth.relative[:, : k + 1], axis=1))
-    known = np.isfinite(jumps)
+    known = seen[:, :k] & seen[:, 1 : k + 1]
     if k < 2 or known.sum() < 20:
         return np.ones(len(jumps))
     sizes, usual = before[known], jumps[known]
@@ -222,14 +260,18 @@ def _at(matrix: FloatArray, k: int) -> FloatArray:
 def _growth_elsewhere(growth: Growth, country: NDArray[np.int64], k: int, span: int) -> FloatArray:
     """Return a country's yearly growth with all partners but this one, beyond the common one.
 
-    Zero for a country without another partner: nothing is known of it elsewhere.
+    Of partners observed in both years; zero where there is none: nothing is known of it elsewhere.
     """
     span = min(span, k)
     if span == 0:
         return np.zeros(len(country))
-    counts = np.nan_to_num(growth.counts)
-    now = growth.totals[country, k] - counts[:, k]
-    before = growth.totals[country, k - span] - counts[:, k - span]
+    counts, ends = growth.history.counts, growth.history.ends
+    both = np.isfinite(counts[:, k]) & np.isfinite(counts[:, k - span])
+    sums = []
+    for column in (k, k - span):
+        works = np.where(both, counts[:, column], 0.0)
+        sums.append(_by_country(works, ends, len(growth.totals))[country] - works)
+    now, before = sums
     change = np.log((now + 5) / (before + 5)) - growth.common[k - span + 1 : k + 1].sum()
     return np.where(now + before > 0, change / span, 0.0)
 

@@ -45,6 +45,11 @@ class History:
     in_focus: NDArray[np.bool_]
     international: FloatArray | None = None
 
+    @property
+    def observed_years(self) -> NDArray[np.int64]:
+        """Years in which some pair was observed."""
+        return self.years[np.isfinite(self.counts).any(axis=0)]
+
     def index(self, year: int) -> int:
         """Return the column of `year`."""
         return int(year) - int(self.years[0])

@@ -17,7 +17,14 @@ from mlcoop.model.combine import trust_of, weigh_experts, with_derived
 from mlcoop.model.follow import COUNTRY_GAIN, FOCUS_GAIN, Shift, follow_countries, follow_focus
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.forecasters import EXPERTS, fit_expert, fit_linear, to_works, training_set
-from mlcoop.model.growth import expect_common, growth_features, measure_growth, weighted_median
+from mlcoop.model.growth import (
+    common_errors,
+    expect_common,
+    growth_features,
+    measure_growth,
+    restlessness,
+    weighted_median,
+)
 from mlcoop.model.history import INTERNATIONAL, build_history
 from mlcoop.model.scores import measure_backtest, score_method
 from mlcoop.schema import BACKTEST_CSV, BASELINES
@@ -306,6 +313,36 @@ def test_following_carries_part_of_a_countrys_error_on() -> None:
     assert shift == pytest.approx(FOCUS_GAIN * np.log(2401 / 2001))
     # All pairs in focus share the year's error only, which is not followed.
     assert follow_focus(measure_growth(build_history(steady)), np.full(28, 2e3), 4, 1) == 0
+
+
+def growing(gaps: dict[int, list[str]]) -> pd.DataFrame:
+    """Return pairs that all grow by 20 % a year from 100; those of `gaps` are missing that year."""
+    pairs = list(itertools.combinations("ABCDEF", 2))
+    rows = [
+        (a, b, 2000 + t, np.nan if a in gaps.get(2000 + t, []) else 101 * 1.2**t - 1)
+        for a, b in pairs
+        for t in range(9)
+    ]
+    return pd.DataFrame(rows, columns=["country_a", "country_b", "year", "works"])
+
+
+@pytest.mark.parametrize(
+    "gaps", [{2008: ["A", "B"]}, {2005: ["A"], 2007: ["A", "C"]}, {2005: list("ABCDE")}]
+)
+def test_a_gap_is_no_zero_growth(gaps: dict[int, list[str]]) -> None:
+    # Planted: all pairs grow by log 1.2 = 0.182 a year and nothing else, so whatever is missing,
+    # the common growth is that, also of a year without any count, and no pair grows otherwise.
+    growth = measure_growth(build_history(growing(gaps)))
+    assert growth.common[1:] == pytest.approx([np.log(1.2)] * 8)
+    assert growth.effects == pytest.approx(0, abs=1e-9)
+    assert np.abs(common_errors(growth, 8)).max() < 1e-9
+    for year in gaps:
+        k = growth.history.index(year)
+        inputs = growth_features(growth, k)
+        names = ["growth1", "drift3", "jump", "above_mean3"]
+        assert np.abs(inputs[names].to_numpy()).max() < 1e-9
+        assert np.abs(inputs[["others_sum1", "others_sum3"]].to_numpy()).max() < 0.02  # 5 is added
+        assert restlessness(growth, k).max() <= 1
 
 
 def test_origins_and_their_warnings() -> None:

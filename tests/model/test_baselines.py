@@ -68,6 +68,22 @@ def test_a_country_with_one_pair_grows_as_all_do() -> None:
     assert country_growth(history.counts, history.ends, 3) == pytest.approx([1.5] * 3)
 
 
+def test_a_count_carried_forward_is_no_growth() -> None:
+    # Planted: every pair grows by 20 %, and half of them lack the last count. By hand: the others
+    # grew by 1.2, so a pair last seen at 250 is forecast at 300, as in a world without gaps.
+    rows = {key: [250.0, 300.0] for key in ("AB", "AC", "AD", "BC", "BD", "CD")}
+    full = build_history(counts_of(rows))
+    gaps = build_history(
+        counts_of({k: [v[0], np.nan if k in ("AB", "CD", "AD") else v[1]] for k, v in rows.items()})
+    )
+    assert country_growth(gaps.counts, gaps.ends, 4) == pytest.approx([1.2] * 4)
+    forecast = forecast_baselines(gaps, 2001)
+    seen = np.isfinite(gaps.counts[:, 1])
+    whole = forecast_baselines(full, 2001)["group_growth"]
+    assert forecast["group_growth"][seen] == pytest.approx(whole[seen])
+    assert forecast["group_growth"][~seen] == pytest.approx(300.0)
+
+
 @pytest.mark.parametrize("horizon", [1, 4])
 def test_smoothing_equals_statsmodels(horizon: int) -> None:
     # Truth: statsmodels' damped Holt on the log counts for every setting of the constants, begun
