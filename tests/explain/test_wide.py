@@ -13,6 +13,7 @@ from mlcoop.explain.wide import (
     refitted_deviance,
     unseen_deviance,
 )
+from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.learners import LEARNERS
 
 

@@ -58,8 +58,8 @@ def test_a_sentence_stands_where_sign_or_standing_differ():
     assert table["disagreement"].tolist()[::2] == ["", ""]
     assert table.loc["b", "disagreement"] == (
         "The second goes with fewer works in the learner and with more in PPML; stands out by "
-        "SHAP values, permutation and PPML, not by permutation within its group; most of what it tells, "
-        "the rest of its group tells as well (rank 2 by SHAP, 2 by PPML, of 3)."
+        "SHAP values, permutation and PPML, not by permutation within its group; most of what it "
+        "tells, the rest of its group tells as well (rank 2 by SHAP, 2 by PPML, of 3)."
     )
     assert table["permutation_rank"].tolist() == [1, 2, 3]
     assert table["conditional_rank"].tolist() == [1, 3, 2]
