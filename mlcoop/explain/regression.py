@@ -10,6 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mlcoop.explain.clusters import (
+    Errors,
+    cross_products,
+    errors_by_country,
+    errors_by_pair,
+    untested,
+)
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.model.basis import Basis, Term, learn_basis
 from mlcoop.model.scales import agreed_scales
@@ -20,7 +27,6 @@ if TYPE_CHECKING:
 
 STEPS = 50
 TOLERANCE = 1e-9
-RIDGE = 1e-8  # of each column's own weight: decides between columns that repeat each other
 MOST_ROWS = 40_000
 
 
@@ -72,22 +78,16 @@ def fit_ppml(
     coef = np.zeros(X.shape[1])
     for step in range(STEPS):
         mean = exposure * np.exp(np.clip(margin, -30, 30))
-        heavy = X * (weight * mean)[:, None]
-        cross = heavy.T @ X
-        cross[np.diag_indices_from(cross)] *= 1 + RIDGE
-        cross[np.diag_indices_from(cross)] += 1e-10
+        cross = cross_products(X, weight * mean)
         # a count far above its mean would throw the first steps out
         response = margin + (np.clip((y - mean) / mean, -1, 5) if step < 3 else (y - mean) / mean)
-        new = np.linalg.solve(cross, heavy.T @ response)
+        new = np.linalg.solve(cross, X.T @ (weight * mean * response))
         change = np.abs(new - coef).max()
         coef, margin = new, X @ new
         if step > 3 and change < TOLERANCE * max(1.0, np.abs(coef).max()):
             break
     mean = exposure * np.exp(np.clip(margin, -30, 30))
-    cross = (X * (weight * mean)[:, None]).T @ X
-    cross[np.diag_indices_from(cross)] *= 1 + RIDGE
-    cross[np.diag_indices_from(cross)] += 1e-10
-    return coef, np.linalg.inv(cross)
+    return coef, np.linalg.inv(cross_products(X, weight * mean))
 
 
 def regress(
@@ -218,37 +218,57 @@ def regression_table(
     DataFrame indexed by factor: `ppml_coef` (log works per standard deviation over the explained
     rows), `ppml_effect, ppml_low, ppml_high` (the same in percent, with the interval of `level`),
     `ppml_z, ppml_p, ppml_q, ppml_size` (standard deviation of what the factor contributes),
-    `ppml_stands_out`. A factor with two ends has the sum of both coefficients, and a joint test.
+    `ppml_stands_out`. A factor with two ends has the sum of both coefficients, and a joint test
+    with the smallest of their degrees of freedom. Interval, z, p and q are NaN, and the factor
+    does not stand out, where it cannot be tested: its information hangs on one pair (or one
+    country), or there are no more pairs than coefficients.
+
+    Notes
+    -----
+    Errors are those of `mlcoop.explain.clusters`. On worlds without drivers tests at 5 % find
+    2.5 to 7 % (10 to 200 pairs, 5 to 60 factors), and 1 to 4 % with countries as the unit.
     """
-    pairs, code = np.unique(pair_names(matrix.rows.iloc[fit.rows]), return_inverse=True)
-    scores = np.zeros((len(pairs), len(fit.coef)))
-    np.add.at(scores, code, fit.design * fit.residual[:, None])
-    covariance = fit.bread @ clustered(scores, pairs, unit) @ fit.bread
+    names = pair_names(matrix.rows.iloc[fit.rows])
+    errors = _errors(fit, names, unit)
     z = fit.basis.standardise(x.to_numpy(float))
-    freedom = _clusters(pairs, unit) - 1
-    quantile = float(stats.t.ppf(0.5 + level / 2, freedom))
     rows = {}
     for factor, owned in columns.items():
         at = np.array(owned) + 1
         scale = z[:, owned].std(axis=0)
         coef = float(fit.coef[at] @ scale)
-        error = float(np.sqrt(max(scale @ covariance[np.ix_(at, at)] @ scale, 0.0)))
         size = float((z[:, owned] @ fit.coef[at]).std())
-        if error <= 1e-12 or size <= 1e-12:
+        if size <= 1e-12:
             rows[factor] = (coef, 0.0, 0.0, 0.0, 0.0, 1.0, size)
             continue
-        wald = fit.coef[at] @ np.linalg.pinv(covariance[np.ix_(at, at)]) @ fit.coef[at] / len(at)
-        p = float(stats.f.sf(wald, len(at), freedom))
+        # the sum over ends first, then every end by itself
+        combinations = np.zeros((len(fit.coef), 1 + len(at)))
+        combinations[at, 0] = scale
+        combinations[at, 1 + np.arange(len(at))] = 1.0
+        found = errors(combinations)
+        error = 0.0 if found is None else float(np.sqrt(max(found[0][0, 0], 0.0)))
+        if found is None or error <= 1e-12:
+            rows[factor] = (coef, 100 * np.expm1(coef), *[np.nan] * 4, size)
+            continue
+        covariance, freedom = found
+        wald = fit.coef[at] @ np.linalg.pinv(covariance[1:, 1:]) @ fit.coef[at] / len(at)
+        p = float(stats.f.sf(wald, len(at), freedom[1:].min()))
+        quantile = float(stats.t.ppf(0.5 + level / 2, freedom[0]))
         bounds = coef + quantile * error * np.array([0.0, -1.0, 1.0])
         rows[factor] = (coef, *100 * np.expm1(np.clip(bounds, -20, 20)), coef / error, p, size)
-    names = ["coef", "effect", "low", "high", "z", "p", "size"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=[f"ppml_{n}" for n in names])
-    table["ppml_q"] = stats.false_discovery_control(table["ppml_p"].to_numpy())
+    named = ["coef", "effect", "low", "high", "z", "p", "size"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=[f"ppml_{n}" for n in named])
+    table["ppml_q"] = np.nan
+    tested = table["ppml_p"].notna()
+    table.loc[tested, "ppml_q"] = stats.false_discovery_control(table.loc[tested, "ppml_p"])
     table["ppml_stands_out"] = table["ppml_q"] <= 1 - level
     return table
 
 
-def _clusters(pairs: np.ndarray, unit: str) -> int:
-    if unit == "pair":
-        return len(pairs)
-    return len({end for p in pairs for end in str(p).split("|")})
+def _errors(fit: Regression, names: np.ndarray, unit: str) -> Errors:
+    pairs, code = np.unique(names, return_inverse=True)
+    if len(pairs) <= len(fit.coef):
+        return untested
+    if unit == "pair" or shared_country(pairs):  # by its own country all pairs would be one
+        return errors_by_pair(fit, code)
+    ends = np.array([str(p).split("|") for p in pairs])
+    return errors_by_country(fit, code, np.unique(ends, return_inverse=True)[1].reshape(ends.shape))

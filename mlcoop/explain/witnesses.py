@@ -89,13 +89,14 @@ def join_witnesses(
 
 def _disagreement(label: str, row: dict[str, Any], of: int) -> str:
     """Return in plain words where the witnesses of one factor part, or nothing."""
-    stands = {n: bool(row[f"{n}_stands_out"]) for n in WITNESSES}
+    tested = not np.isnan(row["ppml_p"])
+    stands = {n: bool(row[f"{n}_stands_out"]) for n in WITNESSES if n != "ppml" or tested}
     for_it = [NAMES[n] for n, yes in stands.items() if yes]
     against = [NAMES[n] for n, yes in stands.items() if not yes]
     said = []
     up, slope = row["direction"], row["ppml_coef"]
     opposed = {"+": slope < 0, "-": slope > 0}.get(up, False)
-    if (stands["shap"] or stands["ppml"]) and opposed:
+    if tested and (stands["shap"] or stands["ppml"]) and opposed:
         words = ("more", "fewer") if up == "+" else ("fewer", "more")
         said.append(f"goes with {words[0]} works in the learner and with {words[1]} in PPML")
     if for_it and against:
@@ -105,6 +106,8 @@ def _disagreement(label: str, row: dict[str, Any], of: int) -> str:
     replaced = row["conditional"] < row["permutation"] / 2  # never so where it is alone in it
     if stands["permutation"] and not stands["conditional"] and replaced:
         said.append("most of what it tells, the rest of its group tells as well")
+    if not tested:
+        said.append("PPML cannot test it")
     ranks = f"rank {row['shap_rank']} by SHAP, {row['ppml_rank']} by PPML, of {of}"
     return f"{label} {'; '.join(said)} ({ranks})."
 

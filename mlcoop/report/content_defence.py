@@ -24,7 +24,8 @@ class Witness:
     """One factor before its witnesses.
 
     `loss` and `conditional` are shares of the null deviance lost when its values change places;
-    `effect` is the relative change per standard deviation in PPML; `stands_out` is by witness.
+    `effect` is the relative change per standard deviation in PPML, `low, high, z, p` None where
+    it cannot be tested; `stands_out` is by witness.
     """
 
     key: str
@@ -35,10 +36,10 @@ class Witness:
     loss_sd: float
     conditional: float
     effect: float
-    low: float
-    high: float
-    z: float
-    p: float
+    low: float | None
+    high: float | None
+    z: float | None
+    p: float | None
     stands_out: Mapping[str, bool]
     disagreement: str
 

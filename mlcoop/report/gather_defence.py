@@ -107,6 +107,7 @@ def _witnesses(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[W
     rows = []
     for r in _records(table):
         said = r["disagreement"]
+        low, high = optional(r["ppml_low"]), optional(r["ppml_high"])
         rows.append(
             Witness(
                 key=str(r["factor"]),
@@ -117,10 +118,10 @@ def _witnesses(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[W
                 loss_sd=float(r["permutation_sd"]),
                 conditional=float(r["conditional"]),
                 effect=float(r["ppml_effect"]) / 100,
-                low=float(r["ppml_low"]) / 100,
-                high=float(r["ppml_high"]) / 100,
-                z=float(r["ppml_z"]),
-                p=float(r["ppml_p"]),
+                low=None if low is None else low / 100,
+                high=None if high is None else high / 100,
+                z=optional(r["ppml_z"]),
+                p=optional(r["ppml_p"]),
                 stands_out={name: bool(r[f"{name}_stands_out"]) for name in WITNESSES},
                 disagreement="" if pd.isna(said) else str(said),
             )

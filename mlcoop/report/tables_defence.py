@@ -68,7 +68,9 @@ def witnesses(rows: Sequence[Witness]) -> Table:
             return Cell(f"{r.ranks[name]}{'*' if r.stands_out[name] else ''}", r.ranks[name])
 
         out = [n for n, yes in r.stands_out.items() if yes]
-        effect = f"{percent(r.effect, signed=True)} ({span(r.low, r.high, percent)})"
+        effect = percent(r.effect, signed=True)
+        if r.low is not None:
+            effect += f" ({span(r.low, r.high, percent)})"
         body.append(
             (
                 Cell(r.label, r.key),
@@ -81,7 +83,7 @@ def witnesses(rows: Sequence[Witness]) -> Table:
                 Cell(effect, 100 * r.effect),
                 rank("ppml"),
                 _number(r.z, 1),
-                Cell("<0.001" if r.p < 0.001 else number(r.p, 3), r.p),
+                Cell("<0.001" if r.p is not None and r.p < 0.001 else number(r.p, 3), r.p),
                 Cell("", " ".join(out)),
             )
         )
@@ -89,7 +91,8 @@ def witnesses(rows: Sequence[Witness]) -> Table:
         "* stands out of chance at the study’s false discovery rate. Permuted: share of the null "
         "deviance of unseen focus pairs that is lost when the factor’s values change places, over "
         "all rows or among rows in which the rest of its group predicts the same. PPML: works per "
-        "standard deviation over the focus pairs, errors clustered as the ranking resamples."
+        "standard deviation over the focus pairs, errors clustered as the ranking resamples; "
+        "no test where a factor hangs on one pair or country, or pairs are too few."
     )
     return Table("witnesses", "Four witnesses of every factor", columns, tuple(body), note)
 

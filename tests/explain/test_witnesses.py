@@ -36,6 +36,7 @@ def by_hand() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         {
             "ppml_coef": [0.5, 0.4, -0.1],
             "ppml_size": [0.5, 0.4, 0.1],
+            "ppml_p": [0.001, 0.01, 0.5],
             "ppml_stands_out": [True, True, False],
         },
         index=index,
@@ -64,6 +65,16 @@ def test_a_sentence_stands_where_sign_or_standing_differ():
     assert table["permutation_rank"].tolist() == [1, 2, 3]
     assert table["conditional_rank"].tolist() == [1, 3, 2]
     assert table["group_lost"].tolist() == [0.5, 0.5, 0.6]
+
+
+def test_a_factor_that_ppml_cannot_test_is_not_one_that_ppml_misses():
+    """By hand: with b untested, PPML is neither for nor against it, and its sign says nothing."""
+    permutation, regression, players = by_hand()
+    regression.loc["b", ["ppml_p", "ppml_stands_out"]] = [float("nan"), False]
+    table = join_witnesses(FACTORS, permutation, regression, players, {}).set_index("factor")
+    sentence = table.loc["b", "disagreement"]
+    assert "stands out by SHAP values and permutation, not by permutation within" in sentence
+    assert "in PPML" not in sentence and "PPML cannot test it (rank 2 by SHAP" in sentence
 
 
 def test_agreement_counts_and_taus():

@@ -41,3 +41,26 @@ def wide_matrix(
 
 def columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
     return {f.factor: [k] for k, f in enumerate(matrix.features)}
+
+
+def focal_matrix(pairs: int, factors: int, seed: int, years: int = 14) -> FeatureMatrix:
+    """Return the pairs of one country; factors do nothing, and each pair has a level of its own.
+
+    Every second factor wanders over the years.
+    """
+    rng = np.random.default_rng(seed)
+    partners = [f"P{k:02d}" for k in range(pairs)]
+    x = np.repeat(rng.normal(size=(pairs, factors)), years, axis=0)
+    walk = 0.3 * rng.normal(size=(pairs, years, factors)).cumsum(axis=1)
+    x[:, 1::2] += walk.reshape(-1, factors)[:, 1::2]
+    mean = 30 * np.exp(np.repeat(0.5 * rng.normal(size=pairs), years))
+    works = rng.poisson(mean * rng.gamma(10, 0.1, size=len(mean)))
+    rows = pd.DataFrame(
+        {
+            "focal": "A", "partner": np.repeat(partners, years), "country_a": "A",
+            "country_b": np.repeat(partners, years), "year": np.tile(range(years), pairs),
+            "works": works.astype(float), "exposure": 1.0, "weight": 1.0, "in_focus": True,
+        }
+    )  # fmt: skip
+    features = tuple(Feature(f"x{k}", f"x{k}", f"X{k}", "g", "pair") for k in range(factors))
+    return FeatureMatrix(rows, pd.DataFrame(x, columns=[f.name for f in features]), features)
