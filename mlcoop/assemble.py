@@ -25,9 +25,9 @@ from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
 from mlcoop.sources.http import Client
 from mlcoop.sources.imported import how_to_get, imported_variables
 from mlcoop.study import (
-    FEWEST_FORECAST_YEARS,
     Study,
     base_name,
+    can_be_forecast,
     factor_coverage,
     study_from_panel,
     without_constant,
@@ -251,7 +251,6 @@ def _from_ready_panel(plan: Plan) -> Study:
     focus = history[PAIR].drop_duplicates(ignore_index=True)
     known = history["works"].notna()
     whole = bool((history.loc[known, "works"] % 1 == 0).all())
-    n_years = int(history.loc[known, "year"].nunique())
     warnings = []
     if given.year is None:
         warnings.append("The panel has no year column: it is ranked as one cross-section.")
@@ -279,5 +278,5 @@ def _from_ready_panel(plan: Plan) -> Study:
         table=pd.concat([rows, matrix.X], axis=1),
         coverage=coverage,
         inputs=[dict(owncounts.describe(plan.path))],
-        can_forecast=whole and n_years >= FEWEST_FORECAST_YEARS and given.year is not None,
+        can_forecast=whole and given.year is not None and can_be_forecast(history),
     )

@@ -183,7 +183,9 @@ class _Run:
             self._audit(study, data_key)
         forecasting = study.can_forecast and self.config.evaluation.enabled
         if not study.can_forecast:
-            self._warn("The history is too short or no counts: no backtest and no forecast.")
+            self._warn(
+                "The history is too short, has gaps or no counts: no backtest and no forecast."
+            )
         whole = study.matrix
         study = stages.without_gaps(study, self.missing)
         tuned = self._tune(study, data_key, forecasting)

@@ -24,13 +24,13 @@ from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.forecast import find_surprises, look_ahead
-from mlcoop.model.backtest import plan_origins
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
+from mlcoop.model.origins import plan_origins
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.scenario import fit_scenario_model, name_factors
 from mlcoop.schema import PAIR
-from mlcoop.study import Study
+from mlcoop.study import Study, years_with_counts
 
 Progress = Callable[[int, int], None]
 FoldScores = Callable[[dict[str, Any]], Iterator[float]]
@@ -318,10 +318,10 @@ def _at_once(work: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> l
 
 
 def _first_origin(study: Study, origins: int) -> int:
-    years = np.sort(study.history["year"].unique())
+    years = years_with_counts(study.history)
     if not study.can_forecast:
         return int(years[-1])
-    _, reported, _ = plan_origins(np.arange(years[0], years[-1] + 1), last_origins=origins)
+    _, reported, _ = plan_origins(years, last_origins=origins)
     return int(reported[0])
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mlcoop.countries import name_of
 from mlcoop.errors import ConfigError, some
@@ -14,6 +16,7 @@ from mlcoop.features.catalogue import usable_factors
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
 from mlcoop.model.history import INTERNATIONAL
+from mlcoop.model.origins import possible_origins
 from mlcoop.panel import Panel, coverage_by_country
 from mlcoop.plan import Plan
 from mlcoop.reference import beside_table_1
@@ -154,10 +157,25 @@ def study_from_panel(
         coverage=coverage,
         inputs=inputs,
         # Intervals are made for whole counts.
-        can_forecast=last - first + 1 >= FEWEST_FORECAST_YEARS
-        and plan.config.target.counting == "full",
+        can_forecast=plan.config.target.counting == "full" and can_be_forecast(table),
         panel=panel.table,
         factors=tuple(factors),
+    )
+
+
+def years_with_counts(history: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the years, rising, in which some pair has a count."""
+    return np.sort(history.loc[history["works"].notna(), "year"].unique()).astype(np.int64)
+
+
+def can_be_forecast(history: pd.DataFrame) -> bool:
+    """Whether years and pairs are observed often enough for a backtest and a forecast."""
+    years = years_with_counts(history)
+    seen_again = history[history["works"].notna()].duplicated(PAIR).any()
+    return (
+        len(years) >= FEWEST_FORECAST_YEARS
+        and bool(seen_again)
+        and bool(possible_origins(years, 1))
     )
 
 

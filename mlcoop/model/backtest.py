@@ -21,12 +21,7 @@ from mlcoop.errors import DataError
 from mlcoop.model.baselines import forecast_baselines
 from mlcoop.model.combine import blend_works, follow_all, weigh_experts, with_derived
 from mlcoop.model.follow import Shift, follow_focus
-from mlcoop.model.forecasters import (
-    EXPERTS,
-    first_origin,
-    fit_expert,
-    training_set,
-)
+from mlcoop.model.forecasters import EXPERTS, fit_expert, training_set
 from mlcoop.model.growth import (
     Growth,
     common_errors,
@@ -36,11 +31,8 @@ from mlcoop.model.growth import (
 )
 from mlcoop.model.history import FloatArray, build_history
 from mlcoop.model.intervals import Calibration, Outcome, adapt, calibrate
+from mlcoop.model.origins import REPORTED, plan_origins
 from mlcoop.model.scores import measure_backtest
-
-REPORTED = 10
-WARM_UP = 3
-"""Origins before the reported ones that weights and intervals need to be worth their name."""
 
 Progress = Callable[[int, int], None]
 
@@ -76,60 +68,6 @@ class Backtest:
     shift: Shift
     calibration: Calibration | None
     warnings: tuple[str, ...] = field(default=())
-
-
-def plan_origins(
-    years: NDArray[np.int64],
-    horizon: int = 1,
-    origins: Sequence[int] | None = None,
-    last_origins: int = REPORTED,
-) -> tuple[list[int], list[int], list[str]]:
-    """Return warm-up origins, reported origins and warnings about them.
-
-    Parameters
-    ----------
-    years : int array
-        Years of the history, consecutive.
-    origins : sequence of int or None
-        Years to report; None for the last ten that leave three for warming up.
-
-    Raises
-    ------
-    DataError
-        When the history is too short for a single origin, or a named origin has no outcome or
-        too few years before it.
-    """
-    first = first_origin(len(years)) + horizon + (1 if len(years) >= 12 else 0)
-    possible = [int(y) for y in years[first : len(years) - horizon]]
-    if not possible:
-        raise DataError(
-            f"backtest at horizon {horizon}: {len(years)} years ({years[0]}-{years[-1]}) leave no "
-            f"origin to learn from and check; give at least {first + horizon + 1} years"
-        )
-    warnings = []
-    if origins is None:
-        reported = possible[min(WARM_UP, len(possible) // 3) :][-last_origins:]
-    else:
-        wrong = sorted(set(int(o) for o in origins) - set(possible))
-        if wrong:
-            raise DataError(
-                f"backtest at horizon {horizon}: origins {wrong} lie outside "
-                f"{possible[0]}-{possible[-1]}, where training years and an outcome exist; "
-                "change them"
-            )
-        reported = sorted(set(int(o) for o in origins))
-    warm = [y for y in possible if y < reported[0]]
-    if len(reported) < last_origins and origins is None:
-        warnings.append(
-            f"Only {len(reported)} origins can be tested at horizon {horizon}: "
-            "skill and coverage are rough."
-        )
-    if len(warm) < WARM_UP:
-        warnings.append(
-            f"Only {len(warm)} origins before the first reported one: its intervals and expert "
-            "weights rest on little."
-        )
-    return warm, reported, warnings
 
 
 def run_backtest(
@@ -181,7 +119,7 @@ def run_backtest(
     if horizon < 1:
         raise DataError(f"backtest: horizon {horizon} is not a year ahead; give 1 or more")
     panel = build_history(history, focus)
-    warm, reported, warnings = plan_origins(panel.years, horizon, origins, last_origins)
+    warm, reported, warnings = plan_origins(panel.observed_years, horizon, origins, last_origins)
     growth = measure_growth(panel)
     columns = [panel.index(y) for y in [*warm, *reported]]
     jobs = (delayed(forecast_experts)(growth, k, horizon, params, seed) for k in columns)
@@ -262,6 +200,8 @@ def assemble(
         forecasts[k] = predicted
         observed = panel.counts[:, k + horizon]
         use = np.isfinite(predicted) & np.isfinite(observed)
+        if not use.any():
+            continue
         restless = restlessness(growth, k)
         outcomes[k] = Outcome(
             predicted[use], observed[use], restless[use], panel.in_focus[use], panel.ends[use]

@@ -14,7 +14,6 @@ from mlcoop.model.forecasters import (
     DEFAULTS,
     EXPERTS,
     TrainingSet,
-    first_origin,
     fit_expert,
     space,
     to_works,
@@ -22,6 +21,7 @@ from mlcoop.model.forecasters import (
 )
 from mlcoop.model.growth import expect_common, growth_features, measure_growth
 from mlcoop.model.history import build_history
+from mlcoop.model.origins import first_origin
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,9 @@ def tuning_problem(
     """
     panel = build_history(history, focus).until(before)
     growth = measure_growth(panel)
-    k_last = len(panel.years) - 1
-    first = first_origin(len(panel.years))
-    origins = [k for k in range(k_last - horizon - folds + 1, k_last - horizon + 1)]
-    origins = [k for k in origins if k - horizon >= first]
+    first, known = first_origin(len(panel.years)), set(panel.observed_years)
+    possible = range(first + horizon, len(panel.years) - horizon)
+    origins = [k for k in possible if {panel.years[k], panel.years[k + horizon]} <= known][-folds:]
     if not origins:
         raise DataError(
             f"tuning: the years to {before} leave no origin to tune on; give more years or "

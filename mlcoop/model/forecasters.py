@@ -17,6 +17,7 @@ import xgboost as xgb
 
 from mlcoop.model.growth import Growth, growth_features
 from mlcoop.model.history import FloatArray
+from mlcoop.model.origins import first_origin
 
 TRAINING_YEARS = 10
 RECENCY = 0.9
@@ -184,11 +185,6 @@ class TrainingSet:
 FITTED = [i for i, e in enumerate(EXPERTS.values()) if e.kind in ("linear", "boosted")]
 FOLLOWING = list(EXPERTS).index("following")
 SMOOTHED = list(EXPERTS).index("smoothing")
-
-
-def first_origin(n_years: int) -> int:
-    """Return the first column that may serve as a training origin of a history this long."""
-    return min(5, max(1, (n_years - 3) // 4))
 
 
 def training_set(growth: Growth, k: int, horizon: int) -> TrainingSet:

@@ -10,7 +10,7 @@ import pytest
 
 from mlcoop.errors import DataError
 from mlcoop.forecast import fit_forecaster
-from mlcoop.model.backtest import Backtest, plan_origins, run_backtest
+from mlcoop.model.backtest import Backtest, run_backtest
 from mlcoop.model.baselines import smooth
 from mlcoop.model.blend import Scored, choose_weights
 from mlcoop.model.combine import trust_of, weigh_experts, with_derived
@@ -26,6 +26,7 @@ from mlcoop.model.growth import (
     weighted_median,
 )
 from mlcoop.model.history import INTERNATIONAL, build_history
+from mlcoop.model.origins import plan_origins
 from mlcoop.model.scores import measure_backtest, score_method
 from mlcoop.schema import BACKTEST_CSV, BASELINES
 
@@ -356,6 +357,30 @@ def test_origins_and_their_warnings() -> None:
         plan_origins(np.arange(2019, 2022))
     with pytest.raises(DataError, match=r"origins \[2021\]"):
         plan_origins(years, origins=[2021])
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_a_year_without_counts_is_no_evidence(horizon: int) -> None:
+    # Invariant: what was forecast before the gap stays; from it and of it nothing is forecast.
+    whole = run_backtest(world(), FOCUS, params=FAST, horizon=horizon)
+    table = world()
+    found = run_backtest(table[table["year"] != 2009], FOCUS, params=FAST, horizon=horizon)
+    assert not {2009, 2009 - horizon} & set(found.table["origin"])
+    keys, made = ["origin", "country_a", "country_b"], ["predicted", "ppml", "group_growth"]
+    both = whole.table.merge(found.table, on=keys, suffixes=("", "_gap"))
+    both = both[both["origin"] < 2009]
+    assert len(both)
+    for column in made:
+        assert both[f"{column}_gap"].to_numpy() == pytest.approx(both[column].to_numpy())
+    last = found.table[found.table["origin"] == found.table["origin"].max()]
+    assert last["lower"].notna().all() and found.calibration is not None
+    assert any("No counts of 2009" in w for w in found.warnings)
+
+
+def test_a_year_without_counts_is_not_tuned_on() -> None:
+    table = world()
+    problem = tuning_problem(table[table["year"] != 2009], FOCUS, before=2011)
+    assert problem.folds == (2006, 2007, 2010)
 
 
 def test_gaps_and_zeros_do_no_harm() -> None:
