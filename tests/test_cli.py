@@ -239,10 +239,18 @@ def test_a_folder_that_cannot_be_written_is_one_line(panel_run, tmp_path: Path) 
 def test_a_file_that_cannot_be_written_is_one_line(panel_run, command: str, tmp_path: Path) -> None:
     place, _ = panel_run
     (tmp_path / "file").write_text("in the way")
-    done = mlcoop(*command.split(), str(tmp_path / "file" / "out.svg"), cwd=place)
+    done = mlcoop(*command.split(), str(tmp_path / "file" / "out.html"), cwd=place)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "cannot be written (Not a directory)" in done.stderr
+
+
+def test_a_page_replaces_no_file_of_another_kind(panel_run, tmp_path: Path) -> None:
+    place, _ = panel_run
+    (tmp_path / "README.md").write_text("mine")
+    done = mlcoop("data", "status", "--html", str(tmp_path / "README.md"), cwd=place)
+    assert done.returncode == 2 and "give a file that ends in .html" in done.stderr
+    assert done.stderr.count("\n") == 1 and (tmp_path / "README.md").read_text() == "mine"
 
 
 def test_a_page_is_not_written_again_without_its_tables(panel_run, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_studies_and_families_are_compared(folder: Path) -> None:
     tau = [a["value"] for a in document["agreement"] if a["kind"] == "group"]
     assert app.dataframe[1].value["value"].tolist() == pytest.approx(tau)
     app.multiselect[0].set_value(["planted-ppml"]).run()
-    assert "1 experiments given; give two" in words(app.info)
+    assert "1 experiment given; give two" in words(app.info)
 
 
 def test_a_ranking_is_drawn_in_the_reports_colours() -> None:

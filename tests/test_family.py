@@ -81,7 +81,7 @@ def test_windows_end_at_the_last_year_and_step_back() -> None:
         ({}, "c.yaml, vary: give keys with lists of values, or members, or a window"),
         ([1], "c.yaml, vary: give keys with lists of values, or members, or a window"),
         ({"seed": 3}, "c.yaml, vary.seed: give a list of values, such as [a, b]"),
-        ({"seed": [3]}, "c.yaml, vary: gives 1 members; a family has 2 to 50"),
+        ({"seed": [3]}, "c.yaml, vary: gives 1 member; a family has 2 to 50"),
         ({"seed": list(range(60))}, "c.yaml, vary: gives 60 members; a family has 2 to 50"),
         ({"seed": [1, 1]}, "c.yaml, vary.seed: a value stands twice"),
         ({"focus.partners": [["KOR"], "eu"]}, "gives a member no name; use vary.members"),
