@@ -19,6 +19,7 @@ from mlcoop.model.fitted import FittedForecaster, FittedHorizon, fit_forecaster
 from mlcoop.model.growth import expect_common, measure_growth
 from mlcoop.model.history import build_history
 from mlcoop.model.intervals import Calibration
+from mlcoop.model.origins import forecast_horizons
 from mlcoop.schema import SURPRISES
 
 __all__ = [
@@ -219,11 +220,14 @@ def look_ahead(
     origins : int
         Origins to report, as far as the history holds them.
     horizons : int
-        Years ahead, each forecast directly.
+        Years ahead, each forecast directly; those that the history is too short to test are left
+        out, with a warning.
     ahead : bool
         Whether the years after the last one are forecast, or only past ones.
     """
     common: dict[str, Any] = {"params": params, "seed": seed, "workers": workers}
+    years = build_history(history, focus).observed_years
+    possible, left_out = forecast_horizons(years, horizons if ahead else 1)
     tests = [
         run_backtest(
             history,
@@ -234,13 +238,13 @@ def look_ahead(
             progress=progress if h == 1 else None,
             **common,
         )
-        for h in range(1, horizons + 1 if ahead else 2)
+        # Without any, the first says what is lacking.
+        for h in possible or [1]
     ]
     metrics = {**tests[0].metrics, "horizons": {t.horizon: _in_short(t.metrics) for t in tests}}
     model = forecast = totals = None
     if ahead:
-        years = tuple(t.horizon for t in tests)
-        model = fit_forecaster(history, focus, tests, horizons=years, **common)
+        model = fit_forecaster(history, focus, tests, horizons=possible, **common)
         forecast = model.predict(history, focus, level=level)
         sums = []
         for h, fitted in model.horizons.items():
@@ -250,8 +254,8 @@ def look_ahead(
                     forecast_totals(of_year, fitted.calibration, level=level, seed=seed + h)
                 )
         totals = pd.concat(sums, ignore_index=True) if sums else None
-    warnings = tuple(dict.fromkeys(w for t in tests for w in t.warnings))
-    return Outlook(tests[0], metrics, model, forecast, totals, warnings)
+    warnings = dict.fromkeys([*left_out, *(w for t in tests for w in t.warnings)])
+    return Outlook(tests[0], metrics, model, forecast, totals, tuple(warnings))
 
 
 def _in_short(metrics: Mapping[str, Any]) -> dict[str, Any]:

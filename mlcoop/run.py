@@ -181,14 +181,16 @@ class _Run:
             self._note(line)
         if self.config.audit.enabled:
             self._audit(study, data_key)
-        forecasting = study.can_forecast and self.config.evaluation.enabled
         if not study.can_forecast:
             self._warn(
                 "The history is too short, has gaps or no counts: no backtest and no forecast."
             )
+        horizons, left_out = stages.plan_horizons(study, self.config)
+        for text in left_out:
+            self._warn(text)
         whole = study.matrix
         study = stages.without_gaps(study, self.missing)
-        tuned = self._tune(study, data_key, forecasting)
+        tuned = self._tune(study, data_key, bool(horizons))
         metrics: dict[str, Any] = {}
         if self.config.evaluation.enabled:
             metrics["factor_model"] = self._score(study, data_key, tuned["factor"])
@@ -197,8 +199,8 @@ class _Run:
             self._relate(study)
             if whole.X.isna().to_numpy().any():
                 metrics["missing"] = self._compare_missing(whole, tuned["factor"])
-        if forecasting:
-            metrics["forecast"] = self._forecast(study, data_key, tuned["forecast"])
+        if horizons:
+            metrics["forecast"] = self._forecast(study, data_key, tuned["forecast"], horizons)
             self._what_if(study, data_key, tuned["factor"], metrics["forecast"])
         self._finish(study, key, data_key, metrics, tuned)
 
@@ -332,9 +334,10 @@ class _Run:
         )
         return dict(result["notes"])
 
-    def _forecast(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _forecast(
+        self, study: Study, data_key: str, params: dict[str, Any], horizons: list[int]
+    ) -> dict[str, Any]:
         settings, origins = self.config.forecast, self.config.evaluation.origins
-        horizons = tuple(range(1, settings.horizon + 1))
         key = fingerprint(
             data_key, params, origins, settings.level, horizons, settings.enabled, self.config.seed
         )

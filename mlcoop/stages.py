@@ -26,7 +26,7 @@ from mlcoop.features.build import FeatureMatrix
 from mlcoop.forecast import find_surprises, look_ahead
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
-from mlcoop.model.origins import plan_origins
+from mlcoop.model.origins import forecast_horizons, plan_origins
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.scenario import fit_scenario_model, name_factors
 from mlcoop.schema import PAIR
@@ -84,6 +84,14 @@ def check_leaks(study: Study, config: Config) -> Made:
             "to go on all the same"
         )
     return {}, {"warnings": lines}
+
+
+def plan_horizons(study: Study, config: Config) -> tuple[list[int], list[str]]:
+    """Return the horizons that are backtested, and a warning of those asked for that cannot be."""
+    if not (study.can_forecast and config.evaluation.enabled):
+        return [], []
+    most = config.forecast.horizon if config.forecast.enabled else 1
+    return forecast_horizons(years_with_counts(study.history), most)
 
 
 def search_settings(

@@ -274,6 +274,22 @@ def test_dry_run_writes_and_fetches_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("horizon", "end", "ahead"), [(5, "2018", 4), (4, "2018", 4), (5, "latest", 5)]
+)
+def test_dry_run_tells_how_many_years_can_be_forecast(
+    tmp_path: Path, horizon: int, end: str, ahead: int
+) -> None:
+    """Truth: five years ahead take 14 years (`tests/model/test_backtest.py`), of 2008-2018 four."""
+    config = ROOT / "configs" / "china-bri.yaml"
+    years = ["--set", "years.start=2008", "--set", f"years.end={end}"]
+    asked = ["--set", f"forecast.horizon={horizon}", "--dry-run", "--json"]
+    done = mlcoop("run", str(config), *years, *asked, cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["years_ahead"] == ahead
+    assert ("5 ahead takes 14 years" in document.get("warning", "")) == (ahead < horizon)
+
+
 def commands() -> list[list[str]]:
     from typer.main import get_command
 

@@ -16,6 +16,7 @@ from mlcoop.forecast import (
     fit_forecaster,
     forecast_next,
     forecast_totals,
+    look_ahead,
     run_backtest,
 )
 from mlcoop.schema import FORECAST_CSV
@@ -113,6 +114,19 @@ def test_short_form_equals_the_long_one(model: FittedForecaster, backtest: Backt
 def test_levels_nest(model: FittedForecaster) -> None:
     wide, narrow = (model.predict(world(), FOCUS, level=level) for level in (0.95, 0.5))
     assert (wide["lower"] <= narrow["lower"]).all() and (wide["upper"] >= narrow["upper"]).all()
+
+
+def test_years_ahead_that_cannot_be_tested_are_left_out() -> None:
+    # Of 11 years the first to train from is column 2. So 4 years ahead is first forecast from
+    # column 6, whose outcome is column 10, the last; 5 years ahead has no outcome left.
+    table = world(11)
+    found = look_ahead(table, FOCUS, origins=3, horizons=5, params=FAST)
+    assert found.forecast is not None
+    assert sorted(found.forecast["year"].unique()) == [2011, 2012, 2013, 2014]
+    assert [w for w in found.warnings if "No forecast 5 years ahead" in w and "14 years" in w]
+    near = look_ahead(table, FOCUS, origins=3, horizons=4, params=FAST)
+    pd.testing.assert_frame_equal(found.forecast, near.forecast)
+    assert not [w for w in near.warnings if "No forecast" in w]
 
 
 def test_unfitted_horizon_is_refused(model: FittedForecaster) -> None:

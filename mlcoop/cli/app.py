@@ -38,6 +38,7 @@ from mlcoop.errors import DataError, MlcoopError, some
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlcoop.config import Config
     from mlcoop.family import Family
     from mlcoop.plan import Plan
     from mlcoop.schema import Experiment
@@ -295,6 +296,7 @@ def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dic
             "stages": ", ".join(plan.stages),
             "trials": config.tuning.trials if config.tuning.enabled else 0,
             "origins": config.evaluation.origins if config.evaluation.enabled else 0,
+            **_years_ahead(config),
             "refits": config.explain.resamples if config.explain.enabled else 0,
             "files": f"{experiments / config.name}, {models / config.name}",
             "requests": count_requests(request, client) if request else 0,
@@ -307,6 +309,21 @@ def _focus_words(plan: Plan) -> str:
     if one:
         return f"{one} and {partners} partners" if partners else f"{one} and all its partners"
     return f"all pairs of {partners} countries" if partners else "all pairs"
+
+
+def _years_ahead(config: Config) -> dict[str, Any]:
+    """Return how many years ahead will be forecast, and why fewer than asked, where years tell."""
+    import numpy as np
+
+    from mlcoop.model.origins import forecast_horizons
+
+    if not (config.forecast.enabled and config.evaluation.enabled):
+        return {"years_ahead": 0}
+    if config.panel is not None or config.years.end == "latest":
+        return {"years_ahead": config.forecast.horizon}
+    years = np.arange(config.years.start, config.years.end + 1)
+    possible, left_out = forecast_horizons(years, config.forecast.horizon)
+    return {"years_ahead": len(possible), **({"warning": left_out[0]} if left_out else {})}
 
 
 def _print_experiment(experiment: Experiment, as_json: bool) -> None:

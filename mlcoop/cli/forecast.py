@@ -139,13 +139,16 @@ def _needed(table: pd.DataFrame | None, experiment: Experiment, file: str) -> pd
 
 def _ahead(table: pd.DataFrame, horizon: int | None) -> pd.DataFrame:
     """Return the rows of one year ahead, or all."""
+    from mlcoop.model.origins import fewest_years
+
     if horizon is None:
         return table
     years = sorted(int(y) for y in table["year"].unique())
     if horizon > len(years):
         raise ConfigError(
             f"--horizon {horizon}: this study forecasts only {len(years)} ahead; set "
-            f"forecast.horizon={horizon} and run it again"
+            f"forecast.horizon={horizon} and run it again, with {fewest_years(horizon)} years of "
+            "counts or more"
         )
     return table[table["year"] == years[horizon - 1]]
 

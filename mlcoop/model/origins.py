@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,35 @@ def possible_origins(years: NDArray[np.int64], horizon: int) -> list[int]:
     return [y for y in sorted(known) if y >= first and y + horizon in known]
 
 
+def fewest_years(horizon: int) -> int:
+    """Return how many years on end leave an origin to learn from and check.
+
+    >>> [fewest_years(horizon) for horizon in (1, 2, 5)]
+    [4, 6, 14]
+    """
+    return next(n for n in count(1) if possible_origins(np.arange(n), horizon))
+
+
+def forecast_horizons(years: NDArray[np.int64], most: int) -> tuple[list[int], list[str]]:
+    """Return the horizons up to `most` that leave an origin, and a warning of those that do not.
+
+    Examples
+    --------
+    >>> forecast_horizons(np.arange(2011, 2019), 3)[0]
+    [1, 2, 3]
+    """
+    asked = range(1, most + 1)
+    possible = list(takewhile(lambda h: possible_origins(years, h), asked))
+    far = asked[len(possible) :]
+    if not far:
+        return possible, []
+    ahead = f"{some(far)} year{'s' if far[-1] > 1 else ''} ahead"
+    return possible, [
+        f"No forecast {ahead}: {len(years)} years of counts ({years[0]}-{years[-1]}) leave no year "
+        f"to test one from; {far[-1]} ahead takes {fewest_years(far[-1])} years on end."
+    ]
+
+
 def plan_origins(
     years: NDArray[np.int64],
     horizon: int = 1,
@@ -64,7 +94,7 @@ def plan_origins(
     if not possible:
         raise DataError(
             f"backtest at horizon {horizon}: {len(years)} years ({years[0]}-{years[-1]}) leave no "
-            "origin to learn from and check; give more"
+            f"origin to learn from and check; give at least {fewest_years(horizon)} on end"
         )
     warnings = []
     absent = sorted(set(range(int(years[0]), int(years[-1]))) - set(years.tolist()))

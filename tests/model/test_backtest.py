@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -357,6 +358,19 @@ def test_origins_and_their_warnings() -> None:
         plan_origins(np.arange(2019, 2022))
     with pytest.raises(DataError, match=r"origins \[2021\]"):
         plan_origins(years, origins=[2021])
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 3, 4, 5])
+def test_the_fewest_years_named_are_enough_and_one_less_is_not(horizon: int) -> None:
+    # Invariant: what the error advises is accepted, and was needed.
+    with pytest.raises(DataError) as refused:
+        plan_origins(np.arange(2001, 2004), horizon)
+    told = re.search(r"give at least (\d+) on end", str(refused.value))
+    assert told
+    fewest = int(told[1])
+    assert plan_origins(np.arange(fewest), horizon)[1]
+    with pytest.raises(DataError, match="leave no origin"):
+        plan_origins(np.arange(fewest - 1), horizon)
 
 
 @pytest.mark.parametrize("horizon", [1, 2])
