@@ -190,7 +190,7 @@ class _Run:
             self._warn(text)
         whole = study.matrix
         study = stages.without_gaps(study, self.missing)
-        tuned = self._tune(study, data_key, bool(horizons))
+        tuned = self._tune(study, data_key, horizons)
         metrics: dict[str, Any] = {}
         if self.config.evaluation.enabled:
             metrics["factor_model"] = self._score(study, data_key, tuned["factor"])
@@ -235,13 +235,13 @@ class _Run:
             lambda: stages.check_leaks(study, self.config),
         )
 
-    def _tune(self, study: Study, data_key: str, forecasting: bool) -> dict[str, dict[str, Any]]:
+    def _tune(self, study: Study, data_key: str, horizons: list[int]) -> dict[str, dict[str, Any]]:
         settings, fixed = self.config.tuning, dict(self.config.learner.params)
         if not settings.enabled:
             return {"factor": {**self.learner.defaults, **fixed}, "forecast": {}}
         key = fingerprint(
             data_key, settings.model_dump(), self.learner.name, fixed, self.missing,
-            self.config.seed, forecasting, self.config.evaluation.origins,
+            self.config.seed, horizons, self.config.evaluation.origins,
         )  # fmt: skip
         found = self._stage(
             "tune",
@@ -251,7 +251,7 @@ class _Run:
                 study,
                 self.config,
                 self.learner,
-                forecasting=forecasting,
+                horizons=horizons,
                 journal=lambda name: self._journal(name, key),
                 workers=self.workers,
                 progress=self.listener.step,

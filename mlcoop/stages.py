@@ -94,12 +94,22 @@ def plan_horizons(study: Study, config: Config) -> tuple[list[int], list[str]]:
     return forecast_horizons(years_with_counts(study.history), most)
 
 
+def first_reported(study: Study, horizons: Sequence[int], origins: int) -> int:
+    """Return the first origin that is reported at any horizon; the last year when there is none.
+
+    Farther ahead it lies earlier: what is tuned on outcomes after it has seen what it forecasts.
+    """
+    years = years_with_counts(study.history)
+    first = [plan_origins(years, h, last_origins=origins)[1][0] for h in horizons]
+    return min(first, default=int(years[-1]))
+
+
 def search_settings(
     study: Study,
     config: Config,
     learner: Learner,
     *,
-    forecasting: bool,
+    horizons: Sequence[int],
     journal: Callable[[str], Path],
     workers: int,
     progress: Progress,
@@ -108,15 +118,17 @@ def search_settings(
 
     Parameters
     ----------
-    forecasting : bool
-        Whether there is a forecaster to search for.
+    horizons : sequence of int
+        Those that are backtested; none when there is no forecaster to search for.
     journal : callable
         Gives the path of the Optuna journal of a model.
     """
     settings = config.tuning
     fixed = dict(config.learner.params)
-    searches = ["factor", "forecast"] if forecasting else ["factor"]
-    before = _first_origin(study, config.evaluation.origins)
+    searches = ["factor", "forecast"] if horizons else ["factor"]
+    # Without a backtest as with one of the next year, so that leaving it out moves no ranking.
+    tested = horizons or [1] * study.can_forecast
+    before = first_reported(study, tested, config.evaluation.origins)
     past = study.matrix.take(study.matrix.rows["year"] <= before)
     done: dict[str, int] = {}
 
@@ -323,14 +335,6 @@ def fit_factor_model(
 def _at_once(work: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> list[Any]:
     """Do jobs on as many threads as there are workers; the fits release the interpreter."""
     return Parallel(n_jobs=workers, backend="threading")(delayed(work)(j) for j in jobs)
-
-
-def _first_origin(study: Study, origins: int) -> int:
-    years = years_with_counts(study.history)
-    if not study.can_forecast:
-        return int(years[-1])
-    _, reported, _ = plan_origins(years, last_origins=origins)
-    return int(reported[0])
 
 
 def _on_fewer_rows(scores: FoldScores) -> FoldScores:

@@ -1,0 +1,46 @@
+"""What a stage may know of the years."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlcoop.features.build import FeatureMatrix
+from mlcoop.model.origins import plan_origins
+from mlcoop.stages import first_reported
+from mlcoop.study import Study
+
+
+def study_of(years: range, missing: tuple[int, ...] = ()) -> Study:
+    """Return a study of one pair with a count in all years but the missing ones."""
+    history = pd.DataFrame({"country_a": "A", "country_b": "B", "year": list(years), "works": 9.0})
+    history.loc[history["year"].isin(missing), "works"] = np.nan
+    blank = pd.DataFrame()
+    return Study(history, blank, FeatureMatrix(blank, blank, ()), None, blank, {})
+
+
+@pytest.mark.parametrize("origins", [3, 5, 10])
+@pytest.mark.parametrize("farthest", [1, 2, 3, 4, 5])
+def test_no_horizon_reports_an_origin_before_the_last_year_tuned_on(
+    origins: int, farthest: int
+) -> None:
+    # Invariant: what is tuned on outcomes up to a year has not seen what is forecast from it.
+    horizons = range(1, farthest + 1)
+    tuned_to = first_reported(study_of(range(2001, 2022)), horizons, origins)
+    reported = [plan_origins(np.arange(2001, 2022), h, None, origins)[1] for h in horizons]
+    assert all(min(part) >= tuned_to for part in reported)
+    assert any(min(part) == tuned_to for part in reported)
+
+
+def test_the_years_tuned_on_by_hand() -> None:
+    whole = study_of(range(2001, 2022))
+    # Ten origins before 2021, as in the founding study, and five: 2011 to 2020, 2016 to 2020.
+    assert first_reported(whole, [1], 10) == 2011
+    assert first_reported(whole, [1], 5) == 2016
+    # Four years ahead five origins end in 2017, so they begin in 2013.
+    assert first_reported(whole, [1, 2, 3, 4], 5) == 2013
+    # A last year without counts is no year: as if the panel ended before it.
+    without = study_of(range(2001, 2022), missing=(2021,))
+    assert first_reported(without, [1], 5) == first_reported(study_of(range(2001, 2021)), [1], 5)
+    assert first_reported(without, [], 5) == 2020
