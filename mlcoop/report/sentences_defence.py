@@ -107,6 +107,9 @@ def wide_sentences(d: Defence) -> tuple[str, ...]:
         f"{number(d.wide['wide_orders'])} orders of factors are told, from focus pairs alone "
         f"{number(d.wide['narrow_orders'])}.",
     ]
+    assumes = "Wide training assumes that factors act on focus pairs as they do elsewhere."
+    if not joint["tested"]:
+        return (*texts, f"{assumes} No factor varies enough among them to test it.")
     p = joint["p"]
     if differ:
         verdict = (
@@ -124,7 +127,7 @@ def wide_sentences(d: Defence) -> tuple[str, ...]:
             "The data show no difference, which with so few pairs is no proof that there is none"
         )
     texts.append(
-        f"Wide training assumes that factors act on focus pairs as they do elsewhere. {verdict} "
+        f"{assumes} {verdict} "
         f"({joint['tested']} factors tested by interaction with focus membership in PPML, "
         f"whose information is that of some {number(joint['clusters'])} equal pairs; all at once "
         f"{_p(p)})."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -116,6 +117,20 @@ def defended(study: Experiment) -> Experiment:
         ),
         metrics={**study.metrics, "ranking": ranking},
     )
+
+
+def test_that_nothing_could_be_tested_is_said(defended: Experiment) -> None:
+    """By hand: no factor varies inside the focus, so p is missing and the table holds no row."""
+    ranking = copy.deepcopy(defended.metrics["ranking"])
+    ranking["wide"]["interaction"] = {"p": None, "clusters": None, "tested": 0, "differ": 0}
+    none = dataclasses.replace(
+        defended,
+        metrics={**defended.metrics, "ranking": ranking},
+        interactions_with_focus=defended.interactions_with_focus.iloc[:0],
+    )
+    text = Page(render_report(none)).text
+    assert "No factor varies enough among them to test it." in text
+    assert "The data show no difference" not in text
 
 
 def test_tables_hold_the_folders_numbers(defended: Experiment) -> None:
