@@ -244,9 +244,10 @@ def _line(item: Any, raw: dict[str, Any], where: str) -> str:
         return f"{place}: missing; add it"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] in ("model_type", "model_attributes_type", "dataclass_type"):
-        keys = [k for k in settable() if k.startswith(f"{key}.")]
-        example = f"; write for example {_example(keys[0], settable())}" if keys else ""
-        return f"{place}: a section with keys of its own, not {item['input']!r}{example}"
+        return (
+            f"{place}: a section with keys of its own, not {item['input']!r}; write for example "
+            + _example(key, settable())
+        )
     if item["type"] == "value_error":
         return f"{place}: {message}"
     if key == "name" and item["type"] == "string_pattern_mismatch":

@@ -25,12 +25,13 @@ from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.forecast import find_surprises, look_ahead
 from mlcoop.model.forecast_search import tuning_problem
+from mlcoop.model.history import years_with_counts
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.origins import forecast_horizons, plan_origins
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.scenario import fit_scenario_model, name_factors
 from mlcoop.schema import PAIR
-from mlcoop.study import Study, years_with_counts
+from mlcoop.study import Study
 
 Progress = Callable[[int, int], None]
 FoldScores = Callable[[dict[str, Any]], Iterator[float]]

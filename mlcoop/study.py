@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mlcoop.countries import name_of
 from mlcoop.errors import ConfigError, some
@@ -15,7 +13,7 @@ from mlcoop.features.build import Feature, FeatureMatrix, build_features, explai
 from mlcoop.features.catalogue import usable_factors
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
-from mlcoop.model.history import INTERNATIONAL
+from mlcoop.model.history import INTERNATIONAL, years_with_counts
 from mlcoop.model.origins import possible_origins
 from mlcoop.panel import Panel, coverage_by_country
 from mlcoop.plan import Plan
@@ -161,11 +159,6 @@ def study_from_panel(
         panel=panel.table,
         factors=tuple(factors),
     )
-
-
-def years_with_counts(history: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the years, rising, in which some pair has a count."""
-    return np.sort(history.loc[history["works"].notna(), "year"].unique()).astype(np.int64)
 
 
 def can_be_forecast(history: pd.DataFrame) -> bool:

@@ -102,10 +102,10 @@ def _lines(document: dict[str, Any], indent: str = "") -> Iterator[str]:
             yield from _lines(value, indent + "  ")
         elif isinstance(value, bool):
             yield f"{indent}{words}: {'yes' if value else 'no'}"
-        elif isinstance(value, list):
+        elif isinstance(value, (list, dict)):
             yield f"{indent}{words}: {', '.join(map(str, value)) or 'none'}"
         else:
-            yield f"{indent}{words}: {'unknown' if value is None else value or 0}"
+            yield f"{indent}{words}: {'unknown' if value is None else value}"
 
 
 def records(table: pd.DataFrame | None) -> list[dict[str, Any]]:

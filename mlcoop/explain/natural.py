@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlcoop.features.factor import Factor
 
 TEN_PERCENT = float(np.log(1.1))
-TEN_PERCENT_LESS = float(np.log(0.9))
+TEN_PERCENT_LESS = -float(np.log(0.9))  # further than 10 % more, in logs
 # of factors in log(1 + years) since an event: from not yet to five years
 FIVE_YEARS = float(np.log(6.0))
 SHORT_UNITS = {
@@ -30,19 +30,23 @@ SHORT_UNITS = {
 
 @dataclass(frozen=True)
 class Step:
-    """A change of a factor in words, and its size in the feature's own unit."""
+    """A change of a factor in words, and its size in the feature's own unit.
+
+    `opposite` is the change the other way, where words have it, and `opposite_size` its size where
+    that is another.
+    """
 
     words: str
     size: float
     opposite: str = ""
-
-    @property
-    def way_back(self) -> float:
-        """How much longer the step down is: 10 % less is further than 10 % more, in logs."""
-        return -TEN_PERCENT_LESS / TEN_PERCENT if self.size == TEN_PERCENT else 1.0
+    opposite_size: float | None = None
 
 
-TEN_MORE = Step("10 % more", TEN_PERCENT, "10 % less")
+def _ten_percent(more: str, less: str) -> Step:
+    return Step(more, TEN_PERCENT, less, TEN_PERCENT_LESS)
+
+
+TEN_MORE = _ten_percent("10 % more", "10 % less")
 
 
 def natural_step(factor: str, x: np.ndarray, *, own: bool = False) -> Step:
@@ -72,11 +76,11 @@ def natural_step(factor: str, x: np.ndarray, *, own: bool = False) -> Step:
         return Step("yes against no", 1.0)
     if known is not None:
         if known.unit == "log km":
-            return Step("10 % farther", TEN_PERCENT, "10 % closer")
+            return _ten_percent("10 % farther", "10 % closer")
         if known.kind == "log":
             return TEN_MORE
         if known.unit.startswith("absolute"):  # the larger of both over the smaller
-            return Step("a 10 % wider gap", TEN_PERCENT, "a 10 % narrower gap")
+            return _ten_percent("a 10 % wider gap", "a 10 % narrower gap")
         if known.unit.startswith("%"):
             return Step("one percentage point more", 1.0, "one percentage point less")
         if known.unit in SHORT_UNITS:
@@ -158,8 +162,8 @@ def natural_effects(
         half = quantile * float(np.std(moves, ddof=1)) * widening[position]
         words = step.words
         if change < 0 and step.opposite:
-            change, words = -change * step.way_back, step.opposite
-            half *= step.way_back
+            back = (step.opposite_size or step.size) / step.size
+            change, half, words = -change * back, half * back, step.opposite
         rows.append((words, *100 * np.expm1(change + half * np.array([0.0, -1.0, 1.0]))))
     return pd.DataFrame(
         rows,

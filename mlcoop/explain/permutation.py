@@ -91,6 +91,23 @@ def permutation_importance(
     rate = (weight * y).sum() / (weight * exposure).sum()
     scale = max(float((poisson_deviances(y, rate * exposure) * weight).sum()), 1e-12)
     names, pair = np.unique(pair_names(rows), return_inverse=True)
+    # a country in every pair is held fixed: by it alone all pairs would be one cluster
+    fixed = shared_country(names)
+    ends = {end for name in names for end in str(name).split("|")} - {fixed}
+    freedom = max((len(ends) if explained.unit == "country" else len(names)) - 1, 1)
+
+    def tested(change: np.ndarray) -> tuple[float, float, float]:
+        """Return loss, its spread over repeats, and the one-sided p-value over pairs."""
+        by_row = change.mean(axis=0)
+        total = float(by_row.sum())
+        spread = float(change.sum(axis=1).std(ddof=1)) / scale if len(change) > 1 else 0.0
+        by_pair = np.bincount(pair, by_row, len(names))
+        around = (by_pair - by_pair.mean())[:, None]
+        error = float(np.sqrt(clustered(around, names, explained.unit, fixed)[0, 0]))
+        if error <= 1e-12 * scale:
+            return total / scale, spread, 1.0 if total <= 1e-12 * scale else 0.0
+        return total / scale, spread, float(stats.t.sf(total / error, freedom))
+
     found = {}
     for position, (factor, owned) in enumerate(columns.items()):
         others = [
@@ -105,7 +122,7 @@ def permutation_importance(
                 for r in range(repeats)
             ]
             change = losses(orders, owned) - base
-            row += [*_tested(change, pair, names, explained.unit, scale)]
+            row += tested(change)
         found[factor] = row
     kinds = ("permutation", "conditional")
     table = pd.DataFrame.from_dict(
@@ -115,29 +132,6 @@ def permutation_importance(
         table[f"{kind}_q"] = stats.false_discovery_control(table[f"{kind}_p"].to_numpy())
         table[f"{kind}_stands_out"] = table[f"{kind}_q"] <= 1 - level
     return table
-
-
-def _tested(
-    change: np.ndarray, pair: np.ndarray, names: np.ndarray, unit: str, scale: float
-) -> tuple[float, float, float]:
-    """Return loss, its spread over repeats, and the one-sided p-value over pairs."""
-    by_row = change.mean(axis=0)
-    total = by_row.sum()
-    shared = shared_country(names)
-    ends = {end for name in names for end in str(name).split("|")} - {shared}
-    units = len(ends) if unit == "country" else len(names)
-    spread = float(change.sum(axis=1).std(ddof=1)) / scale if len(change) > 1 else 0.0
-    by_pair = np.bincount(pair, by_row, len(names))
-    # a country in every pair is held fixed: by it alone all pairs would be one cluster
-    around = (by_pair - by_pair.mean())[:, None]
-    error = float(np.sqrt(clustered(around, names, unit, shared)[0, 0]))
-    if error <= 1e-12 * scale:
-        return float(total) / scale, spread, 1.0 if total <= 1e-12 * scale else 0.0
-    return (
-        float(total) / scale,
-        spread,
-        float(stats.t.sf(total / error, max(units - 1, 1))),
-    )
 
 
 def _within(code: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -68,6 +68,11 @@ class History:
         )
 
 
+def years_with_counts(history: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the years, rising, in which some pair has a count."""
+    return np.sort(history.loc[history["works"].notna(), "year"].unique()).astype(np.int64)
+
+
 def build_history(table: pd.DataFrame, focus: pd.DataFrame | None = None) -> History:
     """Return the counts `table` as a matrix of pairs and years.
 
