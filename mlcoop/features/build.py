@@ -152,31 +152,6 @@ def build_features(
     return FeatureMatrix(rows, X, tuple(features), focal)
 
 
-def with_target_year(
-    panel: pd.DataFrame,
-    *,
-    factors: Sequence[Factor],
-    focal: str | None = None,
-    focus_pairs: pd.DataFrame | Iterable[tuple[str, str]] | None = None,
-    horizon: int = 1,
-    exposure: bool = False,
-) -> FeatureMatrix:
-    """Build the features of the year that lies `horizon` years after the last year with counts.
-
-    The same as `build_features` for that one year; works are NaN.
-    """
-    last = int(panel.loc[panel["works"].notna(), "year"].max())
-    return build_features(
-        panel,
-        factors=factors,
-        years=[last + horizon],
-        focal=focal,
-        focus_pairs=focus_pairs,
-        horizon=horizon,
-        exposure=exposure,
-    )
-
-
 def explain_rows(matrix: FeatureMatrix) -> pd.Series:
     """Return which rows are explained: a boolean Series on the index of the matrix.
 

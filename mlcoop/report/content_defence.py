@@ -33,7 +33,6 @@ class Witness:
     ranks: Mapping[str, int]
     share: float
     loss: float
-    loss_sd: float
     conditional: float
     effect: float
     low: float | None
@@ -57,7 +56,6 @@ class Player:
     as_one: float
     as_one_error: float
     cancelled: float
-    interaction: float
     lost: float
     lost_ppml: float
 

@@ -137,7 +137,4 @@ def _style() -> str:
         named = [s.strip() for s in selectors.split(",")]
         if all(s.startswith("svg") for s in named):
             rules.append(f"{', '.join(f'.mlcoop {s}' for s in named)} {{{body}}}")
-    rules.append(
-        ".mlcoop .fans { display: grid; grid-template-columns: repeat(4, 1fr); gap: 12px }"
-    )
-    return " ".join(re.sub(r"\s+", " ", rule) for rule in rules)
+    return " ".join(re.sub(r"\s+", " ", rule) for rule in [*rules, LAYOUT])

@@ -115,7 +115,6 @@ def _witnesses(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[W
                 ranks={name: int(r[f"{name}_rank"]) for name in WITNESSES},
                 share=float(r["shap_share"]),
                 loss=float(r["permutation"]),
-                loss_sd=float(r["permutation_sd"]),
                 conditional=float(r["conditional"]),
                 effect=float(r["ppml_effect"]) / 100,
                 low=None if low is None else low / 100,
@@ -161,7 +160,6 @@ def _players(
                 as_one=float(r["as_one"]),
                 as_one_error=float(r["as_one_error"]),
                 cancelled=float(r["cancelled"]),
-                interaction=float(r["interaction"]),
                 lost=float(r["learner_lost"]),
                 lost_ppml=float(r["ppml_lost"]),
             )

@@ -23,7 +23,6 @@ METHODS = {
     "ppml": "PPML with pair effects and trend",
 }
 SETS = {"focus": "focus pairs", "all": "all pairs", "largest_5pct": "the largest 5 % of pairs"}
-ROLES = {"pair": "of the pair", "partner": "of the partner", "focal": "of the focal country"}
 
 
 def country_name(code: str) -> str:

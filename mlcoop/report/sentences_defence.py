@@ -5,8 +5,6 @@ from __future__ import annotations
 from mlcoop.report.content_defence import Agreement, Defence, Step
 from mlcoop.report.names import listing, number, percent, small_percent, span
 
-MOST_SAID = 12
-
 
 def step_sentence(step: Step) -> str:
     """Return the effect of a natural step with its interval.

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from small_panels import random_panel
 
-from mlcoop.features.build import build_features, with_target_year
+from mlcoop.features.build import build_features
 from mlcoop.features.catalogue import FACTORS, PAIR_INPUTS, split_input
 from mlcoop.schema import PAIR
 
@@ -110,7 +110,7 @@ def test_dropping_a_country_leaves_the_others_features() -> None:
 
 @pytest.mark.parametrize("horizon", [1, 2, 5])
 def test_the_year_to_be_forecast_uses_all_counts_and_nothing_later(horizon: int) -> None:
-    matrix = with_target_year(PANEL, factors=ALL, horizon=horizon)
+    matrix = build_features(PANEL, factors=ALL, years=[2012 + horizon], horizon=horizon)
     assert matrix.rows["year"].unique().tolist() == [2012 + horizon]
     assert matrix.rows["works"].isna().all()
     # International works have lag 1: at every horizon the newest figure is that of 2012.
