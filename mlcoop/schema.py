@@ -127,7 +127,7 @@ GROUPS_CSV = [
     "share_low",
     "share_high",
 ]
-ORDERS_CSV = ["kind", "above", "below", "at_once"]
+ORDERS_CSV = ["kind", "above", "below", "at_once", "p"]
 
 FORECAST_CSV = [
     "country_a",

@@ -106,7 +106,7 @@ def test_missing_cells_read_as_missing_only_when_empty(tmp_path: Path) -> None:
 
 def test_a_table_of_another_version_is_named_before_it_is_read(tmp_path):
     (tmp_path / "config.yaml").write_text("name: old\n")
-    (tmp_path / "orders.csv").write_text("kind,above,below\nfactor,gdp,distance\n")
+    (tmp_path / "orders.csv").write_text("kind,above,below,p\nfactor,gdp,distance,0.01\n")
     with pytest.raises(DataError, match=r"orders\.csv: lacks the column at_once.*--force"):
         read_experiment(tmp_path)
     assert read_experiment(tmp_path, ("factors",)).orders is None

@@ -11,6 +11,13 @@ from scipy import stats
 DRAWS = 8_000
 
 
+class Told(NamedTuple):
+    """Orders that are told: `claims[j, k]` where j is above k, and their p; NaN elsewhere."""
+
+    claims: np.ndarray
+    p: np.ndarray
+
+
 def orders_at_once(
     importance: np.ndarray,
     deviations: np.ndarray,
@@ -81,7 +88,7 @@ def orders_told(
     level: float,
     freedom: float,
     eligible: np.ndarray,
-) -> np.ndarray:
+) -> Told:
     """Decide which factors are above which, at most `1 - level` of the claims wrong.
 
     Parameters
@@ -91,7 +98,8 @@ def orders_told(
 
     Returns
     -------
-    claims : bool array of shape (n_factors, n_factors)
+    Told
+        The claims, and the one-sided p-value of each in a test of its own.
 
     Notes
     -----
@@ -108,16 +116,18 @@ def orders_told(
     from statsmodels.stats.multitest import multipletests
 
     claims = np.zeros((len(importance), len(importance)), dtype=bool)
+    p = np.full(claims.shape, np.nan)
     covariance = np.atleast_2d(np.cov(deviations, rowvar=False))
     high, low, statistic, _ = _compared(importance, covariance, eligible)
     first = statistic > 0  # of the two directions of a pair the one that the estimates take
     high, low, statistic = high[first], low[first], statistic[first]
     if not len(high):
-        return claims
+        return Told(claims, p)
     alone = stats.t.sf(statistic, freedom)
     told = multipletests(2 * alone, 1 - level, method="fdr_tsbky")[0] & (alone <= 1 - level)
     claims[high[told], low[told]] = True
-    return claims
+    p[high[told], low[told]] = alone[told]
+    return Told(claims, p)
 
 
 class Compared(NamedTuple):

@@ -62,7 +62,8 @@ class Ranking:
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     orders : DataFrame
-        `kind` (factor or group), `above`, `below`, `at_once`: every order that is told.
+        `kind` (factor or group), `above`, `below`, `at_once`, `p`: every order that is told, and
+        its one-sided p-value in a test of its own.
     explained : Explained
         What all of this was made from.
     columns : dict
@@ -256,10 +257,11 @@ def rank_factors(
 
 
 class Orders(NamedTuple):
-    """What is claimed to be above what, shape (n_factors, n_factors)."""
+    """What is claimed to be above what, shape (n_factors, n_factors); p of what is told."""
 
     told: np.ndarray
     at_once: np.ndarray
+    p: np.ndarray
 
 
 def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders) -> pd.DataFrame:
@@ -273,6 +275,7 @@ def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders)
             "above": [names[k] for k in above],
             "below": [names[k] for k in below],
             "at_once": orders.at_once[above, below],
+            "p": orders.p[above, below],
         },
         columns=ORDERS_CSV,
     )
@@ -324,7 +327,7 @@ def _judge(
     q = stats.false_discovery_control(p_values)
     above = q <= 1 - level
     own = {"level": level, "freedom": explained.freedom}
-    told = orders_told(importance, deviations / widening, eligible=above, **own)
+    told, order_p = orders_told(importance, deviations / widening, eligible=above, **own)
     surely = multipletests(p_values, 1 - level, method="holm")[0]
     trusted = np.where(widening > MISTRUSTED, 1.0, widening)
     at_once = told & orders_at_once(
@@ -342,7 +345,7 @@ def _judge(
     table["importance"] = importance
     table["importance_se"] = deviations.std(axis=0, ddof=1)
     table["null_p"], table["null_q"], table["above_null"] = p_values, q, above
-    return table, names, importance, deviations, Orders(told, at_once)
+    return table, names, importance, deviations, Orders(told, at_once, order_p)
 
 
 def _widening(draws: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:

@@ -89,7 +89,7 @@ def test_false_discovery_rate_of_orders_that_are_told(truth, least):
     wrong, right = [], []
     for _ in range(300):
         signed = truth + mixing @ rng.normal(size=15)
-        claims = orders_told(
+        claims, _ = orders_told(
             np.abs(signed),
             rng.normal(size=(200, 15)) @ mixing.T,
             level=0.95,
@@ -110,15 +110,18 @@ def test_no_order_is_told_in_the_company_of_plain_ones_alone():
     far = np.r_[100.0, np.zeros(8)]
     for times, is_told in ((1.72, True), (1.60, False)):
         importance = np.r_[100.0 + times * np.sqrt(2), far]
-        told = orders_told(importance, noise, level=0.95, freedom=200, eligible=importance > 50)
+        told, p = orders_told(importance, noise, level=0.95, freedom=200, eligible=importance > 50)
         assert told[:2, 2:].all()
         assert told[0, 1] == is_told
+        assert (np.isfinite(p) == told).all()
+        if is_told:  # of t with 200 degrees of freedom above 1.72; the spread is drawn, to 1 %
+            assert p[0, 1] == pytest.approx(0.0435, abs=0.002)
 
 
 def test_a_told_order_follows_the_estimates_and_the_line():
     """Invariants: never against the estimates, never of a factor that is not eligible."""
     noise = 0.01 * np.random.default_rng(0).normal(size=(100, 3))
-    told = orders_told(
+    told, _ = orders_told(
         np.array([1.0, 2.0, 3.0]),
         noise,
         level=0.95,
@@ -126,7 +129,9 @@ def test_a_told_order_follows_the_estimates_and_the_line():
         eligible=np.array([True, True, False]),
     )
     assert told.tolist() == [[False, False, False], [True, False, False], [False, False, False]]
-    none = orders_told(np.ones(2), noise[:, :2], level=0.95, freedom=99, eligible=np.zeros(2, bool))
+    none, _ = orders_told(
+        np.ones(2), noise[:, :2], level=0.95, freedom=99, eligible=np.zeros(2, bool)
+    )
     assert not none.any()
 
 
