@@ -8,8 +8,9 @@ from sklearn.isotonic import IsotonicRegression
 from mlcoop.model.history import FloatArray
 
 GROUP, GROUPS = 200, 20
-"""Forecasts of like size that share a knot: the standard error of a share of half is 0.035. Of fewer
-than 4,000 forecasts a twentieth: in one heap a pair of a thousand works had the zeros of the small."""
+"""Forecasts of like size that share a knot: the standard error of a share of half is 0.035. Of
+fewer than 4,000 forecasts a twentieth: all in one heap, a pair of a thousand works would have the
+zeros of the small."""
 
 
 def fit_zero_shares(predicted: FloatArray, observed: FloatArray) -> tuple[FloatArray, FloatArray]:
