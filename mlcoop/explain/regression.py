@@ -153,7 +153,8 @@ def clustered(scores: np.ndarray, pairs: np.ndarray, unit: str, fixed: str = "")
     Notes
     -----
     Times G / (G - 1) for G clusters, as is usual. A dyadic covariance may come out indefinite; its
-    negative part is left out.
+    negative part is left out. With few countries a variance may by chance come out as next to
+    none, which makes anything stand out: none is less than with independent pairs.
 
     References
     ----------
@@ -175,9 +176,10 @@ def clustered(scores: np.ndarray, pairs: np.ndarray, unit: str, fixed: str = "")
             own = scores[(code == position).any(axis=1)]
             of_pair += own.T @ own
             by_country[position] = 0.0
-    meat = by_country.T @ by_country + of_pair
-    size, vectors = np.linalg.eigh(meat * len(names) / max(len(names) - 1, 1))
-    return (vectors * np.maximum(size, 0.0)) @ vectors.T
+    size, vectors = np.linalg.eigh(by_country.T @ by_country + of_pair)
+    dyadic = (vectors * np.maximum(size, 0.0)) @ vectors.T
+    lacking = np.maximum(np.diag(meat) - np.diag(dyadic), 0.0)
+    return (dyadic + np.diag(lacking)) * len(names) / max(len(names) - 1, 1)
 
 
 def shared_country(pairs: np.ndarray) -> str:

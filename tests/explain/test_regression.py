@@ -104,7 +104,15 @@ def test_dyadic_covariance_is_the_sum_over_pairs_that_share_a_country():
                 total += np.outer(scores[i], scores[j])
     size, vectors = np.linalg.eigh(total * 7 / 6)
     expected = (vectors * np.maximum(size, 0)) @ vectors.T
+    assert (np.diag(expected) > np.diag(scores.T @ scores) * 7 / 6).all()
     assert clustered(scores, pairs, "country") == pytest.approx(expected)
+
+
+def test_a_dyadic_variance_is_no_less_than_that_of_independent_pairs():
+    """By hand: sums 0, 1, -1 by country, squared 2, less 2 of the pairs: none; by pair 2 * 3/2."""
+    pairs = np.array(["A|B", "A|C", "B|C"])
+    scores = np.array([[1.0], [-1.0], [0.0]])
+    assert clustered(scores, pairs, "country")[0, 0] == pytest.approx(3.0)
 
 
 def test_pairs_of_a_fixed_country_count_apart():
