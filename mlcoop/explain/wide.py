@@ -149,7 +149,8 @@ def focus_interactions(
         inside the focus set exceeds the slope outside; `z, p, q, differs`.
     joint : dict
         `p`: of the sum of all squared z, given how they vary together; `clusters`: the median
-        over factors of how many pairs, of equal weight, would carry as much; `tested`, `differ`:
+        over factors of how many pairs, of equal weight, would carry as much (no more than
+        countries would, where they are the unit and none is held fixed); `tested`, `differ`:
         how many factors. Those that fewer than four pairs carry are not tested; where none is,
         `p` and `clusters` are missing and the table is empty.
 
@@ -160,7 +161,8 @@ def focus_interactions(
     many parameters as a small focus set has pairs, so the slope that is named may stand for a
     neighbour's. Like any test, it finds nothing where there is little to see. A few large pairs
     carry most of a Poisson regression: degrees of freedom are the effective number of pairs less
-    one (Carter, Schnepel and Steigerwald 2017, doi:10.1162/REST_a_00639).
+    one (Carter, Schnepel and Steigerwald 2017, doi:10.1162/REST_a_00639); with countries as the
+    unit no more than that of countries.
     """
     rows = matrix.rows
     focus = rows["in_focus"].to_numpy(float)
@@ -170,6 +172,9 @@ def focus_interactions(
     names, code = np.unique(pair_names(rows.iloc[fit.rows]), return_inverse=True)
     within = np.unique(names[code[inside]])
     fixed = shared_country(within)
+    by_country = unit == "country" and not fixed
+    ends = np.array([str(n).split("|") for n in names])
+    ends = np.unique(ends, return_inverse=True)[1].reshape(ends.shape)
     weighted = fit.design * fit.mean[:, None]
     parts, tested, difference, clusters = [], [], [], []
     for factor, owned in columns.items():
@@ -186,6 +191,9 @@ def focus_interactions(
         carrying = float(weights.sum() ** 2 / (weights**2).sum())
         if carrying < FEWEST_CARRYING:  # a tie of one or two pairs tells of these pairs only
             continue
+        if by_country:  # ten pairs of five countries are no ten independent ones
+            of_end = np.bincount(ends.ravel(), np.repeat(weights, 2))
+            carrying = min(carrying, float(of_end.sum() ** 2 / (of_end**2).sum()))
         slope, residual, information = _freed(added, fit.mean, fit.residual)
         by_pair = np.bincount(code, added * residual, len(names))
         parts.append(by_pair / information)

@@ -75,3 +75,17 @@ def test_without_a_factor_that_varies_inside_the_focus_nothing_is_tested():
     table, joint = focus_interactions(flat, columns_of(flat), unit="pair", level=0.95, seed=0)
     assert table.empty and list(table) == ["difference", "z", "p", "q", "differs"]
     assert joint["tested"] == joint["differ"] == 0 and np.isnan(joint["p"])
+
+
+def test_pairs_of_few_countries_are_not_as_many_clusters():
+    """By hand: the 28 pairs of eight countries are worth some eight clusters, by pair 19."""
+    matrix = wide_matrix([0.5, -0.3, 0.2], countries=16)
+    ends = matrix.rows[["country_a", "country_b"]].to_numpy(str)
+    rows = matrix.rows.assign(in_focus=(ends < "C08").all(axis=1))
+    bloc = FeatureMatrix(rows, matrix.X, matrix.features)
+    by = {
+        unit: focus_interactions(bloc, columns_of(bloc), unit=unit, level=0.95, seed=0)[1]
+        for unit in ("pair", "country")
+    }
+    # columns are freed along what all others leave, which reaches a little beyond the focus
+    assert by["country"]["clusters"] < 10 < by["pair"]["clusters"]
