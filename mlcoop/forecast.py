@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from mlcoop.errors import DataError, some
 from mlcoop.model.backtest import Backtest, Progress, run_backtest
@@ -93,7 +94,8 @@ def forecast_totals(
     Outcomes are drawn jointly: the shocks of the year and of the countries are shared, the rest
     is each pair's own. Sums of bounds would be too wide, independent pairs too narrow; where few
     pairs make a sum, shocks that few origins tell of could reach beyond the pairs' own bounds, and
-    are kept inside.
+    are kept inside. None is narrower than Poisson's law: the bounds of many pairs that are each
+    likely to have no work are zeros, those of their sum are not.
     """
     years = forecast["year"].unique()
     if len(years) != 1:
@@ -118,13 +120,17 @@ def forecast_totals(
         low, high = np.quantile(sums, [(1 - level) / 2, (1 + level) / 2])
         # If all pairs erred together the sum would have the sums of their bounds, and no more.
         bounds = [float(table[side][at].sum()) for side in ("lower", "upper")]
+        inside = max(float(np.floor(low)), bounds[0]), min(float(np.ceil(high)), bounds[1])
+        by_chance = stats.poisson.ppf([(1 - level) / 2, (1 + level) / 2], predicted[at].sum())
+        if at.sum() == 1:  # the pair's own, as its row says
+            by_chance = np.array(inside)
         rows.append(
             {
                 "total": name,
                 "year": int(years[0]),
                 "predicted": float(predicted[at].sum()),
-                "lower": max(float(np.floor(low)), bounds[0]),
-                "upper": min(float(np.ceil(high)), bounds[1]),
+                "lower": min(inside[0], float(by_chance[0])),
+                "upper": max(inside[1], float(by_chance[1])),
                 "level": level,
                 "naive_lower": bounds[0],
                 "naive_upper": bounds[1],

@@ -19,6 +19,7 @@ from mlcoop.forecast import (
     look_ahead,
     run_backtest,
 )
+from mlcoop.model.intervals import Outcome, calibrate
 from mlcoop.schema import FORECAST_CSV
 
 FAST = {"n_estimators": 15}
@@ -161,6 +162,31 @@ def test_totals(model: FittedForecaster) -> None:
     assert both == pytest.approx(2 * totals.loc["all", "predicted"])
     with pytest.raises(DataError, match="one year at a time"):
         forecast_totals(model.predict(world(), FOCUS), calibration)
+
+
+def test_a_sum_of_pairs_that_are_each_likely_none_is_not() -> None:
+    """Truth: Poisson counts of mean 0.02; fifty of them sum to some with probability 0.63."""
+    ends = np.array([(i, j) for i in range(51) for j in range(i)])
+    mean = np.full(len(ends), 0.02)
+    rng = np.random.default_rng(3)
+    none, one = np.zeros(len(ends), dtype=bool), np.ones(len(ends))
+    past = [Outcome(mean, rng.poisson(mean) * 1.0, one, none, ends) for _ in range(6)]
+    calibration = calibrate(past)
+    lower, upper = calibration.interval(mean, one, none, 0.9)
+    assert (upper == 0).all()  # each is none with probability 0.98
+    names = np.array([f"C{i:02d}" for i in range(51)])
+    table = pd.DataFrame(
+        {
+            "country_a": names[ends[:, 1]], "country_b": names[ends[:, 0]], "year": 2020,
+            "predicted": mean, "lower": lower, "upper": upper, "restless": one, "in_focus": none,
+        }
+    )  # fmt: skip
+    totals = forecast_totals(table, calibration).set_index("total")
+    # Poisson's 95 % quantiles at means of 1 and of 25.5 (R: qpois(0.95, 1), qpois(0.95, 25.5))
+    assert (totals.loc[names, "upper"] >= 3).all() and totals.loc["all", "upper"] >= 34
+    # of one pair, its own bound
+    single = forecast_totals(table.iloc[:1], calibration).set_index("total")
+    assert (single["upper"] == 0).all()
 
 
 def test_surprises_are_outside_and_last_year_only(backtest: Backtest) -> None:
