@@ -305,8 +305,9 @@ def _differences(
     difference = scenario - predicted
     table = both.assign(
         scenario=scenario,
-        scenario_lower=np.maximum(np.floor((scenario + 1) * np.exp(-down) - 1), 0.0),
-        scenario_upper=np.maximum(np.ceil((scenario + 1) * np.exp(up) - 1), 0.0),
+        # rounding error must not move a bound that no change has moved
+        scenario_lower=np.maximum(np.floor(np.round((scenario + 1) * np.exp(-down) - 1, 6)), 0.0),
+        scenario_upper=np.maximum(np.ceil(np.round((scenario + 1) * np.exp(up) - 1, 6)), 0.0),
         difference=difference,
         difference_lower=predicted * np.expm1(step - doubt),
         difference_upper=predicted * np.expm1(step + doubt),

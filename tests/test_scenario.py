@@ -1,5 +1,6 @@
 """Scenarios. Truth: planted log-linear worlds, whose ratios are known in closed form."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,31 @@ def test_a_change_is_on_the_natural_scale(model: ScenarioModel, tmp_path: Path) 
         part = both.table[both.table["year"] == r["year"]]
         assert r["difference"] == pytest.approx(part["difference"].sum())
         assert r["pairs"] == len(PARTNERS)
+
+
+class Unmoved:
+    """A model that takes no notice of its factors."""
+
+    def margin(self, X):
+        return np.full(len(X), 3.0)
+
+
+def test_a_factor_without_association_moves_nothing(model: ScenarioModel, tmp_path: Path) -> None:
+    """Invariant: the scenario is the forecast, bounds and all, at every size."""
+    still = replace(model, estimators=tuple(Unmoved() for _ in model.estimators))
+    predicted = np.exp(np.random.default_rng(0).normal(3, 2, size=len(PARTNERS)))
+    table = forecast((2020,)).assign(
+        predicted=predicted, lower=np.round(0.7 * predicted), upper=np.round(1.4 * predicted + 1)
+    )
+    path = tmp_path / "s.yaml"
+    path.write_text("changes: [{factor: rd_share, pairs: all, multiply: 1.1}]")
+    moves = find_moves(read_scenario(path), still.features, still.rows, [2020], str(path))
+    done = play_scenario(read_scenario(path), still, table, moves)
+    assert len(done.table) == len(PARTNERS)
+    for end in ("lower", "upper"):
+        assert done.table[f"scenario_{end}"].tolist() == done.table[end].tolist()
+    nothing = ["difference", "difference_lower", "difference_upper"]
+    assert (done.table[nothing] == 0).all(axis=None) and (done.totals[nothing] == 0).all(axis=None)
 
 
 def test_leaving_the_data_is_said(model: ScenarioModel, tmp_path: Path) -> None:
