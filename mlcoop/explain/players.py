@@ -70,16 +70,20 @@ def group_shapley(
     if n <= most_exact:
         return _all_coalitions(margin, X, background, players), np.zeros((len(X), n))
     rng = np.random.default_rng(seed)
-    sums = np.zeros((2, len(X), n))
-    for _ in range(draws):
-        order = rng.permutation(n)
-        rows = background[rng.integers(len(background), size=len(X))]
-        both = (_one_order(margin, X, rows, players, o) for o in (order, order[::-1]))
-        pair = sum(both) / 2
-        sums += np.stack([pair, pair**2])
-    mean = sums[0] / draws
-    variance = np.maximum(sums[1] / draws - mean**2, 0) * draws / max(draws - 1, 1)
-    return mean, np.sqrt(variance / draws)
+    sums, rounds = np.zeros((2, len(X), n)), max(draws // len(background), 2)
+    start = rng.integers(len(background), size=len(X))
+    for _ in range(rounds):
+        # every row meets every background row once: which it met would pass for interaction
+        found = np.zeros((len(X), n))
+        for step in range(len(background)):
+            order = rng.permutation(n)
+            rows = background[(start + step) % len(background)]
+            both = (_one_order(margin, X, rows, players, o) for o in (order, order[::-1]))
+            found += sum(both) / 2 / len(background)
+        sums += np.stack([found, found**2])
+    mean = sums[0] / rounds
+    variance = np.maximum(sums[1] / rounds - mean**2, 0) * rounds / (rounds - 1)
+    return mean, np.sqrt(variance / rounds)
 
 
 def _all_coalitions(

@@ -84,6 +84,18 @@ def test_without_products_of_three_a_player_is_the_sum_of_its_members():
     assert one == pytest.approx(sums, abs=1e-10)
 
 
+def test_drawn_orders_find_no_interaction_where_there_is_none():
+    """Closed form: an order and its reverse halve a product of two, so any drawing is exact."""
+
+    def two(table: np.ndarray) -> np.ndarray:
+        return table[:, 0] * table[:, 1] + table[:, 1] * table[:, 4] - table[:, 3]
+
+    exact, _ = group_shapley(two, X, BACKGROUND, PLAYERS)
+    drawn, error = group_shapley(two, X, BACKGROUND, PLAYERS, most_exact=2, draws=10, seed=3)
+    assert drawn == pytest.approx(exact, abs=1e-10)
+    assert error == pytest.approx(np.zeros_like(error), abs=1e-7)
+
+
 def test_members_that_offset_each_other_are_shown_as_cancelled():
     """Hand case: effects x0 - x1 with x1 = x0 exactly cancel; a lone group does not."""
     matrix = wide_matrix([0.4, 0.2, 0.3, 0.0], countries=8)
