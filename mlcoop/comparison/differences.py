@@ -122,7 +122,9 @@ def weaknesses(experiments: Sequence[Experiment], paired: Sequence[bool]) -> lis
     if apart:
         notes.append(
             f"{some(apart)}: other data, focus or seed than {experiments[0].name}, so the "
-            "replicates are independent and the intervals wider than for shared draws."
+            "replicates are independent and the intervals wider than for shared draws. A change is "
+            "told only where an order of the name is told in both and turned round: names that tie "
+            "change places more than intervals say."
         )
     flags = {bool(e.coverage.get("simulated")) for e in experiments}
     if len(flags) > 1:
