@@ -16,12 +16,12 @@ from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.likeness import HISTORY_YEARS, planted_features, study_pairs
-from mlcoop.panel import Panel, build_panel, unordered
+from mlcoop.panel import Panel, build_panel, pairs_among, unordered
 from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order, simulate_indicators
 from mlcoop.schema import COUNTRY_VARIABLES, PAIR, PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources import owncounts, readypanel
-from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
+from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather, own_countries
 from mlcoop.sources.http import Client
 from mlcoop.sources.imported import how_to_get, imported_variables
 from mlcoop.study import (
@@ -95,6 +95,27 @@ def refuse_without_imports(plan: Plan, client: Client) -> None:
         for variable in factor.inputs:
             if variable in missing:
                 raise ConfigError(f"factors: {factor.name} {how_to_get(variable)}")
+
+
+def look_at_own_file(plan: Plan, *, must_rank: bool = False) -> Plan:
+    """Return the plan as the user's own file leaves it: with few pairs, it does without a ranking.
+
+    Before anything is asked for: the other figures of such a study can take hours.
+
+    Raises
+    ------
+    ConfigError, DataError
+        See `Plan.allow`, and the readers of the file.
+    """
+    given = plan.config.panel
+    if given is not None:
+        table = _read_panel(plan)
+        known = table.loc[table[given.target].notna(), list(given.pair)]
+        return plan.allow(len(known.drop_duplicates()), must_rank=must_rank)
+    if plan.path is not None and plan.all_pairs and plan.countries is None:
+        pairs = pairs_among(own_countries(gather_request(plan, date.max)))
+        return plan.allow(len(pairs), must_rank=must_rank)
+    return plan
 
 
 def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | None = None) -> Study:
@@ -218,10 +239,10 @@ def _simulated_record(seed: int) -> dict[str, Any]:
     }
 
 
-def _from_ready_panel(plan: Plan) -> Study:
+def _read_panel(plan: Plan) -> pd.DataFrame:
     given = plan.config.panel
     assert given is not None and plan.path is not None
-    table = readypanel.read(
+    return readypanel.read(
         plan.path,
         pair=list(given.pair),
         target=given.target,
@@ -229,6 +250,12 @@ def _from_ready_panel(plan: Plan) -> Study:
         year=given.year,
         exposure=given.exposure,
     )
+
+
+def _from_ready_panel(plan: Plan) -> Study:
+    given = plan.config.panel
+    assert given is not None and plan.path is not None
+    table = _read_panel(plan)
     year = given.year
     if year is None:
         year = "year"

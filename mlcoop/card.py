@@ -27,6 +27,7 @@ def model_card(
     first, last = coverage["years"]
     simulated = coverage.get("simulated")
     counts = "simulated counts, not real ones" if simulated else "works counted in full"
+    use = "Used for the ranking." if metrics.get("ranking") else "No ranking was made of it."
     lines = [
         f"# Models of the study {config.name}",
         "",
@@ -34,7 +35,7 @@ def model_card(
         f"{first} to {last}; {counts}.",
         "",
         f"- `factor_model.json`: {learner}; expected works of a pair from factors alone, with no "
-        "past collaboration of the pair among its inputs. Used for the ranking.",
+        f"past collaboration of the pair among its inputs. {use}",
         "- `forecaster.json`: the forecast ensemble and its interval widths, for the year after "
         f"{last}.",
         "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlcoop.config import Config
@@ -12,6 +12,7 @@ from mlcoop.errors import ConfigError, MlcoopError, did_you_mean
 from mlcoop.family import Family
 from mlcoop.features.catalogue import select_factors
 from mlcoop.features.factor import Factor
+from mlcoop.few_pairs import why_not_ranked
 from mlcoop.model.learners import LEARNERS
 from mlcoop.tables import group_members, group_names
 
@@ -35,6 +36,8 @@ class Plan:
         In the order in which they run.
     path : Path or None
         The user's own file, relative to the config's folder unless absolute.
+    not_ranked : str or None
+        Why factors will not be ranked, where that is known before the figures are.
     """
 
     config: Config
@@ -44,6 +47,7 @@ class Plan:
     factors: tuple[Factor, ...]
     stages: tuple[str, ...]
     path: Path | None
+    not_ranked: str | None = None
 
     @property
     def all_pairs(self) -> bool:
@@ -56,8 +60,26 @@ class Plan:
         focal = (self.focal,) if self.focal else ()
         return tuple(sorted({*focal, *self.partners, *(self.countries or ())}))
 
+    def allow(self, focus_pairs: int, *, must_rank: bool = False) -> Plan:
+        """Return the plan as it is with so many focus pairs at most: it may do without a ranking.
 
-def make_plan(config: Config, where: str, base: Path) -> Plan:
+        Raises
+        ------
+        ConfigError
+            See `why_not_ranked`.
+        """
+        reason = why_not_ranked(self.config, focus_pairs, must_rank=must_rank)
+        if reason is None:
+            return self
+        # Pairs of the world beyond the focus can still be scored.
+        beyond = self.config.panel is None and not self.all_pairs
+        wide = beyond and self.config.training.pairs == "all"
+        skipped = ("explain",) if wide else ("explain", "score")
+        stages = tuple(s for s in self.stages if s not in skipped)
+        return replace(self, not_ranked=reason, stages=stages)
+
+
+def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False) -> Plan:
     """Resolve the names in a config, and report all unknown ones together.
 
     Parameters
@@ -67,11 +89,14 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
         Name of the experiment file, for errors.
     base : Path
         Folder that the paths in the config are relative to.
+    must_rank : bool
+        Whether the study is of no use without a ranking.
 
     Raises
     ------
     ConfigError
-        One line for each name that is not known, with the nearest one that is.
+        One line for each name that is not known, with the nearest one that is; or there are too
+        few focus pairs for all that is asked for.
     """
     slips: list[str] = []
     focal = _country(config.focus.focal, f"{where}, focus.focal", slips)
@@ -130,7 +155,7 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
     # "South Korea" and "KOR" are one study, and what reads its folder later knows codes only
     spelled = named[0] if isinstance(config.focus.partners, str) else named or None
     focus = config.focus.model_copy(update={"focal": focal, "partners": spelled})
-    return Plan(
+    plan = Plan(
         config=config.model_copy(update={"focus": focus}),
         focal=focal,
         partners=partners,
@@ -139,19 +164,38 @@ def make_plan(config: Config, where: str, base: Path) -> Plan:
         stages=stages,
         path=path,
     )
+    most = _most_focus_pairs(plan)
+    try:
+        return plan if most is None else plan.allow(most, must_rank=must_rank)
+    except ConfigError as error:
+        raise ConfigError(f"{where}, {error}") from error
 
 
 def plan_family(family: Family, where: str, base: Path) -> list[Plan]:
     """Return the plans of all members; raise `ConfigError` with every unknown name at once."""
-    plans, slips = [], []
+    plans: list[Plan] = []
+    slips: dict[str, str] = {}
     for member in family.members:
         try:
-            plans.append(make_plan(member.config, where, base))
+            plans.append(make_plan(member.config, where, base, must_rank=True))
         except ConfigError as error:
-            slips += str(error).splitlines()
+            for line in str(error).splitlines():
+                slips.setdefault(line, f"{line} [member {member.label}]")
     if slips:
-        raise ConfigError("\n".join(dict.fromkeys(slips)))
+        raise ConfigError("\n".join(slips.values()))
     return plans
+
+
+def _most_focus_pairs(plan: Plan) -> int | None:
+    """Return the number of focus pairs if every country named has figures; None if none is."""
+    config = plan.config
+    if config.panel is not None:
+        return None
+    if plan.focal or config.focus.institution:
+        return len(plan.partners) or None
+    own = config.target.source == "csv"  # the file says which countries there are
+    n = len(plan.partners or plan.countries or ()) or (0 if own else config.training.most_active)
+    return n * (n - 1) // 2 if n > 1 else None
 
 
 def _country(name: str | None, where: str, slips: list[str]) -> str | None:

@@ -19,6 +19,7 @@ from mlcoop.errors import ConfigError, DataError
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.few_pairs import FEWEST
 from mlcoop.model.training import MANY_PAIRS
 from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order
@@ -159,7 +160,7 @@ def power_analysis(
     ConfigError
         Fewer than two worlds.
     DataError
-        Fewer than two factors.
+        Fewer than two factors, or too few focus pairs to rank by.
 
     Notes
     -----
@@ -172,6 +173,12 @@ def power_analysis(
         raise ConfigError(f"power: {worlds} worlds tell nothing; ask for 2 or more")
     if len({f.factor for f in matrix.features}) < 2:
         raise DataError("power: a study of fewer than two factors has no order to tell")
+    pairs = len(np.unique(pair_names(matrix.rows[matrix.rows["in_focus"].astype(bool)])))
+    if pairs < FEWEST:
+        raise DataError(
+            f"power: ranking factors takes {FEWEST} focus pairs or more, and this study has "
+            f"{pairs}; add pairs"
+        )
     small, thinned = _fewer_rows(matrix, seed)
     # refits are slow where many pairs are trained on
     many = len(np.unique(pair_names(matrix.rows))) >= MANY_PAIRS

@@ -22,13 +22,14 @@ from mlcoop.artefacts import (
     read_manifest,
     refuse_to_overwrite,
 )
-from mlcoop.assemble import assemble
+from mlcoop.assemble import assemble, look_at_own_file
 from mlcoop.card import model_card
 from mlcoop.config import Config
 from mlcoop.config_file import dotted, dump_config
 from mlcoop.errors import MlcoopError
 from mlcoop.explain.missing import treated
 from mlcoop.features.build import FeatureMatrix
+from mlcoop.few_pairs import known_focus_pairs, why_not_ranked
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.stored import to_json
 from mlcoop.plan import Plan
@@ -73,6 +74,7 @@ def run_study(
     force: bool = False,
     workers: int = 1,
     assemble: Assemble = assemble,
+    must_rank: bool = False,
 ) -> Experiment:
     """Run a study into its folders and return it; a finished one is returned as it stands.
 
@@ -89,12 +91,15 @@ def run_study(
         Processes. The number changes no result.
     assemble : callable
         Gives the plan's data; a family shares what its members have in common.
+    must_rank : bool
+        Whether the study is of no use without a ranking; elsewhere one of too few focus pairs
+        does without.
 
     Raises
     ------
     ConfigError
         The folder holds a finished study of another config, is being written by another run, or
-        cannot be written.
+        cannot be written; or there are too few focus pairs for all that is asked for.
     """
     config = plan.config
     key = config_key(config)
@@ -103,7 +108,7 @@ def run_study(
         refuse_to_overwrite(root, key, differing_keys(root, config))
         if is_finished(root, key):
             return read_experiment(root)
-    study = _Run(plan, client, experiments, models, listener, now, workers, assemble)
+    study = _Run(plan, client, experiments, models, listener, now, workers, assemble, must_rank)
     # One thread per fit and processes outside: faster for small fits, and sums in one order, so
     # that the number of workers changes no digit.
     with threadpool_limits(1), parallel_config(backend="loky", inner_max_num_threads=1):
@@ -139,11 +144,12 @@ class _Run:
         now: Callable[[], datetime],
         workers: int,
         assemble: Assemble,
+        must_rank: bool,
     ) -> None:
         self.plan, self.config, self.client = plan, plan.config, client
         self.experiments, self.models = experiments, models
         self.listener, self.now, self.workers = listener, now, workers
-        self.assemble = assemble
+        self.assemble, self.must_rank = assemble, must_rank
         self.missing = self.config.learner.missing
         self.learner: Learner = treated(LEARNERS[self.config.learner.name], self.missing)
         self.warnings: list[str] = []
@@ -154,8 +160,17 @@ class _Run:
         self.listener.start("panel", "figures, panel and features")
         begun = time.monotonic()
         # Before the folder is touched: a study whose data cannot be had leaves nothing behind.
+        look_at_own_file(self.plan, must_rank=self.must_rank)
         study = self.assemble(
             self.plan, self.client, today=self.now().date(), progress=self.listener.step
+        )
+        kept = stages.without_gaps(study, self.missing)
+        self.not_ranked = why_not_ranked(
+            self.config,
+            known_focus_pairs(kept.matrix.rows),
+            of=len(study.focus),
+            can_forecast=study.can_forecast,
+            must_rank=self.must_rank,
         )
         self.folder = RunFolder.open(self.experiments, self.models, self.config.name)
         with self.folder.locked():
@@ -164,11 +179,11 @@ class _Run:
                 for journal in (self.folder.root / "tuning").glob("*.journal"):
                     journal.unlink()
             self.folder.begin(key)
-            self._run_stages(study, key, time.monotonic() - begun)
+            self._run_stages(study, kept, key, time.monotonic() - begun)
             self.folder.finish()
         return read_experiment(self.folder.root)
 
-    def _run_stages(self, study: Study, key: str, panel_seconds: float) -> None:
+    def _run_stages(self, study: Study, kept: Study, key: str, panel_seconds: float) -> None:
         data_key = fingerprint(study.table, study.matrix.rows, study.matrix.X, study.coverage)
         self.folder.write(
             "panel",
@@ -188,13 +203,15 @@ class _Run:
         horizons, left_out = stages.plan_horizons(study, self.config)
         for text in left_out:
             self._warn(text)
-        whole = study.matrix
-        study = stages.without_gaps(study, self.missing)
+        if self.not_ranked:
+            self._warn(self.not_ranked)
+        whole, study = study.matrix, kept
         tuned = self._tune(study, data_key, horizons)
         metrics: dict[str, Any] = {}
-        if self.config.evaluation.enabled:
-            metrics["factor_model"] = self._score(study, data_key, tuned["factor"])
-        if self.config.explain.enabled:
+        scored = stages.parts_to_score(study, self.config, ranked=not self.not_ranked)
+        if self.config.evaluation.enabled and scored:
+            metrics["factor_model"] = self._score(study, scored, data_key, tuned["factor"])
+        if self.config.explain.enabled and not self.not_ranked:
             metrics["ranking"] = self._explain(study, data_key, tuned["factor"])
             self._relate(study)
             if whole.X.isna().to_numpy().any():
@@ -258,7 +275,7 @@ class _Run:
             ),
         )
         return {
-            "factor": found["factor"]["params"],
+            "factor": found.get("factor", {}).get("params", {**self.learner.defaults, **fixed}),
             "forecast": found.get("forecast", {}).get("params", {}),
         }
 
@@ -273,7 +290,9 @@ class _Run:
             mark.write_text(key)
         return path
 
-    def _score(self, study: Study, data_key: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _score(
+        self, study: Study, parts: stages.Parts, data_key: str, params: dict[str, Any]
+    ) -> dict[str, Any]:
         key = fingerprint(
             data_key, self.learner.name, self.missing, params, self.config.evaluation.folds,
             self.config.seed,
@@ -287,6 +306,7 @@ class _Run:
                 self.config,
                 self.learner,
                 params,
+                parts,
                 workers=self.workers,
                 progress=self.listener.step,
             ),
@@ -387,6 +407,8 @@ class _Run:
             **study.coverage,
             "warnings": list(dict.fromkeys([*study.coverage["warnings"], *self.warnings])),
         }
+        if self.not_ranked and self.config.explain.enabled:
+            coverage["not_ranked"] = self.not_ranked
         made_from = provenance(
             config_key=key,
             seed=self.config.seed,

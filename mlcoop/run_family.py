@@ -137,6 +137,7 @@ def run_family(
                 force=force,
                 workers=workers,
                 assemble=data,
+                must_rank=True,
             )
         )
         run_before += 1

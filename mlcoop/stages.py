@@ -37,6 +37,7 @@ Progress = Callable[[int, int], None]
 FoldScores = Callable[[dict[str, Any]], Iterator[float]]
 # A stage gives the contents of its files by name, and the few numbers that later stages read.
 Made = tuple[dict[str, Any], dict[str, Any]]
+Parts = dict[str, np.ndarray]
 TUNING_ROWS = 15_000
 
 
@@ -126,11 +127,15 @@ def search_settings(
     """
     settings = config.tuning
     fixed = dict(config.learner.params)
-    searches = ["factor", "forecast"] if horizons else ["factor"]
     # Without a backtest as with one of the next year, so that leaving it out moves no ranking.
     tested = horizons or [1] * study.can_forecast
     before = first_reported(study, tested, config.evaluation.origins)
     past = study.matrix.take(study.matrix.rows["year"] <= before)
+    # Few pairs cannot be folded: the factor model then keeps its defaults.
+    searches = ["factor"] if _pairs_with_counts(past.rows) >= settings.folds else []
+    searches += ["forecast"] if horizons else []
+    if not searches:
+        return {}, {}
     done: dict[str, int] = {}
 
     def search(name: str) -> Tuned:
@@ -164,24 +169,41 @@ def search_settings(
     return {"tuning/trials.csv": trials, "tuning/best.json": found}, found
 
 
+def parts_to_score(study: Study, config: Config, *, ranked: bool) -> Parts:
+    """Return the rows that the factor model is scored on by part: the focus, and all pairs.
+
+    Parameters
+    ----------
+    ranked : bool
+        Whether there are focus pairs enough to rank by; without, they are not scored either.
+    """
+    rows = study.matrix.rows
+    focus = rows["in_focus"].to_numpy(bool)
+    parts = {"focus_unseen": focus} if ranked else {}
+    if not focus.all() and _pairs_with_counts(rows) >= config.evaluation.folds:
+        parts["world_unseen"] = np.ones(len(focus), dtype=bool)
+    return parts
+
+
+def _pairs_with_counts(rows: pd.DataFrame) -> int:
+    return len(rows.loc[rows["works"].notna(), PAIR].drop_duplicates())
+
+
 def score_unseen(
     study: Study,
     config: Config,
     learner: Learner,
     params: dict[str, Any],
+    parts: Parts,
     *,
     workers: int,
     progress: Progress,
 ) -> Made:
-    """Score the factor model and PPML on pairs that they were not trained on."""
-    focus = study.matrix.rows["in_focus"].to_numpy(bool)
-    masks = {"focus_unseen": focus}
-    if not focus.all():
-        masks["world_unseen"] = np.ones(len(focus), dtype=bool)
+    """Score the factor model and PPML on pairs that they were not trained on, part by part."""
     # The same factors, and the same treatment of what is missing of them.
     ppml = treated(LEARNERS["ppml"], config.learner.missing)
     models = {"deviance_explained": (learner, params), "ppml_deviance_explained": (ppml, {})}
-    jobs = [(metric, part) for metric in models for part in masks]
+    jobs = [(metric, part) for metric in models for part in parts]
     done: list[float] = []
 
     def score(job: tuple[str, str]) -> float:
@@ -193,7 +215,7 @@ def score_unseen(
                 chosen,
                 folds=config.evaluation.folds,
                 seed=config.seed,
-                mask=masks[job[1]],
+                mask=parts[job[1]],
             )
         )
         progress(len(done), len(jobs))

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mlcoop.cli import app
 from mlcoop.config_file import load_config
-from mlcoop.errors import ConfigError
+from mlcoop.errors import ConfigError, DataError
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.likeness import study_like
@@ -181,3 +181,8 @@ def test_the_command_line_prints_the_same_numbers(tmp_path, monkeypatch):
 def test_one_world_is_refused():
     with pytest.raises(ConfigError, match="worlds"):
         power_analysis(covariates(12, 4), "linear_boosting", worlds=1, seed=0, **FAST)
+
+
+def test_a_study_too_small_to_rank_is_refused_before_a_world_is_drawn():
+    with pytest.raises(DataError, match="takes 5 focus pairs or more, and this study has 3"):
+        power_analysis(covariates(3), "linear_boosting", worlds=2, **FAST)

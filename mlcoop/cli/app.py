@@ -139,7 +139,10 @@ def _run_family(
     plans = plan_family(family, str(config), config.parent)
     if dry_run:
         members = {
-            plan.config.name: {"sets": member.sets, **_dry_run(plan, client, experiments, models)}
+            plan.config.name: {
+                "sets": member.sets,
+                **_dry_run(plan, client, experiments, models, must_rank=True),
+            }
             for member, plan in zip(family.members, plans, strict=True)
         }
         document = {"name": family.name, "members": members}
@@ -274,11 +277,14 @@ def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) 
         print_list(rows)
 
 
-def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dict[str, Any]:
+def _dry_run(
+    plan: Plan, client: Client, experiments: Path, models: Path, *, must_rank: bool = False
+) -> dict[str, Any]:
     from mlcoop.artefacts import plain
-    from mlcoop.assemble import gather_request, refuse_without_imports
+    from mlcoop.assemble import gather_request, look_at_own_file, refuse_without_imports
     from mlcoop.sources.gather import plan as count_requests
 
+    plan = look_at_own_file(plan, must_rank=must_rank)
     config = plan.config
     request = None
     if config.panel is None and config.target.source != "simulated":
@@ -297,7 +303,8 @@ def _dry_run(plan: Plan, client: Client, experiments: Path, models: Path) -> dic
             "trials": config.tuning.trials if config.tuning.enabled else 0,
             "origins": config.evaluation.origins if config.evaluation.enabled else 0,
             **_years_ahead(config),
-            "refits": config.explain.resamples if config.explain.enabled else 0,
+            "refits": config.explain.resamples if "explain" in plan.stages else 0,
+            **({"not_ranked": plan.not_ranked} if plan.not_ranked else {}),
             "files": f"{experiments / config.name}, {models / config.name}",
             "requests": count_requests(request, client) if request else 0,
         }
@@ -335,6 +342,7 @@ def _print_experiment(experiment: Experiment, as_json: bool) -> None:
                 "name": experiment.name,
                 "folder": experiment.folder,
                 "simulated": bool(experiment.coverage.get("simulated")),
+                "not_ranked": experiment.coverage.get("not_ranked"),
                 "factors": records(experiment.factors),
                 "groups": records(experiment.groups),
                 "witnesses": records(experiment.witnesses),
@@ -358,6 +366,7 @@ def _headline(experiment: Experiment) -> dict[str, Any]:
         "years": experiment.coverage.get("years"),
         "focus_pairs": experiment.coverage.get("focus_pairs"),
         "top_factor": top,
+        "not_ranked": experiment.coverage.get("not_ranked"),
         "top_factor_label": factor_labels(experiment).get(top, top) if top else None,
         "skill": skill.get("value"),
         "against": skill.get("against"),

@@ -167,6 +167,12 @@ def _check(experiments: Sequence[Experiment]) -> None:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise DataError(f"compare: experiments named alike: {some(twice)}; rename one of them")
+    few = [e.name for e in experiments if e.coverage.get("not_ranked")]
+    if few:
+        raise DataError(
+            f"compare: no factor ranking in {some(few)}: too few focus pairs to rank by; leave "
+            f"{'it' if len(few) == 1 else 'them'} out"
+        )
     without = [e.name for e in experiments if e.factors is None or not len(e.factors)]
     if without:
         raise DataError(

@@ -123,15 +123,17 @@ def fold_scores(
     """Return a function from parameters to an iterator of losses, one per fold of unseen pairs.
 
     The loss is the mean Poisson deviance per work observed on the focus rows of the fold (lower
-    is better), so folds and studies compare.
+    is better), so folds and studies compare. With fewer focus pairs than folds it is that of all
+    rows.
     """
     focus = matrix.rows["in_focus"].to_numpy(bool)
+    of_focus = pair_names(matrix.rows[focus & matrix.rows["works"].notna()])
+    mask = focus if len(np.unique(of_focus)) >= folds else None
     entry = find_learner(learner)
     n_pairs = int(len(np.unique(pair_names(matrix.rows))) * (1 - 1 / folds))
     seen: dict[str, list[float]] = {}
 
     def scores(params: Params) -> Iterator[float]:
-        mask = focus if focus.any() else None
         key = repr(sorted(entry.relevant({**entry.defaults, **params}, n_pairs).items()))
         if key in seen:
             yield from seen[key]

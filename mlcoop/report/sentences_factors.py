@@ -60,12 +60,14 @@ BRIEFLY = {
 def missing_sentences(found: Missing) -> tuple[str, ...]:
     """Return how gaps are treated, and how the order would differ under other treatments."""
     mine = found.treatment
-    texts = [
-        TREATED[mine],
+    texts = [TREATED[mine]]
+    if not found.rows:  # no ranking was made, or no treatment of it compared
+        return tuple(texts)
+    texts.append(
         "The orders compared here are each of one cross-fitting alone and of size alone, so even "
-        "that of this study's own treatment may differ a little from the ranking above, which is "
-        "the mean of several and puts first what is told from chance.",
-    ]
+        "that of this study’s own treatment may differ a little from the ranking above, which is "
+        "the mean of several and puts first what is told from chance."
+    )
     labels = {row.key: row.label for row in found.rows}
     for how, words in BRIEFLY.items():
         if how == mine or how not in found.explained:

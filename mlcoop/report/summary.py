@@ -74,7 +74,8 @@ def summarise(experiment: Experiment) -> Summary:
     resamples = _replicates(experiment)
     factor_model = experiment.metrics.get("factor_model") or {}
 
-    answer = []
+    not_ranked = coverage.get("not_ranked")
+    answer = [str(not_ranked)] if not_ranked else []
     if factors:
         answer.append(sentences.ranking_sentence(factors, rank_level, simulated))
     if groups:
@@ -110,6 +111,7 @@ def summarise(experiment: Experiment) -> Summary:
         "past": held,
         "factor_data": gather.factor_data(coverage),
     }
+    reasons = {**ABSENT, "factors": str(not_ranked)} if not_ranked else ABSENT
     return Summary(
         name=experiment.name,
         title=str(config.get("title") or experiment.name),
@@ -140,7 +142,7 @@ def summarise(experiment: Experiment) -> Summary:
         config=config,
         citation=citation(experiment),
         defence=gather_defence.defence(experiment, factors, labels, focal),
-        absent={key: reason for key, reason in ABSENT.items() if not parts[key]},
+        absent={key: reason for key, reason in reasons.items() if not parts[key]},
         **parts,
     )
 

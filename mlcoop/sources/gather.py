@@ -119,20 +119,11 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
     totals_by_year: dict[int, int] = {}
     home: Institution | None = None
     if request.own_counts is not None:
-        if Path(request.own_counts).is_dir():
-            counts = snapshot.read_counts(
-                request.own_counts, request.filters, counting=request.counting
-            )
-            own.append({**snapshot.describe(request.own_counts), "answers": 1})
-        else:
-            counts = owncounts.read(request.own_counts, absent=request.absent)
-            own.append({**owncounts.describe(request.own_counts), "answers": 1})
+        counts, (first, last), countries = _own(request)
+        of = snapshot if Path(request.own_counts).is_dir() else owncounts
+        own.append({**of.describe(request.own_counts), "answers": 1})
         if TOTALS in request.variables:
             pieces.append(counts.totals)
-        first, last = _own_years(request, counts)
-        within = counts.table["year"].between(first, last)
-        mean = _own_activity(counts.table[within])
-        countries = choose(mean, request)
     else:
         if request.institution is not None:
             home, seen, lines = institution.find(client, request.institution)
@@ -253,6 +244,24 @@ def summarise(records: Sequence[Record], client: Client) -> list[dict[str, objec
             entry["overridden"] = f"{source.url_env} is set: not the real service"
         entries.append(entry)
     return entries
+
+
+def own_countries(request: GatherRequest) -> list[str]:
+    """Return the countries of a study of the user's own counts, most active first; ask nothing."""
+    return _own(request)[2]
+
+
+def _own(request: GatherRequest) -> tuple[Counts, tuple[int, int], list[str]]:
+    """Return a user's own counts, their years in the study, and its countries."""
+    path = request.own_counts
+    assert path is not None
+    if Path(path).is_dir():
+        counts = snapshot.read_counts(path, request.filters, counting=request.counting)
+    else:
+        counts = owncounts.read(path, absent=request.absent)
+    first, last = _own_years(request, counts)
+    within = counts.table["year"].between(first, last)
+    return counts, (first, last), choose(_own_activity(counts.table[within]), request)
 
 
 def _own_years(request: GatherRequest, counts: Counts) -> tuple[int, int]:

@@ -68,7 +68,7 @@ def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
                 str(row["name"]) + (" (simulated)" if row.get("simulated") else ""),
                 "–".join(str(y) for y in years) or "–",
                 number(row.get("focus_pairs")),
-                str(row.get("top_factor_label") or "–"),
+                str(row.get("top_factor_label") or _no_first(row)),
                 percent(row.get("skill"), 1, signed=True),
                 against,
                 str(row.get("finished") or "–")[:16],
@@ -76,6 +76,10 @@ def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
         )
     heads = ["experiment", "years", "focus pairs", "first factor", "skill", "against", "finished"]
     stdout().print(text_table(None, heads, body, right={"focus pairs", "skill"}))
+
+
+def _no_first(row: Mapping[str, Any]) -> str:
+    return "not ranked: too few pairs" if row.get("not_ranked") else "–"
 
 
 def _titled(s: Summary, words: str) -> str:
