@@ -56,7 +56,7 @@ def why_not_ranked(
     has = f"this study has {pairs}"
     if of is not None and pairs < of:
         every = " and every factor known" if config.learner.missing == "complete" else ""
-        has = f"of this study's {of} only {pairs} {'has' if pairs == 1 else 'have'} counts{every}"
+        has = f"only {pairs} of {of} {'has' if pairs == 1 else 'have'} counts{every}"
     takes = f"takes {FEWEST} focus pairs or more, and {has}"
     if ranks and must_rank:
         raise ConfigError(f"{key}: a family compares rankings; that {takes}; add pairs")

@@ -37,11 +37,9 @@ def test_the_reason_by_hand() -> None:
     assert why_not_ranked(config(), 5) is None
     assert why_not_ranked(config(), 3) == REASON
     some = why_not_ranked(config(), 3, of=8)
-    assert some and some.endswith("and of this study's 8 only 3 have counts.")
+    assert some and some.endswith("and only 3 of 8 have counts.")
     whole = why_not_ranked(config(learner={"missing": "complete"}), 1, of=8)
-    assert whole and whole.endswith(
-        "and of this study's 8 only 1 has counts and every factor known."
-    )
+    assert whole and whole.endswith("and only 1 of 8 has counts and every factor known.")
     score = why_not_ranked(config(explain={"enabled": False}), 3)
     assert score and score.startswith("The factor model is not scored on unseen focus pairs: that")
     # Neither was asked for.

@@ -121,5 +121,12 @@ def test_missing_figures_are_the_folders(gappy: Experiment) -> None:
     assert "6 focus pairs are left: too few to rank by" in html
 
 
+def test_orders_are_compared_only_where_there_are_some(gappy: Experiment) -> None:
+    metrics = {k: v for k, v in gappy.metrics.items() if k != "missing"}
+    bare = render_report(dataclasses.replace(gappy, missing=None, metrics=metrics))
+    assert "What is missing" in bare and "The orders compared here" not in bare
+    assert "The orders compared here" in render_report(gappy)
+
+
 def test_a_study_without_gaps_says_nothing_of_them(study: Experiment) -> None:
     assert "What is missing" not in render_report(study)

@@ -33,6 +33,14 @@ def test_the_answer_is_made_of_the_tables_numbers(study: Experiment) -> None:
     assert f"{100 * change:.1f} % more than" in forecast
 
 
+def test_the_forecast_of_one_pair_is_told_once(study: Experiment) -> None:
+    one = dataclasses.replace(study, forecast=study.forecast.head(1), totals=None)
+    row = one.forecast.iloc[0]
+    sentence = summarise(one).answer[-1]
+    assert f"works over the pair (90 % interval {row['lower']:,.0f} to " in sentence
+    assert sentence.count("interval") == 1 and ";" not in sentence
+
+
 def test_past_misses_of_the_total_are_those_of_the_backtest(study: Experiment) -> None:
     """Truth: sums over backtest.csv, computed here with pandas."""
     s = summarise(study)
