@@ -75,6 +75,21 @@ def test_a_score_reads_names_in_any_usual_spelling(study: Path) -> None:
     )
 
 
+def test_a_score_reads_the_codes_of_a_ready_panel(study: Path) -> None:
+    folder = study / "experiments" / "s"
+    (folder / "config.yaml").write_text(
+        "name: s\npanel: {path: p.csv, pair: [i, j], year: t, target: y, factors: [f]}\n"
+    )
+    for name in ("forecast.csv", "panel.parquet"):
+        table = pd.read_csv(folder / name) if name[-1] == "v" else pd.read_parquet(folder / name)
+        table = table.replace({"CHN": "a-1", "VNM": "b-2", "KOR": "b-3"})
+        table.to_csv(folder / name) if name[-1] == "v" else table.to_parquet(folder / name)
+    (study / "p.csv").write_text("i,j,t,y,f\nb-2,a-1,2022,50,1\na-1,b-3,2022,90,1\n")
+    done = mlcoop("forecast", "score", "s", "--observed", "p.csv", cwd=study)
+    # Errors 5 and 30 of 140, as above.
+    assert done.returncode == 0 and "missed by 25.0 %" in done.stdout and "a-1–b-3" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

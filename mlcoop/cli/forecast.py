@@ -96,7 +96,8 @@ def show(
 def score(
     name: Name,
     observed: Annotated[
-        Path, typer.Option(help="counts that came: year, country_a, country_b, works")
+        Path,
+        typer.Option(help="counts that came: year, country_a, country_b, works"),
     ],
     as_json: Json = False,
     experiments: Experiments = EXPERIMENTS,
@@ -105,12 +106,12 @@ def score(
     from mlcoop.artefacts import plain, read_table
     from mlcoop.hindsight import score_forecast
     from mlcoop.schema import PAIR_YEAR
-    from mlcoop.sources import owncounts
+    from mlcoop.sources.observed import read_observed
     from mlcoop.terminal import forecast as terminal
 
     experiment = _read(name, experiments)
     forecast = _needed(experiment.forecast, experiment, "forecast.csv")
-    counts = owncounts.read(observed, absent="missing").table
+    counts = read_observed(observed, experiment)
     panel = Path(experiment.folder) / "panel.parquet"
     history = None
     if panel.is_file():

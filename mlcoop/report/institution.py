@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from mlcoop.schema import PAIR, Experiment
+
+TABLES = {"backtest": PAIR, "forecast": PAIR, "surprises": PAIR, "totals": ["total"]}
+
+
+def with_name(
+    table: pd.DataFrame, experiment: Experiment, columns: Sequence[str] = PAIR
+) -> pd.DataFrame:
+    """Return a table of a study with its institution, if it has one, by its name."""
+    own = experiment.coverage.get("institution")
+    if not own:
+        return table
+    return table.assign(
+        **{c: table[c].replace(str(own["code"]), str(own["name"])) for c in columns}
+    )
 
 
 def named(experiment: Experiment) -> Experiment:
@@ -17,10 +34,10 @@ def named(experiment: Experiment) -> Experiment:
         return experiment
     code, name = str(institution["code"]), str(institution["name"])
     tables = {}
-    for key in ("backtest", "forecast"):
+    for key, columns in TABLES.items():
         table = getattr(experiment, key)
         if table is not None:
-            tables[key] = table.assign(**{end: table[end].replace(code, name) for end in PAIR})
+            tables[key] = with_name(table, experiment, columns)
     countries = [c for c in experiment.coverage.get("countries") or [] if c != code]
     return replace(
         experiment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from mlcoop.sources.frames import covered_frame, indicator_frame
 COLUMNS = ("year", "country_a", "country_b", "works")
 YEARS = (1800, 2200)
 MOST_WORKS = 10**9
+# From names in a column, and where it stands, to the codes of the ends of pairs.
+Resolve = Callable[[pd.Series, str], pd.Series]
 
 
 def read(path: str | Path, *, absent: str = "zero") -> Counts:
@@ -43,20 +45,42 @@ def read(path: str | Path, *, absent: str = "zero") -> Counts:
         range, names that are not understood (with the nearest match).
     """
     table, where = load(path)
-    if "country" in table.columns and "country_a" not in table.columns:
-        table = _from_matrix(table, where)
-    _check_columns(table, COLUMNS, where)
+    return tidy(table, where, absent=absent)
+
+
+def tidy(
+    table: pd.DataFrame,
+    where: str,
+    *,
+    absent: str = "zero",
+    columns: Sequence[str] = COLUMNS,
+    resolve: Resolve = resolve,
+) -> Counts:
+    """Return the counts of a table as `load` returns it; see `read`.
+
+    Parameters
+    ----------
+    columns : four column names
+        Of year, the two ends and works; there are no others.
+    resolve : callable
+        What the ends are called; countries where nothing else is said.
+    """
+    if "country" in table.columns and columns[1] not in table.columns:
+        table = _from_matrix(table, where, resolve)
+        columns = COLUMNS
+    _check_columns(table, columns, where)
     if table.empty:
-        raise DataError(f"{where}: no rows; it needs {', '.join(COLUMNS)}")
-    year = whole_numbers(table["year"], where, "year", *YEARS)
-    works = whole_numbers(table["works"], where, "works", 0, MOST_WORKS)
-    a, b = _ends(table, where)
+        raise DataError(f"{where}: no rows; it needs {', '.join(columns)}")
+    of_year, *ends, of_works = columns
+    year = whole_numbers(table[of_year], where, of_year, *YEARS)
+    works = whole_numbers(table[of_works], where, of_works, 0, MOST_WORKS)
+    a, b = _ends(table, ends, where, resolve)
     same = a == b
     if same.any():
         names = [f"{a[i]} ({at(i)})" for i in table.index[same]]
         raise DataError(f"{where}: a country paired with itself: {some(names)}; drop these rows")
     flipped = a > b
-    tidy = pd.DataFrame(
+    counts = pd.DataFrame(
         {
             "country_a": a.where(~flipped, b),
             "country_b": b.where(~flipped, a),
@@ -64,13 +88,13 @@ def read(path: str | Path, *, absent: str = "zero") -> Counts:
             "works": works.astype(float),
         }
     )
-    twice = tidy.duplicated(PAIR_YEAR, keep=False)
+    twice = counts.duplicated(PAIR_YEAR, keep=False)
     if twice.any():
-        _refuse_duplicates(tidy[twice], flipped, where)
-    tidy = tidy.sort_values(PAIR_YEAR, ignore_index=True)
-    countries = set(tidy["country_a"]) | set(tidy["country_b"]) if absent == "zero" else set()
-    covered = covered_frame(product(countries, tidy["year"].unique()))
-    return Counts(check(tidy, COUNTS, where), covered, indicator_frame([]))
+        _refuse_duplicates(counts[twice], flipped, where)
+    counts = counts.sort_values(PAIR_YEAR, ignore_index=True)
+    countries = set(counts["country_a"]) | set(counts["country_b"]) if absent == "zero" else set()
+    covered = covered_frame(product(countries, counts["year"].unique()))
+    return Counts(check(counts, COUNTS, where), covered, indicator_frame([]))
 
 
 def describe(path: str | Path) -> dict[str, str]:
@@ -177,13 +201,15 @@ def _check_columns(table: pd.DataFrame, wanted: Sequence[str], where: str) -> No
         raise DataError(f"{where}: columns {'; '.join(parts)}; they must be {', '.join(wanted)}")
 
 
-def _ends(table: pd.DataFrame, where: str) -> tuple[pd.Series, pd.Series]:
-    """Return both ends as ISO3, or name what is not understood in either column."""
+def _ends(
+    table: pd.DataFrame, columns: Sequence[str], where: str, resolve: Resolve
+) -> tuple[pd.Series, pd.Series]:
+    """Return the codes of both ends, or name what is not understood in either column."""
     found: list[pd.Series] = []
     slips: list[str] = []
-    for column in ("country_a", "country_b"):
+    for column in columns:
         try:
-            found.append(_countries(table[column], where, column))
+            found.append(_countries(table[column], where, column, resolve))
         except DataError as error:
             slips.append(str(error) if not slips else str(error).removeprefix(f"{where}, "))
     if slips:
@@ -191,15 +217,15 @@ def _ends(table: pd.DataFrame, where: str) -> tuple[pd.Series, pd.Series]:
     return found[0], found[1]
 
 
-def _countries(values: pd.Series, where: str, column: str) -> pd.Series:
+def _countries(values: pd.Series, where: str, column: str, resolve: Resolve) -> pd.Series:
     try:
         return resolve(values, f"{where}, {column}")
     except DataError:
-        blank = [i for i, v in values.items() if not isinstance(v, str) or not v.strip()]
+        blank = [i for i, v in values.items() if pd.isna(v) or not str(v).strip()]
         if blank:
             raise DataError(
-                f"{where}, {column}: empty in {some([at(i) for i in blank])}; write the country's "
-                "code or name (Namibia's NA must be text)"
+                f"{where}, {column}: empty in {some([at(i) for i in blank])}; write its code or "
+                "name (Namibia's NA must be text)"
             ) from None
         raise
 
@@ -213,14 +239,14 @@ def _refuse_duplicates(rows: pd.DataFrame, flipped: pd.Series, where: str) -> No
     raise DataError(f"{where}: {how}: {some(shown)}; keep one row for a pair and year")
 
 
-def _from_matrix(table: pd.DataFrame, where: str) -> pd.DataFrame:
+def _from_matrix(table: pd.DataFrame, where: str, resolve: Resolve) -> pd.DataFrame:
     """Return the long form of one matrix for each year."""
     if "year" not in table.columns:
         raise DataError(f"{where}: a matrix needs the column year beside country")
     # Before cells without a figure go: a heading above an empty column is a name as well.
     partners = [c for c in table.columns if c not in ("year", "country")]
     heads = resolve(pd.Series(partners, dtype=object), f"{where}, heading")
-    ends = _countries(table["country"], where, "country")
+    ends = _countries(table["country"], where, "country", resolve)
     years = whole_numbers(table["year"], where, "year", *YEARS)
     twice = [f"{partners[i]}" for i in heads.index[heads.duplicated(keep=False)]]
     if twice:

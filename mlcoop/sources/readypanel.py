@@ -124,6 +124,11 @@ def _refuse_absent(asked: list[tuple[str, str]], columns: list[str], where: str)
 def _ids(values: pd.Series, where: str, column: str) -> pd.Series:
     blank = values.isna() | (values.astype(str).str.strip() == "")
     _refuse(blank, values, where, column, "an empty end")
+    return as_text(values)
+
+
+def as_text(values: pd.Series) -> pd.Series:
+    """Return ends of pairs as the text that they are compared by."""
     text = values.astype(str).str.strip()
     # A column of integers with a gap is stored as floats: 12.0 is the end 12.
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():

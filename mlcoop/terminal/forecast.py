@@ -6,6 +6,7 @@ import pandas as pd
 
 from mlcoop.countries import is_iso3, name_of
 from mlcoop.hindsight import Hindsight, worst_pairs
+from mlcoop.report.institution import named, with_name
 from mlcoop.report.names import method_name, number, pair_name, percent, set_name, span
 from mlcoop.scenario import Outcome
 from mlcoop.schema import BASELINES, Experiment
@@ -16,6 +17,7 @@ LARGEST = 15
 
 def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
     """Print the sums with their intervals, the focus set and all pairs first."""
+    totals = with_name(totals, experiment, ["total"])
     level = percent(float(totals["level"].iloc[0]))
     first = totals["total"].isin(["focus", "all"])
     shown = pd.concat(
@@ -36,6 +38,7 @@ def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
 
 def print_surprises(experiment: Experiment) -> None:
     """Print the focus pairs (all pairs, where there is no narrower focus) that surprised."""
+    experiment = named(experiment)
     table = experiment.surprises
     assert table is not None
     focal = (experiment.config.get("focus") or {}).get("focal")
@@ -103,7 +106,7 @@ def print_scenario(outcome: Outcome) -> None:
 
 def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
     """Print how a forecast fared: by set and year, every simple rule, and the worst pairs."""
-    focal = (experiment.config.get("focus") or {}).get("focal")
+    focal = (named(experiment).config.get("focus") or {}).get("focal")
     for r in found.scores.to_dict("records"):
         best = r["best_rule"]
         against = ""
@@ -130,7 +133,7 @@ def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
     )  # fmt: skip
     table.iloc[0, 0] = method_name("model")
     print_table(table, "\nEvery simple rule", set(table.columns[1:]))
-    worst = worst_pairs(found, LARGEST)
+    worst = with_name(worst_pairs(found, LARGEST), experiment)
     rows = [
         [
             pair_name(str(r["country_a"]), str(r["country_b"]), focal),
