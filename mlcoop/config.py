@@ -70,7 +70,8 @@ class Years(Section):
     max_shortfall: Share = Field(
         0.10,
         description="how far a year's works may stay below the largest of the three years before; "
-        "`latest` is the last year within it, and later years are refused",
+        "`latest` is the last year within it, and later years are refused (of a csv file: the "
+        "last that it holds, with a warning)",
     )
 
     @model_validator(mode="after")
@@ -96,7 +97,9 @@ class Target(Section):
     types: Literal["all", "article"] = "all"
     highly_cited: bool = False
     absent: Literal["zero", "missing"] = Field(
-        "zero", description="csv: what a pair that the file does not list in a year means"
+        "zero",
+        description="csv: what a pair that the file does not list in a year means; in a file of "
+        "one country's pairs, pairs of two others are missing in any case",
     )
 
     @model_validator(mode="after")

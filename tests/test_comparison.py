@@ -201,7 +201,7 @@ def test_equal_factors_of_independent_studies_change_no_rank() -> None:
         size, signed = np.abs(points), noise * np.sign(points)
         above = size > 2.5 * 0.04
         given = {"level": 0.95, "freedom": 45.0, "eligible": above}
-        told = orders_told(size, signed, **given)
+        told, _ = orders_told(size, signed, **given)
         at_once = orders_at_once(size, signed, **given, seed=0)
         rows = [("factor", names[i], names[j], at_once[i, j]) for i, j in np.argwhere(told)]
         one = study(name, dict(zip(names, size, strict=True)), noise=None, seed=int(name))

@@ -87,8 +87,23 @@ def name_holes(
             max((totals[y] for y in span if y in totals), default=0)
             for span in (range(year - 3, year), range(year + 1, year + 4))
         )
-        around = min(before, after)
-        # Three standard deviations of such a count: the years of a thin target differ by chance.
-        if totals[year] < (1 - max_shortfall) * around - 3 * math.sqrt(around):
+        if _fewer(totals[year], min(before, after), max_shortfall):
             found.append(f"{year} ({totals[year]:,} works; {before:,} before and {after:,} after)")
     return [f"{WHERE}: years that may not be whole: {some(found)}"] if found else []
+
+
+def falls_short(totals: Mapping[int, int], year: int, max_shortfall: float = 0.1) -> bool:
+    """Say whether a year holds fewer works than the three before it, by more than chance.
+
+    >>> falls_short({2020: 900, 2021: 1000, 2022: 500}, 2022)
+    True
+    >>> falls_short({2020: 9, 2021: 10, 2022: 5}, 2022)
+    False
+    """
+    before = max((totals[y] for y in range(year - 3, year) if y in totals), default=0)
+    return _fewer(totals[year], before, max_shortfall)
+
+
+def _fewer(works: int, others: int, max_shortfall: float) -> bool:
+    # Three standard deviations of such a count: the years of a thin target differ by chance.
+    return works < (1 - max_shortfall) * others - 3 * math.sqrt(others)

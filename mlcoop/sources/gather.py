@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ from mlcoop.sources import (
 )
 from mlcoop.sources.cache import Record
 from mlcoop.sources.collaboration import Counts
-from mlcoop.sources.complete_years import name_holes
+from mlcoop.sources.complete_years import falls_short, name_holes
 from mlcoop.sources.http import BudgetSpent, Client, Progress
 from mlcoop.sources.institution import Institution
 from mlcoop.sources.openalex import Filters
@@ -119,7 +120,8 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
     totals_by_year: dict[int, int] = {}
     home: Institution | None = None
     if request.own_counts is not None:
-        counts, (first, last), countries = _own(request)
+        counts, (first, last), countries, lines = _own(request)
+        warnings += lines
         of = snapshot if Path(request.own_counts).is_dir() else owncounts
         own.append({**of.describe(request.own_counts), "answers": 1})
         if TOTALS in request.variables:
@@ -246,36 +248,62 @@ def summarise(records: Sequence[Record], client: Client) -> list[dict[str, objec
     return entries
 
 
+class _Own(NamedTuple):
+    """A user's own counts, their first and last year in the study, and its countries."""
+
+    counts: Counts
+    years: tuple[int, int]
+    countries: list[str]
+    warnings: list[str]
+
+
 def own_countries(request: GatherRequest) -> list[str]:
     """Return the countries of a study of the user's own counts, most active first; ask nothing."""
-    return _own(request)[2]
+    return _own(request).countries
 
 
-def _own(request: GatherRequest) -> tuple[Counts, tuple[int, int], list[str]]:
-    """Return a user's own counts, their years in the study, and its countries."""
+def _own(request: GatherRequest) -> _Own:
     path = request.own_counts
     assert path is not None
+    warnings: list[str] = []
     if Path(path).is_dir():
         counts = snapshot.read_counts(path, request.filters, counting=request.counting)
     else:
         counts = owncounts.read(path, absent=request.absent)
-    first, last = _own_years(request, counts)
+    if counts.table.empty:
+        raise DataError(f"{path}: no counts left under the target's filters")
+    if Path(path).is_dir():
+        # A snapshot's last years are as incomplete as those of the service.
+        first, last = study_years(request, _works_by_year(counts))
+    else:
+        first, last, warnings = _own_years(request, counts)
     within = counts.table["year"].between(first, last)
-    return counts, (first, last), choose(_own_activity(counts.table[within]), request)
+    countries = choose(_own_activity(counts.table[within]), request)
+    return _Own(counts, (first, last), countries, warnings)
 
 
-def _own_years(request: GatherRequest, counts: Counts) -> tuple[int, int]:
-    have = sorted(counts.table["year"].unique())
-    if not have:
-        raise DataError(f"{request.own_counts}: no counts left under the target's filters")
-    first, last = request.first, int(have[-1]) if request.last is None else request.last
-    absent = [y for y in range(first, last + 1) if y not in set(have)]
+def _own_years(request: GatherRequest, counts: Counts) -> tuple[int, int, list[str]]:
+    """Return the years of a user's file, whose last year is taken at its word, with a warning."""
+    works = _works_by_year(counts)
+    first, last = request.first, max(works) if request.last is None else request.last
+    absent = [y for y in range(first, last + 1) if y not in works]
     if absent or last < first:
         raise DataError(
             f"{request.own_counts}: holds no works of {some(absent) or first} (it has "
-            f"{have[0]}-{have[-1]}); change years, or add the rows"
+            f"{min(works)}-{max(works)}); change years, or add the rows"
         )
-    return first, last
+    lines = []
+    if request.last is None and falls_short(works, last, request.max_shortfall):
+        lines.append(
+            f"{request.own_counts}: {last} may not be whole ({works[last]:,} works; "
+            f"{works.get(last - 1, 0):,} in {last - 1}); if it is not, set years.end to {last - 1}"
+        )
+    return first, last, lines
+
+
+def _works_by_year(counts: Counts) -> dict[int, int]:
+    """Return the works of all pairs by year: a work of three countries counts three times."""
+    return counts.table.groupby("year")["works"].sum().round().astype(int).to_dict()
 
 
 def _own_activity(table: pd.DataFrame) -> pd.Series:

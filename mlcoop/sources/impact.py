@@ -186,8 +186,8 @@ def _of_snapshot(request: GatherRequest) -> Impact:
             "snapshot, or source: openalex"
         )
     table = snapshot.highly_cited_shares(str(request.own_counts), request.filters)
-    last = request.last or int(table["year"].max())
-    table = table[table["year"].between(request.first, last)]
+    works = table.groupby("year")["international"].sum().astype(int).to_dict()
+    table = table[table["year"].between(*study_years(request, works))]
     if request.countries:
         table = table[table["iso3"].isin(request.countries)]
     return Impact(table.reset_index(drop=True))

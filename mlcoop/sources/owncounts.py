@@ -35,7 +35,8 @@ def read(path: str | Path, *, absent: str = "zero") -> Counts:
         each year: `year`, `country`, and a column for each partner, with the same figure on both
         sides of the diagonal or one side empty. Countries as ISO2, ISO3 or English names.
     absent : {"zero", "missing"}
-        What a pair means that the file does not list in a year for which it has figures.
+        What a pair means that the file does not list in a year for which it has figures. In a file
+        whose every row names one country, pairs of two others are missing in any case.
 
     Raises
     ------
@@ -92,9 +93,20 @@ def tidy(
     if twice.any():
         _refuse_duplicates(counts[twice], flipped, where)
     counts = counts.sort_values(PAIR_YEAR, ignore_index=True)
-    countries = set(counts["country_a"]) | set(counts["country_b"]) if absent == "zero" else set()
-    covered = covered_frame(product(countries, counts["year"].unique()))
+    known = _whole_rows(counts) if absent == "zero" else set()
+    covered = covered_frame(product(known, counts["year"].unique()))
     return Counts(check(counts, COUNTS, where), covered, indicator_frame([]))
+
+
+def _whole_rows(counts: pd.DataFrame) -> set[str]:
+    """Return the countries whose pairs the file means to hold all.
+
+    A file of one country's pairs says nothing of its partners' pairs with one another: taken for
+    zeros they would be most of what the models learn from.
+    """
+    ends = pd.concat([counts["country_a"], counts["country_b"]]).value_counts()
+    in_every_row = set(ends.index[ends == len(counts)])
+    return in_every_row or set(ends.index)
 
 
 def describe(path: str | Path) -> dict[str, str]:

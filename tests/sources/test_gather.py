@@ -15,7 +15,7 @@ from sources_tools import openalex_answer
 
 from mlcoop.countries import iso3_of
 from mlcoop.errors import ConfigError, DataError, SourceError
-from mlcoop.sources import status
+from mlcoop.sources import impact, status
 from mlcoop.sources.gather import BudgetSpent, Filters, Gathered, GatherRequest, gather, plan
 from mlcoop.sources.http import Client
 
@@ -255,10 +255,12 @@ def test_a_snapshot_takes_the_place_of_openalex(
     pytest.importorskip("duckdb", reason="needs the snapshot extra")
     from mlcoop.sources.snapshot import aggregate
 
+    pairs = [("CN", "DE"), ("CN", "DE"), ("CN", "NA")]
     works = [
         {"publication_year": year, "authorships": [{"countries": [a]}, {"countries": [b]}]}
-        for year in (2019, 2020)
-        for a, b in [("CN", "DE"), ("CN", "DE"), ("CN", "NA")]
+        # Works of a year that has only begun, and one that is dated ahead.
+        for year, found in ((2019, pairs), (2020, pairs), (2021, pairs[:1]), (2022, pairs[:1]))
+        for a, b in found
     ]
     (tmp_path / "works").mkdir()
     (tmp_path / "works" / "part.jsonl").write_text("\n".join(map(json.dumps, works)))
@@ -275,11 +277,31 @@ def test_a_snapshot_takes_the_place_of_openalex(
     client = quick_client({"MLCOOP_OPENALEX_URL": serve(lambda *_: (500, {}, b"")).base})
     g = gather(study, client)
     assert client.sent == 0 and g.countries == ["CHN", "DEU", "NAM"] and g.years == (2019, 2020)
-    assert g.counts["works"].tolist() == [2, 2, 1, 1]
+    assert g.counts.query("year < 2021")["works"].tolist() == [2, 2, 1, 1]
     # China stands in all three works of each year; a work of two countries counts once.
-    china = g.indicators[g.indicators["iso3"] == "CHN"]
+    china = g.indicators.query("iso3 == 'CHN' and year < 2021")
     assert china["value"].tolist() == [3, 3]
     assert g.records[0]["source"] == "OpenAlex snapshot"
+    assert set(impact.of_study(study, client).table["year"]) == {2019, 2020}
+    with pytest.raises(ConfigError, match="years.end: OpenAlex is not complete in 2021"):
+        gather(dataclasses.replace(study, last=2021), client)
+
+
+def test_a_last_year_of_a_users_file_that_falls_short_is_named(
+    serve: Any, quick_client: Callable, tmp_path: Path
+) -> None:
+    path = tmp_path / "counts.csv"
+    rows = [f"{year},CN,DE,{n}" for year, n in ((2019, 900), (2020, 1000), (2021, 500))]
+    path.write_text("\n".join(["year,country_a,country_b,works", *rows]))
+    study = GatherRequest(first=2019, last=None, this_year=2026, own_counts=path, ties=False)
+    client = quick_client({"MLCOOP_OPENALEX_URL": serve(lambda *_: (500, {}, b"")).base})
+    g = gather(study, client)
+    assert g.years == (2019, 2021)
+    assert g.warnings == [
+        f"{path}: 2021 may not be whole (500 works; 1,000 in 2020); if it is not, set years.end "
+        "to 2020"
+    ]
+    assert gather(dataclasses.replace(study, last=2021), client).warnings == []
 
 
 def test_main_path_without_the_shared_folder(serve: Any, quick_client: Callable) -> None:

@@ -31,10 +31,16 @@ def test_any_order_of_columns_ends_and_spelling_is_one_table(tmp_path: Path) -> 
 
 
 def test_what_the_file_does_not_list_is_zero_or_missing_as_told(tmp_path: Path) -> None:
-    path = write(tmp_path, HEADING + "2019,CN,DE,7\n2020,CN,US,3\n")
+    path = write(tmp_path, HEADING + "2019,CN,DE,7\n2020,CN,US,3\n2020,DE,US,9\n")
     covered = set(read(path).covered.itertuples(index=False, name=None))
     assert covered == {(c, y) for c in ("CHN", "DEU", "USA") for y in (2019, 2020)}
     assert read(path, absent="missing").covered.empty
+
+
+def test_a_file_of_one_countrys_pairs_says_nothing_of_others(tmp_path: Path) -> None:
+    """CHN-USA in 2019 is zero; DEU-USA, of which no row could tell, is in no covered row."""
+    covered = read(write(tmp_path, HEADING + "2019,CN,DE,7\n2020,US,CN,3\n")).covered
+    assert list(covered.itertuples(index=False, name=None)) == [("CHN", 2019), ("CHN", 2020)]
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
