@@ -64,7 +64,7 @@ def tune(
         Trial k draws from a sampler seeded with `seed + k`, so that a search that was cut and
         resumed gives the same trials as one that was not.
     storage_path : Path or None
-        Optuna journal file; None keeps the search in memory.
+        Optuna journal file, of this search alone; None keeps the search in memory.
     defaults : dict or None
         Searched parameters of a first trial, so that tuning never ends below the defaults.
     progress : callable or None
@@ -76,6 +76,9 @@ def tune(
     """
     if storage_path is not None:
         storage_path.parent.mkdir(parents=True, exist_ok=True)
+        # Of a run that was killed while it wrote; Optuna would wait for it, in vain. No two runs
+        # write a journal at a time.
+        Path(f"{storage_path}.lock").unlink(missing_ok=True)
     storage = JournalStorage(JournalFileBackend(str(storage_path))) if storage_path else None
     study = optuna.create_study(
         study_name=study_name,
@@ -103,7 +106,8 @@ def tune(
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
         return len(study.get_trials(deepcopy=False, states=ended))
 
-    if defaults and not study.get_trials(deepcopy=False):
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if defaults and not done() and not waiting:
         study.enqueue_trial(defaults)
     while (finished := done()) < trials:
         if progress:

@@ -42,23 +42,38 @@ def test_bad_trials_are_pruned_and_say_so() -> None:
     assert len(pruned) and (pruned["folds_run"] < 3).all()
 
 
-def test_a_search_cut_in_the_middle_of_a_trial_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    whole = tune(space, fold_scores, trials=14, seed=5)
+@pytest.mark.parametrize("at", [1, 7])
+def test_a_search_cut_in_the_middle_of_a_trial_ends_as_one_that_was_not(
+    at: int, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"trials": 14, "seed": 5, "defaults": {"x": 3.0}}
+    whole = tune(space, fold_scores, **settings)
     calls = 0
 
     def cut(params: dict[str, Any]) -> Iterator[float]:
         nonlocal calls
         calls += 1
         for score in fold_scores(params):
-            if calls == 7:
+            if calls == at:
                 raise KeyboardInterrupt
             yield score
 
     path = tmp_path / "journal.log"
     with pytest.raises(KeyboardInterrupt):
-        tune(space, cut, trials=14, seed=5, storage_path=path)
-    resumed = tune(space, fold_scores, trials=14, seed=5, storage_path=path)
+        tune(space, cut, **settings, storage_path=path)
+    resumed = tune(space, fold_scores, **settings, storage_path=path)
     pd.testing.assert_frame_equal(resumed.trials, whole.trials)
     assert resumed.params == whole.params
-    again = tune(space, pytest.fail, trials=14, seed=5, storage_path=path)
+    again = tune(space, pytest.fail, **settings, storage_path=path)
     assert again.params == whole.params
+
+
+def test_the_lock_of_a_killed_search_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.log"
+    path.touch()
+    # What Optuna leaves behind when it is killed while it writes.
+    Path(f"{path}.lock").symlink_to(path)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waits for the lock"))
+    assert len(tune(space, fold_scores, trials=2, seed=5, storage_path=path).trials) == 2
