@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from mlcoop import __version__, stages
 from mlcoop.artefacts import (
+    MEND,
     RunFolder,
     fingerprint,
     plain,
@@ -30,6 +31,7 @@ from mlcoop.errors import MlcoopError
 from mlcoop.explain.missing import treated
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.few_pairs import known_focus_pairs, why_not_ranked
+from mlcoop.files import writing
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.stored import to_json
 from mlcoop.plan import Plan
@@ -282,12 +284,13 @@ class _Run:
     def _journal(self, name: str, key: str) -> Path:
         """A journal of other inputs must not be resumed: its trials would count."""
         folder = self.folder.root / "tuning"
-        folder.mkdir(exist_ok=True)
         path = folder / f"{name}.journal"
         mark = folder / f".{name}.key"
-        if not mark.is_file() or mark.read_text() != key:
-            path.unlink(missing_ok=True)
-            mark.write_text(key)
+        with writing(folder, MEND):
+            folder.mkdir(exist_ok=True)
+            if not mark.is_file() or mark.read_text() != key:
+                path.unlink(missing_ok=True)
+                mark.write_text(key)
         return path
 
     def _score(

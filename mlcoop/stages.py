@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from mlcoop.artefacts import plain
+from mlcoop.artefacts import MEND, plain
 from mlcoop.config import Config
 from mlcoop.errors import DataError
 from mlcoop.explain.collinearity import collinearity
@@ -23,6 +23,7 @@ from mlcoop.explain.missing import compare_treatments, treat, treated
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
+from mlcoop.files import writing
 from mlcoop.forecast import find_surprises, look_ahead
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.history import years_with_counts
@@ -143,22 +144,24 @@ def search_settings(
             done[name] = trials
             progress(sum(done.values()), len(searches) * total)
 
+        path = journal(name)
         common: dict[str, Any] = {
             "trials": settings.trials,
             "seed": config.seed,
-            "storage_path": journal(name),
+            "storage_path": path,
             "study_name": name,
             "progress": step,
         }
-        if name == "factor":
-            return tune(
-                lambda trial: {**learner.space(trial), **fixed},
-                _on_fewer_rows(fold_scores(past, learner, settings.folds, config.seed)),
-                defaults=learner.defaults,
-                **common,
-            )
-        problem = tuning_problem(study.history, study.focus, before=before, seed=config.seed)
-        return tune(problem.space, problem.fold_scores, defaults=problem.defaults, **common)
+        with writing(path, MEND):
+            if name == "factor":
+                return tune(
+                    lambda trial: {**learner.space(trial), **fixed},
+                    _on_fewer_rows(fold_scores(past, learner, settings.folds, config.seed)),
+                    defaults=learner.defaults,
+                    **common,
+                )
+            problem = tuning_problem(study.history, study.focus, before=before, seed=config.seed)
+            return tune(problem.space, problem.fold_scores, defaults=problem.defaults, **common)
 
     results = dict(zip(searches, _at_once(search, searches, workers), strict=True))
     trials = pd.concat(

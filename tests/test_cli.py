@@ -232,6 +232,18 @@ def test_a_folder_that_cannot_be_written_is_one_line(panel_run, tmp_path: Path) 
     assert done.returncode == 2 and "cannot be written" in done.stderr
 
 
+def test_a_journal_that_cannot_be_written_is_one_line(panel_run, tmp_path: Path) -> None:
+    place, _ = panel_run
+    journal = tmp_path / "journal" / "tuning" / "factor.journal"
+    journal.mkdir(parents=True)
+    given = ("--set", "name=journal", "--set", "tuning.enabled=true")
+    folder = ("--experiments", str(tmp_path), "--models", str(tmp_path / "models"))
+    done = mlcoop("run", "world.yaml", *given, *folder, cwd=place)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "journal/tuning" in done.stderr.splitlines()[-1]
+    assert "cannot be written (Is a directory)" in done.stderr
+
+
 @pytest.mark.parametrize(
     "command",
     ["simulate linear --out", "data status --html"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import pandas as pd
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+
+from mlcoop.files import write_whole
 
 logging.getLogger("optuna").setLevel(logging.WARNING)
 
@@ -79,6 +82,7 @@ def tune(
         # Of a run that was killed while it wrote; Optuna would wait for it, in vain. No two runs
         # write a journal at a time.
         Path(f"{storage_path}.lock").unlink(missing_ok=True)
+        _drop_torn_lines(storage_path)
     storage = JournalStorage(JournalFileBackend(str(storage_path))) if storage_path else None
     study = optuna.create_study(
         study_name=study_name,
@@ -91,7 +95,8 @@ def tune(
         # Left over by a run that was cut off: it must not count, nor steer the sampler.
         study.tell(trial.number, state=TrialState.FAIL)
 
-    def objective(trial: optuna.Trial) -> float:
+    # Not study.optimize, which hides the reason when the journal cannot be written.
+    def run(trial: optuna.Trial) -> None:
         params = space(trial)
         trial.set_user_attr("params", params)
         losses: list[float] = []
@@ -99,8 +104,9 @@ def tune(
             losses.append(float(loss))
             trial.report(float(np.mean(losses)), step)
             if trial.should_prune():
-                raise optuna.TrialPruned()
-        return float(np.mean(losses))
+                study.tell(trial, state=TrialState.PRUNED)
+                return
+        study.tell(trial, float(np.mean(losses)))
 
     def done() -> int:
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -113,13 +119,27 @@ def tune(
         if progress:
             progress(finished, trials)
         study.sampler = optuna.samplers.TPESampler(seed=seed + finished, n_startup_trials=8)
-        study.optimize(objective, n_trials=1)
+        run(study.ask())
     if progress:
         progress(trials, trials)
     best = study.best_trial
     return Tuned(
         params=dict(best.user_attrs["params"]), loss=float(study.best_value), trials=_table(study)
     )
+
+
+def _drop_torn_lines(path: Path) -> None:
+    """Cut a journal at the first line that is not whole, as a full disk leaves it."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    for number, line in enumerate(lines):
+        try:
+            json.loads(line)
+            whole = line.endswith(b"\n")
+        except ValueError:
+            whole = False
+        if not whole:
+            write_whole(path, b"".join(lines[:number]))
+            return
 
 
 def _table(study: optuna.Study) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 import pandas as pd
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from mlcoop.model.tuning import tune
 
@@ -77,3 +78,27 @@ def test_the_lock_of_a_killed_search_is_not_waited_for(
     Path(f"{path}.lock").symlink_to(path)
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waits for the lock"))
     assert len(tune(space, fold_scores, trials=2, seed=5, storage_path=path).trials) == 2
+
+
+def test_a_full_disk_is_said_and_the_torn_journal_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tune(space, fold_scores, trials=6, seed=5)
+    path = tmp_path / "journal.log"
+    real, lines = JournalFileBackend.append_logs, 0
+
+    def full(self: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        nonlocal lines
+        lines += 1
+        if lines < 20:
+            return real(self, logs)
+        if lines == 20:
+            path.write_bytes(path.read_bytes() + b'{"op_code": 6, "tri')
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(JournalFileBackend, "append_logs", full)
+        with pytest.raises(OSError, match="No space left"):
+            tune(space, fold_scores, trials=6, seed=5, storage_path=path)
+    resumed = tune(space, fold_scores, trials=6, seed=5, storage_path=path)
+    pd.testing.assert_frame_equal(resumed.trials, whole.trials)
