@@ -92,7 +92,18 @@ def _text(value: Any) -> str:
 
 
 def shares_draws(a: Experiment, b: Experiment) -> bool:
-    """Tell whether one replicate number means the same draw in both experiments."""
+    """Tell whether one replicate number means the same draw in both experiments.
+
+    Weights are drawn for the pairs trained on, by the seed: other years, or another focus in the
+    same training set, draw the same ones.
+    """
+    drawn = [(e.metrics.get("ranking") or {}).get("weights") for e in (a, b)]
+    # Older folders do not say: the same pairs, years, focus and seed drew the same.
+    return drawn[0] == drawn[1] if all(drawn) else explains_alike(a, b)
+
+
+def explains_alike(a: Experiment, b: Experiment) -> bool:
+    """Tell whether both experiments draw alike and explain the same pairs in the same years."""
     if a is b:
         return True
 
@@ -121,10 +132,16 @@ def weaknesses(experiments: Sequence[Experiment], paired: Sequence[bool]) -> lis
     apart = [e.name for e, p in zip(experiments, paired, strict=True) if not p]
     if apart:
         notes.append(
-            f"{some(apart)}: other data, focus or seed than {experiments[0].name}, so the "
-            "replicates are independent and the intervals wider than for shared draws. A change is "
-            "told only where an order of the name is told in both and turned round: names that tie "
-            "change places more than intervals say."
+            f"{some(apart)}: other pairs to train on, or another seed or number of refits, than "
+            f"{experiments[0].name}, so the replicates are independent and the intervals wider "
+            "than for shared draws."
+        )
+    other = [e.name for e in experiments if not explains_alike(experiments[0], e)]
+    if other:
+        notes.append(
+            f"{some(other)}: not the pairs and years of {experiments[0].name}, or not its draws. A "
+            "change of rank is told only where an order of the name is told in both and turned "
+            "round: names that tie change places more than intervals say."
         )
     flags = {bool(e.coverage.get("simulated")) for e in experiments}
     if len(flags) > 1:

@@ -1,8 +1,9 @@
 """Rankings of two to fifty experiments beside each other, with the uncertainty of every difference.
 
-Replicates carry the uncertainty. They are paired by their number: where experiments share data and
-seed, one number means the same resampled pairs or countries, so what both share cancels; where they
-do not, the replicates are independent and the pairing does no harm.
+Replicates carry the uncertainty. They are paired by their number: where experiments train on the
+same pairs with the same seed, be it in other years, one number means the same resampled pairs or
+countries, so what both share cancels; elsewhere the replicates are independent and the pairing does
+no harm.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from mlcoop.comparison.differences import differences, shares_draws, weaknesses
+from mlcoop.comparison.differences import (
+    differences,
+    explains_alike,
+    shares_draws,
+    weaknesses,
+)
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
 from mlcoop.explain.agreement import MEASURES, agreements
@@ -43,8 +49,8 @@ class Comparison:
     changes : DataFrame
         kind, name, label, group, reference, experiment, change (of rank; below zero is a rise),
         low, high, told (True: the data tell it from none, and the name from chance in one of the
-        two; where draws are not shared some order of the name is told in both and turned round;
-        None: no replicates), paired.
+        two; between studies of other pairs, years or draws some order of the name is told in both
+        and turned round; None: no replicates), paired.
     agreement : DataFrame
         kind, experiment_a, experiment_b, measure (tau_b, weighted_tau, rbo), value, low, high.
     differences : DataFrame
@@ -133,9 +139,9 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         ranks.append(_ranks(kind, common, labels, names, given, share, order))
         turned = [
             np.ones(len(common), bool)
-            if p
+            if explains_alike(experiments[0], e)
             else _turned(experiments[0].orders, e.orders, kind, common)
-            for e, p in zip(experiments, paired, strict=True)
+            for e in experiments
         ]
         changes.append(
             _changes(kind, common, labels, names, given, order, draws, turned, paired, level)

@@ -57,8 +57,8 @@ class Ranking:
         are all right with probability `level`, and rank sets and tiers rest on them.
     notes : dict
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
-        "log" or "started log"; and `stability`: what `replicate_stability` says of factors and of
-        groups.
+        "log" or "started log"; `weights`, the `weights_key` of the refits; and `stability`: what
+        `replicate_stability` says of factors and of groups.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     orders : DataFrame
@@ -209,6 +209,7 @@ def rank_factors(
         "level": level,
         "resamples": resamples,
         "unit": explained.unit,
+        "weights": explained.weights_key,
         "learner": entry.name,
         "rows_explained": len(explained.rows),
         "scales": scales,

@@ -15,7 +15,7 @@ from mlcoop.explain.crossfit import fold_of_pairs, pair_names
 from mlcoop.explain.effects import LocalSteps
 from mlcoop.explain.interactions import strongest
 from mlcoop.explain.repeated import FOLDS, Asked, Joint, ask, cross_fit
-from mlcoop.explain.weights import resampling_weights
+from mlcoop.explain.weights import resampling_weights, weights_key
 from mlcoop.features.build import explain_rows
 from mlcoop.model.basis import Term
 from mlcoop.model.learners import Estimator, Learner
@@ -64,6 +64,8 @@ class Explained:
         Pairs with any joint term, of which these are the strongest.
     together, together_replicates : arrays (n_rows, n_pairs), (n_replicates, n_rows, n_pairs)
         Interaction values, and their deviations.
+    weights_key : str
+        Replicates of the same number go together where this is the same.
     """
 
     rows: np.ndarray
@@ -83,6 +85,7 @@ class Explained:
     pairs_tried: int
     together: np.ndarray
     together_replicates: np.ndarray
+    weights_key: str
 
     @property
     def terms(self) -> frozenset[Term]:
@@ -238,6 +241,7 @@ def explain_replicates(
         tried,
         own_together,
         together,
+        weights_key(names, unit, resamples, seed),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+
 import numpy as np
 
 # Deviations per unit of the weights' own spread. A pair's weight has standard deviation one. A
@@ -70,6 +73,12 @@ def resampling_weights(
     left_over = (size * (size - 1) / (size + 1 / shape)).sum()
     scale = SPREAD[unit] * float(np.sqrt((resamples - 1) / left_over))
     return times, scale, resamples - len(parts)
+
+
+def weights_key(pairs: Iterable[str], unit: str, resamples: int, seed: int) -> str:
+    """Return what weights are known by: rankings with the same key drew the same ones."""
+    text = "\n".join([unit, str(resamples), str(seed), *pairs])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _blocks(resamples: int, folds: int) -> list[np.ndarray]:

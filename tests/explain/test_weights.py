@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from worlds import wide_matrix
 
+from mlcoop.explain.ranking import rank_factors
 from mlcoop.explain.weights import halves, resampling_weights
 
 PAIRS = [("AAA", f"B{k:02d}") for k in range(12)] + [(f"B{k:02d}", f"C{k:02d}") for k in range(12)]
@@ -66,3 +69,25 @@ def test_the_seed_settles_the_weights():
     again, _, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=1)
     other, _, _ = resampling_weights(LEFT, RIGHT, "pair", 20, FOLDS, seed=2)
     assert (first == again).all() and (first != other).any()
+
+
+def test_rankings_of_other_years_or_another_focus_draw_the_same_and_say_so():
+    """Truth: replicates themselves; those of one draw move together, those of another do not."""
+    matrix = wide_matrix([0.6, 0.4, 0.3, 0.2], countries=14)
+
+    def moves(first: int, seed: int = 1, focus: str = "C00") -> tuple[str, np.ndarray]:
+        rows = matrix.rows.assign(in_focus=(matrix.rows[["focal", "partner"]] == focus).any(axis=1))
+        part = replace(matrix, rows=rows).take(rows["year"].isin([first, first + 1]).to_numpy())
+        ranking = rank_factors(part, "linear_boosting", resamples=30, seed=seed)
+        found = ranking.replicates.query("kind == 'factor'")
+        drawn = found.pivot(index="replicate", columns="name", values="importance").to_numpy()
+        return ranking.notes["weights"], drawn
+
+    def together(one: np.ndarray, other: np.ndarray) -> float:
+        return np.mean([np.corrcoef(one[:, k], other[:, k])[0, 1] for k in range(4)])
+
+    key, drawn = moves(2001)
+    for other in (moves(2002), moves(2001, focus="C03")):
+        assert other[0] == key and together(drawn, other[1]) > 0.4
+    apart, seeded = moves(2002, seed=2)
+    assert apart != key and together(drawn, seeded) < 0.3
