@@ -63,7 +63,8 @@ def interaction_table(
     moves : array of shape (n_replicates, n_rows, n_pairs)
         Deviations of the replicates.
     tried : int
-        Pairs among which the strongest were found; the false discovery rate counts them all.
+        Pairs with a joint term in the models; the false discovery rate counts them all, but not
+        the products that a learner looked at and dropped (see the notes).
     total : float
         Mean absolute Shapley values, summed over factors.
     freedom, level : float
@@ -81,6 +82,11 @@ def interaction_table(
     The interventional Shapley interaction value (Lundberg et al. 2020,
     doi:10.1038/s42256-019-0138-9) of two factors whose model terms are products of two functions:
     exact. A learner that finds no joint term reports none, which is no proof that there is none.
+
+    A log-linear fit looks at up to 105 products and keeps those past a cut of its own, in most
+    folds. Counting all that it looked at would be the stricter reading. On 30 planted worlds
+    of four kinds (seeds 900 on) the cut let no product pass that was not planted, and of 16 that
+    were the stricter count would have told 15 instead of 16.
     """
     rows = []
     half = float(stats.t.ppf(0.5 + level / 2, freedom))
