@@ -37,9 +37,13 @@ Progress = Callable[[int, int], None]
 
 
 def gather_request(plan: Plan, today: date) -> GatherRequest:
-    """Return what a plan needs of the sources."""
+    """Return what a plan needs of the sources; raise `ConfigError` for years to come."""
     config = plan.config
     end = config.years.end
+    if config.target.source == "openalex" and end != "latest" and end > today.year:
+        raise ConfigError(
+            f"years.end: {end} is still to come; write {today.year - 1}, an earlier year or latest"
+        )
     listed = plan.countries is not None
     institution = config.focus.institution
     only_focus = config.training.pairs == "focus" and plan.focal is not None
@@ -112,10 +116,12 @@ def look_at_own_file(plan: Plan, *, must_rank: bool = False) -> Plan:
         table = _read_panel(plan)
         known = table.loc[table[given.target].notna(), list(given.pair)]
         return plan.allow(len(known.drop_duplicates()), must_rank=must_rank)
-    if plan.path is not None and plan.all_pairs and plan.countries is None:
-        pairs = pairs_among(own_countries(gather_request(plan, date.max)))
-        return plan.allow(len(pairs), must_rank=must_rank)
-    return plan
+    if plan.path is None:
+        return plan
+    countries = own_countries(gather_request(plan, date.max))
+    if not plan.all_pairs or plan.countries is not None:
+        return plan
+    return plan.allow(len(pairs_among(countries)), must_rank=must_rank)
 
 
 def assemble(plan: Plan, client: Client, *, today: date, progress: Progress | None = None) -> Study:

@@ -302,6 +302,18 @@ def test_dry_run_tells_how_many_years_can_be_forecast(
     assert ("5 ahead takes 14 years" in document.get("warning", "")) == (ahead < horizon)
 
 
+def test_dry_run_refuses_years_that_a_run_would_refuse(tmp_path: Path) -> None:
+    text = "name: x\nfocus: {focal: CHN, partners: asean}\nyears: {start: 2005, end: 2199}\n"
+    for options in (["--dry-run"], []):
+        done = mlcoop("run", config(tmp_path, text), *options, cwd=tmp_path)
+        (line,) = [s for s in done.stderr.splitlines() if not s.startswith("panel: figures")]
+        assert done.returncode == 2 and line.startswith("years.end: 2199 is still to come; write 2")
+    (tmp_path / "counts.csv").write_text(GOOD)
+    text = "name: x\ntarget: {source: csv, path: counts.csv}\nyears: {start: 2005, end: 2012}\n"
+    own = mlcoop("run", config(tmp_path, text), "--dry-run", cwd=tmp_path)
+    assert own.returncode == 2 and "holds no works of 2005" in own.stderr
+
+
 def commands() -> list[list[str]]:
     from typer.main import get_command
 

@@ -163,18 +163,20 @@ def data_impact(
 
 
 @data_app.command("verify", epilog="Example: mlcoop data verify")
-def data_verify() -> None:
+def data_verify(as_json: Json = False) -> None:
     """Check every cached answer against its checksum."""
     from mlcoop.sources.status import verify
 
     problems = verify(new_client().cache)
-    for problem in problems:
-        print(problem)
+    if as_json:
+        print_json({"whole": not problems, "damaged": problems})
+    else:
+        for problem in problems or ["the cache matches its checksums"]:
+            print(problem)
     if problems:
         raise DataError(
-            f"{len(problems)} cached answers are damaged; the next fetch asks for them again"
+            f"damaged answers in the cache: {len(problems)}; the next fetch asks for them again"
         )
-    print("the cache matches its checksums")
 
 
 @data_app.command("aggregate", epilog="Example: mlcoop data aggregate data/works --out counts")

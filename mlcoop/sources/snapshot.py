@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,8 +144,28 @@ def aggregate(
         raise ConfigError(f"{root}: no works in it; give the snapshot's folder data/works")
     parts = folder / "parts"
     _duckdb()
+    made = [path for path in (folder, parts) if not path.exists()]
     with writing(folder):
         parts.mkdir(parents=True, exist_ok=True)
+    try:
+        return _aggregate(root, files, folder, parts, memory, workers, progress)
+    except BaseException:
+        # What is counted stays for the next run; a folder with nothing in it is of no use.
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _aggregate(
+    root: Path,
+    files: list[Path],
+    folder: Path,
+    parts: Path,
+    memory: str,
+    workers: int,
+    progress: Callable[[int, int, str], None] | None,
+) -> Aggregated:
     wanted = {part_name(root, file): file for file in files}
     missing = {name: file for name, file in wanted.items() if not (parts / name).is_file()}
     jobs = [(file, parts / name) for name, file in missing.items()]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from mlcoop.cli import app
+from mlcoop.errors import DataError
 from mlcoop.sources.cache import Cache, Record, stable
 
 
@@ -105,3 +111,15 @@ def test_two_processes_at_a_time_and_a_kill_in_the_middle_leave_a_whole_cache(
         assert record is not None
         body = cache.read("openalex", path.stem)
         assert body is not None and body[0].decode().startswith("figures ")
+
+
+def test_verify_prints_one_json_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLCOOP_CACHE_DIR", str(tmp_path))
+    put(Cache(tmp_path), b"figures")
+    whole = CliRunner().invoke(app, ["data", "verify", "--json"])
+    assert whole.exit_code == 0 and json.loads(whole.stdout) == {"whole": True, "damaged": []}
+    next((tmp_path / "bodies").rglob("*.gz")).write_bytes(b"")
+    harmed = CliRunner().invoke(app, ["data", "verify", "--json"])
+    document = json.loads(harmed.stdout)
+    assert not document["whole"] and "example.org/a" in document["damaged"][0]
+    assert isinstance(harmed.exception, DataError)

@@ -258,6 +258,12 @@ def test_another_kind_of_record_is_not_taken_for_works_without_authors(tmp_path:
     path.write_text('{"id": "A1", "display_name": "Somebody"}\n')
     with pytest.raises(DataError, match="none of its 1 lines is a work"):
         aggregate(tmp_path / "in", tmp_path / "out")
+    # Nothing was counted, so nothing is left; a folder that was there stays.
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(DataError):
+        aggregate(tmp_path / "in", tmp_path / "mine")
+    assert (tmp_path / "mine").is_dir() and not list((tmp_path / "mine").iterdir())
 
 
 def test_nothing_to_read_and_unknown_choices(tmp_path: Path) -> None:
