@@ -75,6 +75,15 @@ def test_a_score_reads_names_in_any_usual_spelling(study: Path) -> None:
     )
 
 
+def test_a_rule_that_was_exactly_right_has_no_error_to_undercut(study: Path) -> None:
+    rows = "year,country_a,country_b,works\n2022,VNM,CHN,40\n2022,CHN,KOR,100\n"
+    (study / "seen.csv").write_text(rows)
+    said = mlcoop("forecast", "score", "s", "--observed", "seen.csv", cwd=study).stdout
+    # Both counts are those of the year before; errors 5 and 20 of 140.
+    assert "missed by 17.9 % of the works; the best simple rule in hindsight, last year's" in said
+    assert "count, was exactly right. 90 % intervals" in said and "0.0 % less" not in said
+
+
 def test_a_score_reads_the_codes_of_a_ready_panel(study: Path) -> None:
     folder = study / "experiments" / "s"
     (folder / "config.yaml").write_text(

@@ -8,7 +8,7 @@ from itertools import count, takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcoop.errors import DataError, some
+from mlcoop.errors import DataError, counted, some
 
 REPORTED = 10
 WARM_UP = 3
@@ -115,12 +115,12 @@ def plan_origins(
     warm = [y for y in possible if y < reported[0]]
     if len(reported) < last_origins and origins is None:
         warnings.append(
-            f"Only {len(reported)} origins can be tested at horizon {horizon}: "
+            f"Only {counted(len(reported), 'origin')} can be tested at horizon {horizon}: "
             "skill and coverage are rough."
         )
     if len(warm) < WARM_UP:
+        few = f"Only {counted(len(warm), 'origin')}" if warm else "No origin"
         warnings.append(
-            f"Only {len(warm)} origins before the first reported one: its intervals and expert "
-            "weights rest on little."
+            f"{few} before the first reported one: its intervals and expert weights rest on little."
         )
     return warm, reported, warnings

@@ -131,6 +131,7 @@ def _skill(wapes: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
     """Return the skill against the best baseline, with a 90 % interval over origins.
 
     Years without a work have no WAPE and are left out; all values are None when none is left.
+    Where the rule was exactly right, in all years or all of a draw, there is nothing to divide by.
     """
     wapes = wapes.dropna(how="all")
     if wapes.empty:
@@ -138,15 +139,22 @@ def _skill(wapes: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
     best = str(wapes.drop(columns="model").mean().idxmin())
     model, rule = wapes["model"].to_numpy(), wapes[best].to_numpy()
     picks = np.random.default_rng(seed).integers(0, len(model), size=(resamples, len(model)))
-    values = 1 - model[picks].mean(axis=1) / rule[picks].mean(axis=1)
-    low, high = np.quantile(values, [0.05, 0.95])
+    drawn, missed = model[picks].mean(axis=1), rule[picks].mean(axis=1)
+    low = high = None
+    if (missed > 0).all():
+        low, high = (float(v) for v in np.quantile(1 - drawn / missed, [0.05, 0.95]))
     return {
         "against": best,
-        "value": float(1 - model.mean() / rule.mean()),
-        "low": float(low),
-        "high": float(high),
-        "against_persistence": float(1 - model.mean() / wapes["persistence"].mean()),
+        "value": _less(model.mean(), rule.mean()),
+        "low": low,
+        "high": high,
+        "against_persistence": _less(model.mean(), wapes["persistence"].mean()),
     }
+
+
+def _less(error: float, of_rule: float) -> float | None:
+    """Return by what share an error is less than a rule's, None where the rule was right."""
+    return float(1 - error / of_rule) if of_rule > 0 else None
 
 
 def _coverage(rows: pd.DataFrame) -> dict[str, Any]:

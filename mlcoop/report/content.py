@@ -302,6 +302,7 @@ class Summary:
     past: Mapping[tuple[str, str], tuple[Held, ...]]
     factor_model: Mapping[str, Mapping[str, float]]
     countries: tuple[str, ...]
+    ends: tuple[str, str]  # what an end of a pair is called, and several of them
     factor_data: tuple[FactorData, ...]
     together: tuple[Together, ...] | None
     collinear: Collinear | None

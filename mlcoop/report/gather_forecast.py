@@ -59,13 +59,17 @@ def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
                 skill=skill,
                 skill_low=low,
                 skill_high=high,
-                verdict=_verdict(low, high),
+                verdict=_verdict(low, high, errors, best),
             )
         )
     return tuple(result)
 
 
-def _verdict(low: float | None, high: float | None) -> str:
+def _verdict(
+    low: float | None, high: float | None, errors: Mapping[str, float], best: str | None
+) -> str:
+    if best is not None and errors[best] == 0 and errors.get("model", 0.0) > 0:
+        return "lost"  # to a rule that was right in every year; no share of its error can be told
     if low is None or high is None:
         return UNDECIDED
     return "won" if low > 0 else "lost" if high < 0 else UNDECIDED

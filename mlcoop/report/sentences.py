@@ -114,12 +114,12 @@ def group_sentence(groups: Sequence[Ranked], level: float) -> str:
     """Return the leading groups with the interval of the first."""
     first, rest = groups[0], groups[1:]
     text = (
-        f"By group, {_in_sentence(first.label)} comes first ({small_percent(first.share)} of the "
+        f"By group, {_in_sentence(first)} comes first ({small_percent(first.share)} of the "
         f"total importance, {_interval(first, level)}, rank {span(first.rank_low, first.rank_high)}"
         f" of {len(groups)})"
     )
     if rest:
-        then = [f"{_in_sentence(g.label)} ({small_percent(g.share)})" for g in rest[:2]]
+        then = [f"{_in_sentence(g)} ({small_percent(g.share)})" for g in rest[:2]]
         text += f", then {listing(then)}"
     text += f"; {_order(first, groups, 'group')}."
     told = [g.share for g in groups if g.above_null]
@@ -135,16 +135,20 @@ def _order(first: Ranked, rows: Sequence[Ranked], kind: str) -> str:
     others = first.rank_high - 1
     if others < 1 or len(rows) < 2:
         return "the data put it first alone"
-    nearest = _in_sentence(rows[1].label) if kind == "group" else rows[1].label
+    nearest = _in_sentence(rows[1]) if kind == "group" else rows[1].label
     if others == 1:
         return f"one other {kind} may stand before it, {nearest} the likeliest"
     return f"up to {others} other {kind}s may stand before it, {nearest} the likeliest"
 
 
-def _in_sentence(label: str) -> str:
-    """Lower the first letter of a plain word, and leave acronyms and names with capitals."""
-    head = label.split(" ")[0]
-    return label[:1].lower() + label[1:] if head[1:].islower() else label
+def _in_sentence(row: Ranked) -> str:
+    """Return a label with a small first letter, but acronyms and a user's own names as they stand.
+
+    Keys of the catalogue have no capitals.
+    """
+    head = row.label.split(" ")[0]
+    small = head[1:].islower() and not row.key[:1].isupper()
+    return row.label[:1].lower() + row.label[1:] if small else row.label
 
 
 def forecast_sentence(
@@ -239,6 +243,8 @@ def skill_words(errors: SetErrors) -> str:
     '4.0 % less error, which the data cannot tell from none'
     """
     if errors.skill is None:
+        if errors.best is not None and errors.errors.get(errors.best) == 0:
+            return "it was exactly right, and no forecast can do better"
         return "no skill was computed"
     side = "less" if errors.skill >= 0 else "more"
     amount = f"{percent(abs(errors.skill), 1)} {side} error"
@@ -285,11 +291,11 @@ def deviance_sentence(factor_model: Mapping[str, Mapping[str, float]]) -> str:
     )
 
 
-def resampling_sentence(n: int, unit: str | None, level: float) -> str:
+def resampling_sentence(n: int, unit: str | None, level: float, ends: str = "countries") -> str:
     """Return what the ranks' intervals rest on."""
     if not n:
         return "No resamples were made, so the order of the factors carries no interval of its own."
-    what = {"pair": "pairs", "country": "countries"}.get(unit or "", "pairs or countries")
+    what = {"pair": "pairs", "country": ends}.get(unit or "", f"pairs or {ends}")
     return (
         f"Ranks and tiers rest on {n} refits on resampled {what}, at {percent(level)} for all "
         f"factors together; factors in one tier are not to be put in order as they stand."
@@ -298,7 +304,7 @@ def resampling_sentence(n: int, unit: str | None, level: float) -> str:
 
 def scales_sentence(factors: Sequence[Ranked], scales: Mapping[str, str]) -> str:
     """Return which of the factors above chance the model took in logs of its own accord."""
-    found = [_in_sentence(f.label) for f in factors if f.above_null and f.key in scales]
+    found = [_in_sentence(f) for f in factors if f.above_null and f.key in scales]
     if not found:
         return ""
     return f"Values of {listing(found)} are skew and taken in logs, which works follow better."

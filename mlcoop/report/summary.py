@@ -7,6 +7,7 @@ from typing import Any
 
 from scipy.stats import kendalltau
 
+from mlcoop.countries import is_iso3
 from mlcoop.report import (
     gather,
     gather_defence,
@@ -74,6 +75,10 @@ def summarise(experiment: Experiment) -> Summary:
     resamples = _replicates(experiment)
     factor_model = experiment.metrics.get("factor_model") or {}
 
+    countries = tuple(str(c) for c in coverage.get("countries") or [])
+    # A ready panel may pair towns or laboratories.
+    own = bool(config.get("panel")) and not all(map(is_iso3, countries))
+    ends = ("end of a pair", "ends of pairs") if own else ("country", "countries")
     not_ranked = coverage.get("not_ranked")
     answer = [str(not_ranked)] if not_ranked else []
     if factors:
@@ -96,7 +101,7 @@ def summarise(experiment: Experiment) -> Summary:
     trust.append(sentences.deviance_sentence(factor_model))
     if factors:
         unit = (experiment.metrics.get("ranking") or config.get("explain") or {}).get("unit")
-        trust.append(sentences.resampling_sentence(resamples, unit, rank_level))
+        trust.append(sentences.resampling_sentence(resamples, unit, rank_level, ends[1]))
         scales = (experiment.metrics.get("ranking") or {}).get("scales") or {}
         trust.append(sentences.scales_sentence(factors, scales))
         trust.append(sentences.NOT_CAUSE)
@@ -127,7 +132,8 @@ def summarise(experiment: Experiment) -> Summary:
         together=gather_together(experiment, labels),
         collinear=gather_factors.collinear(experiment, labels),
         missing=gather_factors.missing(experiment, labels),
-        countries=tuple(str(c) for c in coverage.get("countries") or []),
+        countries=countries,
+        ends=ends,
         left_out=gather.left_out(coverage),
         facts=_facts(coverage),
         planted=planted,

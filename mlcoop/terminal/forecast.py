@@ -111,12 +111,13 @@ def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
         best = r["best_rule"]
         against = ""
         if best is not None:
-            skill = 1 - r["wape"] / r["best_rule_wape"] if r["best_rule_wape"] > 0 else 0.0
-            side = "less" if skill >= 0 else "more"
-            against = (
-                f"; the best simple rule in hindsight, {method_name(best)}, missed by "
-                f"{percent(r['best_rule_wape'], 1)}: {percent(abs(skill), 1)} {side} error"
-            )
+            against = f"; the best simple rule in hindsight, {method_name(best)}, "
+            if r["best_rule_wape"] > 0:
+                skill = 1 - r["wape"] / r["best_rule_wape"]
+                against += f"missed by {percent(r['best_rule_wape'], 1)}: "
+                against += f"{percent(abs(skill), 1)} {'less' if skill >= 0 else 'more'} error"
+            else:
+                against += "was exactly right"
         print(
             f"{int(r['year'])}, {set_name(r['set'])} ({number(r['pairs'])} pairs): the forecast "
             f"missed by {percent(r['wape'], 1)} of the works{against}. {percent(r['level'])} "

@@ -354,6 +354,10 @@ def test_origins_and_their_warnings() -> None:
     _, short, warnings = plan_origins(np.arange(2014, 2022))
     assert 2 <= len(short) < 6
     assert any("rough" in w for w in warnings)
+    _, _, warnings = plan_origins(np.arange(2014, 2020))  # of three the first warms up
+    assert [w[:14] for w in warnings] == ["Only 2 origins", "Only 1 origin "]
+    _, _, warnings = plan_origins(np.arange(2014, 2018))
+    assert [w[:14] for w in warnings] == ["Only 1 origin ", "No origin befo"]
     with pytest.raises(DataError, match="leave no origin"):
         plan_origins(np.arange(2019, 2022))
     with pytest.raises(DataError, match=r"origins \[2021\]"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import mean_poisson_deviance
 
-from mlcoop.model.scores import poisson_deviance
+from mlcoop.model.scores import _skill, poisson_deviance
 
 ROWS = 7
 
@@ -23,3 +25,15 @@ def test_deviance_equals_scikit_learns(observed, expected, weight):
     np.testing.assert_allclose(
         poisson_deviance(observed, expected, weight), truth, rtol=1e-9, atol=1e-6
     )
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_share_of_the_error_of_a_rule_that_was_right():
+    """Truth: by definition; one less 0.1 over nothing is no number."""
+    wapes = pd.DataFrame({"model": [0.1, 0.1], "drift1": [0.0, 0.0], "persistence": [0.2, 0.2]})
+    found = _skill(wapes, seed=0, resamples=50)
+    assert found["against"] == "drift1" and found["against_persistence"] == pytest.approx(0.5)
+    assert found["value"] is found["low"] is found["high"] is None
+    # Right in one of two years: some draws hold that year alone.
+    half = _skill(wapes.assign(drift1=[0.0, 0.1]), seed=0, resamples=50)
+    assert half["value"] == pytest.approx(-1.0) and half["low"] is half["high"] is None

@@ -77,6 +77,18 @@ def test_the_verdict_follows_the_interval(
     assert ("5.0 % more error" if value < 0 else "5.0 % less error") in s.trust[0]
 
 
+def test_a_rule_that_was_exactly_right_wins_and_is_told_so(study: Experiment) -> None:
+    metrics = {**study.metrics, "forecast": dict(study.metrics["forecast"])}
+    sets, against = metrics["forecast"]["sets"], metrics["forecast"]["skill"]["focus"]["against"]
+    right = {**sets["focus"], against: {"wape": 0.0}}
+    metrics["forecast"]["sets"] = {**sets, "focus": right}
+    none = dict.fromkeys(("value", "low", "high"))
+    metrics["forecast"]["skill"] = {"focus": {"against": against, **none}}
+    s = summarise(dataclasses.replace(study, metrics=metrics))
+    assert s.errors[0].verdict == "lost"
+    assert "in hindsight: it was exactly right, and no forecast can do better." in s.trust[0]
+
+
 def test_the_best_rule_is_the_best_in_hindsight(study: Experiment) -> None:
     """Truth: the least mean error in metrics.json on that set."""
     s = summarise(study)
@@ -167,6 +179,31 @@ def test_how_many_may_stand_before_the_first(study: Experiment) -> None:
         factors = study.factors.assign(rank_high=study.factors["rank_high"].clip(lower=high))
         factors.loc[0, "rank_high"] = high
         assert words in summarise(dataclasses.replace(study, factors=factors)).answer[0]
+
+
+def test_own_groups_are_named_as_given(study: Experiment) -> None:
+    first, second, third = study.groups["group"].head(3)
+    own = {first: "Asia", second: "ties_of_old"}
+    groups = study.groups.replace({"group": own})
+    answer = summarise(dataclasses.replace(study, groups=groups)).answer[1]
+    assert answer.startswith("By group, Asia comes first")
+    assert "then ties of old (" in answer
+    told = summarise(study).answer[1]
+    assert told.startswith("By group, ") and told[10:].split(" ")[0].islower()
+
+
+def test_the_ends_of_a_ready_panel_may_be_no_countries(study: Experiment) -> None:
+    metrics = {**study.metrics, "ranking": {"unit": "country"}}
+    panel = {**study.config, "panel": {"path": "own.csv"}}
+    towns = {**study.coverage, "countries": ["Oslo", "Bergen"]}
+
+    def said(**given: object) -> str:
+        s = summarise(dataclasses.replace(study, metrics=metrics, **given))
+        return next(text for text in s.trust if "refits on resampled" in text)
+
+    assert "refits on resampled countries" in said()
+    assert "refits on resampled countries" in said(config=panel)  # its ends are ISO codes
+    assert "refits on resampled ends of pairs" in said(config=panel, coverage=towns)
 
 
 def test_losses_of_two_models_are_not_mixed(study: Experiment) -> None:

@@ -255,7 +255,7 @@
         land.classList.toggle("aside", country.value !== "" && land.dataset.code !== country.value);
       });
       document.getElementById("country-note").textContent =
-        country.value === "" ? "" : "Map, drawings and tables of pairs show this country only.";
+        country.value === "" ? "" : "Map, drawings and tables of pairs show this one only.";
     };
     country.addEventListener("change", apply);
     lands.forEach((land) => land.addEventListener("click", () => {
