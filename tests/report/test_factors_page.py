@@ -125,7 +125,8 @@ def test_orders_are_compared_only_where_there_are_some(gappy: Experiment) -> Non
     metrics = {k: v for k, v in gappy.metrics.items() if k != "missing"}
     bare = render_report(dataclasses.replace(gappy, missing=None, metrics=metrics))
     assert "What is missing" in bare and "The orders compared here" not in bare
-    assert "The orders compared here" in render_report(gappy)
+    page = render_report(gappy)
+    assert "The orders compared here" in page and "this study’s own treatment" in page
 
 
 def test_a_study_without_gaps_says_nothing_of_them(study: Experiment) -> None:
