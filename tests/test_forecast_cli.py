@@ -79,8 +79,12 @@ def test_a_rule_that_was_exactly_right_has_no_error_to_undercut(study: Path) -> 
     rows = "year,country_a,country_b,works\n2022,VNM,CHN,40\n2022,CHN,KOR,100\n"
     (study / "seen.csv").write_text(rows)
     said = mlcoop("forecast", "score", "s", "--observed", "seen.csv", cwd=study).stdout
+    (study / "one.csv").write_text("".join(rows.splitlines(keepends=True)[:2]))
+    one = mlcoop("forecast", "score", "s", "--observed", "one.csv", cwd=study).stdout
+    assert "2022, focus pairs (1 pair): the forecast" in one
     # Both counts are those of the year before; errors 5 and 20 of 140.
     assert "missed by 17.9 % of the works; the best simple rule in hindsight, last year's" in said
+    assert "2022, focus pairs (2 pairs): the forecast" in said
     assert "count, was exactly right. 90 % intervals" in said and "0.0 % less" not in said
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mlcoop.countries import is_iso3, name_of
+from mlcoop.errors import counted
 from mlcoop.hindsight import Hindsight, worst_pairs
 from mlcoop.report.institution import named, with_name
 from mlcoop.report.names import method_name, number, pair_name, percent, set_name, span
@@ -119,7 +120,7 @@ def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
             else:
                 against += "was exactly right"
         print(
-            f"{int(r['year'])}, {set_name(r['set'])} ({number(r['pairs'])} pairs): the forecast "
+            f"{int(r['year'])}, {set_name(r['set'])} ({counted(r['pairs'], 'pair')}): the forecast "
             f"missed by {percent(r['wape'], 1)} of the works{against}. {percent(r['level'])} "
             f"intervals held {percent(r['coverage'])} of the counts."
         )
