@@ -25,7 +25,7 @@ from mlcoop.comparison.differences import (
 )
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
-from mlcoop.explain.agreement import MEASURES, agreements
+from mlcoop.explain.agreement import MEASURES, agreements, chance_agreement
 from mlcoop.features.factor import GROUPS
 from mlcoop.schema import Experiment
 
@@ -147,7 +147,7 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
             _changes(kind, common, labels, names, given, order, draws, turned, paired, level)
         )
         if len(common) > 1:
-            agreement.append(_agreement(kind, names, order, draws, level))
+            agreement.append(_agreement(kind, experiments, order, draws, level))
         else:
             only = labels[common[0]][0]
             notes.append(f'Only one {kind} in common ("{only}"): no agreement can be computed.')
@@ -414,7 +414,7 @@ def half_widths(a: pd.DataFrame | None, b: pd.DataFrame | None, level: float) ->
 
 def _agreement(
     kind: str,
-    names: Sequence[str],
+    experiments: Sequence[Experiment],
     order: np.ndarray,
     draws: Sequence[pd.DataFrame | None],
     level: float,
@@ -436,10 +436,17 @@ def _agreement(
         bounds = np.quantile(each, [1 - alpha, alpha], axis=1)
         at = np.ix_(range(len(MEASURES)), with_draws, with_draws)
         # Noise on both sides lowers agreement, and resampling adds as much again: the interval
-        # is the reflected one (Davison and Hinkley 1997, section 5.2), kept on the scale.
+        # is the reflected one (Davison and Hinkley 1997, section 5.2), kept on the scale. Where
+        # noise is not shared it took more than that: the outer ends are corrected for attenuation.
+        chance = chance_agreement(order.shape[-1])[:, None, None]
+        own = [experiments[i] for i in with_draws]
+        kept = np.where([[shares_draws(a, b) for b in own] for a in own], 1, _kept(stack, chance))
         floor = np.array([-1.0, -1.0, 0.0])[:, None, None]
-        low[at] = np.clip(np.minimum(2 * values[at] - bounds[0], values[at]), floor, 1)
-        high[at] = np.clip(np.maximum(2 * values[at] - bounds[1], values[at]), floor, 1)
+        down = np.minimum(2 * values[at] - bounds[0], values[at]) - chance
+        up = np.maximum(2 * values[at] - bounds[1], values[at]) - chance
+        low[at] = np.clip(chance + np.minimum(down, down / kept), floor, 1)
+        high[at] = np.clip(chance + np.maximum(up, up / kept), floor, 1)
+    names = [e.name for e in experiments]
     rows = []
     for i in range(len(names)):
         for j in range(i + 1, len(names)):
@@ -456,6 +463,39 @@ def _agreement(
                     )
                 )
     return pd.DataFrame(rows, columns=_no_agreement().columns)
+
+
+def _kept(stack: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Return the share of the agreement of two orders, beyond chance, that their noise leaves.
+
+    Parameters
+    ----------
+    stack : array of shape (n_replicates, n_experiments, n_names)
+    chance : array of shape (n_measures, 1, 1)
+
+    Returns
+    -------
+    array of shape (n_measures, n_experiments, n_experiments)
+        The geometric mean of what two replicates of the one and of the other agree.
+
+    Notes
+    -----
+    Without it an interval of tau-b at 95 % held the truth in 0 to 2 % of draws where two studies
+    have one order of 40 names, half of them without effect, with it in 82 to 98 %; where they have
+    others in 20 to 75 %, and 82 to 100 % (standard errors of 0.03 to 0.25 of the largest effect).
+
+    References
+    ----------
+    Spearman 1904, doi:10.2307/1412159 (correction for attenuation).
+    """
+    half = len(stack) // 2
+    of_one = [
+        agreements(np.stack([stack[:half, e], stack[half : 2 * half, e]], axis=1))[:, :, 0, 1]
+        for e in range(stack.shape[1])
+    ]
+    own = (np.mean(of_one, axis=2).T - chance[:, 0]) / (1 - chance[:, 0])
+    own = np.sqrt(np.clip(np.nan_to_num(own), 0.05, 1.0))
+    return np.asarray(own[:, :, None] * own[:, None, :])
 
 
 def _no_agreement() -> pd.DataFrame:

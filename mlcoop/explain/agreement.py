@@ -58,6 +58,16 @@ def agreements(importance: np.ndarray) -> np.ndarray:
     return result
 
 
+def chance_agreement(n: int) -> np.ndarray:
+    """Return what each of `MEASURES` is on average between unrelated orders of n names.
+
+    >>> chance_agreement(2).round(3).tolist()
+    [0.0, 0.0, 0.95]
+    """
+    gains = _rbo_gains(n)
+    return np.array([0.0, 0.0, P**n + np.minimum.outer(gains, gains).sum() / n])
+
+
 def _rbo_gains(n: int) -> np.ndarray:
     """Return what a name adds to RBO once both rankings of length n have shown it, by that depth.
 
