@@ -65,6 +65,7 @@ def print_surprises(experiment: Experiment) -> None:
     title = f"\n{len(chosen)} focus pairs outside their interval, farthest first"
     print_table(pd.DataFrame(rows, columns=heads), title, {*heads[1:-1]})
     print(
+        "Intervals miss some counts by design, one in ten at 90 %, so not every one has a cause. "
         "The level of a pair goes with its factors (association, not effect); the expected change "
         "comes from past counts: the growth that all pairs share, and its own and its countries'."
     )
