@@ -257,6 +257,18 @@ def test_a_file_that_cannot_be_written_is_one_line(panel_run, command: str, tmp_
     assert "cannot be written (Not a directory)" in done.stderr
 
 
+def test_a_cache_of_imported_files_alone_is_not_called_empty(tmp_path: Path) -> None:
+    """Truth: the status names the file and asks for no fetch; an empty cache is called that."""
+    kept = {"MLCOOP_CACHE_DIR": str(tmp_path / "cache")}
+    empty = "No figures are cached; mlcoop data fetch brings a study's."
+    assert mlcoop("data", "status", cwd=tmp_path, **kept).stdout.strip() == empty
+    (tmp_path / "baci.csv").write_text("t,i,j,k,v,q\n2015,156,764,010101,10.5,1\n")
+    done = mlcoop("data", "import", "baci", "baci.csv", cwd=tmp_path, **kept)
+    assert done.returncode == 0 and done.stderr == "import: 1 file\n"
+    status = mlcoop("data", "status", cwd=tmp_path, **kept).stdout
+    assert "CEPII BACI" in status and empty not in status
+
+
 def test_a_page_replaces_no_file_of_another_kind(panel_run, tmp_path: Path) -> None:
     place, _ = panel_run
     (tmp_path / "README.md").write_text("mine")

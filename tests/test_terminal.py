@@ -87,6 +87,11 @@ def test_columns_are_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) -
     assert head.split() == ["name", "value", "none"]
 
 
+def test_a_missing_whole_number_is_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}))
+    assert capsys.readouterr().out.split() == ["n", "1", "–"]
+
+
 def test_square_brackets_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(pd.DataFrame({"[bold]x": ["[red]y[/red]"]}))
     out = capsys.readouterr().out

@@ -25,7 +25,7 @@ from mlcoop.cli.shared import (
     show,
     today_utc,
 )
-from mlcoop.errors import ConfigError, DataError
+from mlcoop.errors import ConfigError, DataError, counted
 
 data_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The sources' figures and their cache."
@@ -77,7 +77,7 @@ def data_import(
             files,
             new_client().cache,
             today=today_utc().isoformat(),
-            progress=terminal.counting("import", f"{len(files)} files"),
+            progress=terminal.counting("import", counted(len(files), "file")),
         )
         for warning in done.warnings:
             terminal.note(warning)
@@ -123,8 +123,10 @@ def data_status(
     if as_json:
         print_json({"answers": records(table), "countries_by_year": records(years)})
         return
-    if config is None:
+    if config is None and len(table):
         print_table(table)
+        if years.empty:  # nothing but files and distances, which are not by country and year
+            return
     print_coverage(years)
 
 

@@ -138,6 +138,8 @@ def import_files(
     kept: list[str] = []
     warnings: list[str] = []
     read = False
+    # Dates do not tell which of two files of a day came last.
+    number = max((_number(r) for _, r in cache.records() if r is not None), default=0)
     for done, path in enumerate(paths):
         if progress:
             progress(done, len(paths), path.name)
@@ -157,8 +159,10 @@ def import_files(
             table.to_parquet(body, index=False)
             years = f"{table['year'].min()}-{table['year'].max()}"
             content = body.getvalue()
+            number += 1
             about = {
                 "kind": "import",
+                "number": str(number),
                 "variable": ", ".join(v for v in entry.variables if v in table),
                 "years": years,
                 "file": name,
@@ -229,7 +233,7 @@ def pair_figures(
     """
     wanted = [v for v in PAIR_VARIABLES if v in variables]
     files = [
-        (list(IMPORTS).index(record.source), record.date, path.stem, record)
+        (list(IMPORTS).index(record.source), (record.date, _number(record)), path.stem, record)
         for path, record in cache.records()
         if record is not None and record.source in IMPORTS
     ]
@@ -257,6 +261,10 @@ def pair_figures(
     return joined.groupby(PAIR_YEAR, as_index=False).first(), used, warnings
 
 
+def _number(record: Record) -> int:
+    return int(record.about.get("number", 0))
+
+
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -268,6 +276,9 @@ def _sha256(path: Path) -> str:
 def _tables(path: Path, entry: Import) -> Iterator[tuple[str, Any]]:
     """Yield the tables of a file that have an import's columns, with a way to open each."""
     if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                raise DataError(f"{path}: an archive that is cut off; download it again")
         yield path.name, lambda: pa.input_stream(str(path))
         return
     with zipfile.ZipFile(path) as archive:
@@ -373,7 +384,10 @@ def _unordered(directed: pd.DataFrame, entry: Import, where: str) -> tuple[pd.Da
     keep &= directed["o"].notna() & directed["d"].notna() & (directed["o"] != directed["d"])
     directed = directed[keep]
     if directed.empty:
-        raise DataError(f"{where}: no pair of countries that ISO 3166 knows; download it again")
+        raise DataError(
+            f"{where}: no pair of countries that ISO 3166 knows, {FIRST_YEAR} or later; "
+            "download it again"
+        )
     first = directed["o"] < directed["d"]
     table = directed.assign(
         country_a=directed["o"].where(first, directed["d"]),

@@ -88,6 +88,16 @@ def test_baci_by_hand_and_before_gravity(tmp_path: Path) -> None:
     assert "code 711" in done.warnings[0]
 
 
+@pytest.mark.parametrize("flows", [(5, 7), (7, 5)])
+def test_of_two_files_of_a_day_the_last_one_counts(flows: tuple[int, int], tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    for flow in flows:
+        path = write(tmp_path, f"BACI_{flow}.csv", f"t,i,j,k,v,q\n2015,156,764,010101,{flow},1\n")
+        import_files("baci", [path], cache, today="2026-01-01")
+    table, _, _ = pair_figures(cache, ALL, 1990, 2020)
+    assert row(table, "CHN", "THA", 2015)["trade_kusd"] == flows[1]
+
+
 def test_baci_of_years_before_a_state_fell_apart(tmp_path: Path) -> None:
     # Codes of the United Nations' trade statistics: 736 Sudan until 2011, 729 Sudan and 728 South
     # Sudan since; 891 Serbia and Montenegro until 2005, 688 Serbia and 499 Montenegro since.
@@ -150,6 +160,8 @@ BAD = {
     "negative trade": ("baci", BACI.replace("100,2", "-100,2"), "v: -100 in 2015"),
     "no country": ("baci", "t,i,j,k,v,q\n2015,711,58,1,1,1\n", "no pair of countries"),
     "nothing": ("gravity", "", "cannot be read"),
+    "half a download": ("gravity", "PK\x03\x04 and no end", "an archive that is cut off"),
+    "years long ago": ("gravity", "\n".join(GRAVITY.splitlines()[::10]), "1985 or later"),
 }
 
 
