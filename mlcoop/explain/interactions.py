@@ -84,7 +84,7 @@ def interaction_table(
     exact. A learner that finds no joint term reports none, which is no proof that there is none.
 
     A log-linear fit looks at up to 105 products and keeps those past a cut of its own, in most
-    folds. Counting all that it looked at would be the stricter reading. On 30 planted worlds
+    folds. Counting all that it looked at would be the stricter reading. On 32 planted worlds
     of four kinds (seeds 900 on) the cut let no product pass that was not planted, and of 16 that
     were the stricter count would have told 15 instead of 16.
     """
