@@ -288,6 +288,17 @@ def test_a_page_is_not_written_again_without_its_tables(panel_run, tmp_path: Pat
     assert (folder / "report.html").read_text() == "the page of the run"
 
 
+def test_a_page_is_not_written_again_of_a_run_that_was_cut_off(panel_run, tmp_path: Path) -> None:
+    place, _ = panel_run
+    shutil.copytree(place / "experiments", tmp_path / "experiments")
+    folder = tmp_path / "experiments" / "world"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "finished": False}))
+    done = mlcoop("report", "world", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "not finished" in done.stderr and not (folder / "report.html").exists()
+
+
 def test_dry_run_writes_and_fetches_nothing(tmp_path: Path) -> None:
     done = mlcoop(
         "run", str(ROOT / "configs" / "china-bri.yaml"), "--dry-run", "--json", cwd=tmp_path

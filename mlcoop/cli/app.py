@@ -217,7 +217,7 @@ def compare(
 @app.command(epilog="Example: mlcoop report china-bri")
 def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
     """Write the HTML page of a study, or of a family's comparison, again from its folder alone."""
-    from mlcoop.artefacts import absent_tables, find_experiment, read_experiment
+    from mlcoop.artefacts import absent_tables, find_experiment, read_experiment, read_manifest
     from mlcoop.family_folder import find_family, read_family, write_comparison
     from mlcoop.files import write_output
     from mlcoop.report.render import render_report
@@ -231,6 +231,11 @@ def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
         print(family / "compare.html")
         return
     experiment = read_experiment(find_experiment(name, experiments))
+    if not read_manifest(Path(experiment.folder)).get("finished"):
+        raise DataError(
+            f"{experiment.folder}: its run is not finished, and the page would lack what is still "
+            "to be made; run its config again, it goes on where it stopped"
+        )
     absent = absent_tables(Path(experiment.folder))
     if absent:
         raise DataError(
