@@ -1,6 +1,6 @@
 """Time of refits with Shapley values, against plain xgboost explained by shap on the same rows.
 
-    python benchmarks/refits.py [--refits 30] [--peers 3] [--workers 2]
+    python benchmarks/refits.py [--refits 120] [--peers 3] [--workers 2]
 
 Draws a planted world of the founding study's size (all pairs of 126 countries over 21 years, 66
 factors, 1,320 rows explained) and prints the seconds of a refit on one core, the seconds of
@@ -97,7 +97,7 @@ def seconds_of_peer(matrix: FeatureMatrix, peers: int) -> float:
 def main() -> None:
     """Parse options, take both times, print them and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--refits", type=int, default=30)
+    parser.add_argument("--refits", type=int, default=120)
     parser.add_argument("--peers", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
