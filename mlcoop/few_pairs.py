@@ -12,10 +12,9 @@ from mlcoop.schema import PAIR
 FEWEST = FOLDS  # a pair is explained by models that never saw it, so each fold must hold one
 
 
-def known_focus_pairs(rows: pd.DataFrame) -> int:
-    """Return how many focus pairs have a count in the rows of a feature matrix."""
-    known = rows["in_focus"].astype(bool) & rows["works"].notna()
-    return len(rows.loc[known, PAIR].drop_duplicates())
+def pairs_with_counts(rows: pd.DataFrame) -> int:
+    """Return how many pairs have a count in the rows of a feature matrix."""
+    return len(rows.loc[rows["works"].notna(), PAIR].drop_duplicates())
 
 
 def why_not_ranked(

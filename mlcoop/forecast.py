@@ -120,17 +120,18 @@ def forecast_totals(
         low, high = np.quantile(sums, [(1 - level) / 2, (1 + level) / 2])
         # If all pairs erred together the sum would have the sums of their bounds, and no more.
         bounds = [float(table[side][at].sum()) for side in ("lower", "upper")]
-        inside = max(float(np.floor(low)), bounds[0]), min(float(np.ceil(high)), bounds[1])
-        by_chance = stats.poisson.ppf([(1 - level) / 2, (1 + level) / 2], predicted[at].sum())
-        if at.sum() == 1:  # the pair's own, as its row says
-            by_chance = np.array(inside)
+        lower, upper = max(float(np.floor(low)), bounds[0]), min(float(np.ceil(high)), bounds[1])
+        if at.sum() > 1:  # one pair has its own bounds, as its row says
+            law = stats.poisson(predicted[at].sum())
+            lower = min(lower, float(law.ppf((1 - level) / 2)))
+            upper = max(upper, float(law.ppf((1 + level) / 2)))
         rows.append(
             {
                 "total": name,
                 "year": int(years[0]),
                 "predicted": float(predicted[at].sum()),
-                "lower": min(inside[0], float(by_chance[0])),
-                "upper": max(inside[1], float(by_chance[1])),
+                "lower": lower,
+                "upper": upper,
                 "level": level,
                 "naive_lower": bounds[0],
                 "naive_upper": bounds[1],

@@ -30,7 +30,7 @@ from mlcoop.config_file import dotted, dump_config
 from mlcoop.errors import MlcoopError
 from mlcoop.explain.missing import treated
 from mlcoop.features.build import FeatureMatrix
-from mlcoop.few_pairs import known_focus_pairs, why_not_ranked
+from mlcoop.few_pairs import pairs_with_counts, why_not_ranked
 from mlcoop.files import writing
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.stored import to_json
@@ -167,9 +167,10 @@ class _Run:
             self.plan, self.client, today=self.now().date(), progress=self.listener.step
         )
         kept = stages.without_gaps(study, self.missing)
+        rows = kept.matrix.rows
         self.not_ranked = why_not_ranked(
             self.config,
-            known_focus_pairs(kept.matrix.rows),
+            pairs_with_counts(rows[rows["in_focus"].astype(bool)]),
             of=len(study.focus),
             can_forecast=study.can_forecast,
             must_rank=self.must_rank,

@@ -23,6 +23,7 @@ from mlcoop.explain.missing import compare_treatments, treat, treated
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
+from mlcoop.few_pairs import pairs_with_counts
 from mlcoop.files import writing
 from mlcoop.forecast import find_surprises, look_ahead
 from mlcoop.model.forecast_search import tuning_problem
@@ -133,7 +134,7 @@ def search_settings(
     before = first_reported(study, tested, config.evaluation.origins)
     past = study.matrix.take(study.matrix.rows["year"] <= before)
     # Few pairs cannot be folded: the factor model then keeps its defaults.
-    searches = ["factor"] if _pairs_with_counts(past.rows) >= settings.folds else []
+    searches = ["factor"] if pairs_with_counts(past.rows) >= settings.folds else []
     searches += ["forecast"] if horizons else []
     if not searches:
         return {}, {}
@@ -183,13 +184,9 @@ def parts_to_score(study: Study, config: Config, *, ranked: bool) -> Parts:
     rows = study.matrix.rows
     focus = rows["in_focus"].to_numpy(bool)
     parts = {"focus_unseen": focus} if ranked else {}
-    if not focus.all() and _pairs_with_counts(rows) >= config.evaluation.folds:
+    if not focus.all() and pairs_with_counts(rows) >= config.evaluation.folds:
         parts["world_unseen"] = np.ones(len(focus), dtype=bool)
     return parts
-
-
-def _pairs_with_counts(rows: pd.DataFrame) -> int:
-    return len(rows.loc[rows["works"].notna(), PAIR].drop_duplicates())
 
 
 def score_unseen(

@@ -96,8 +96,7 @@ def show(
 def score(
     name: Name,
     observed: Annotated[
-        Path,
-        typer.Option(help="counts that came: year, country_a, country_b, works"),
+        Path, typer.Option(help="counts that came: year, country_a, country_b, works")
     ],
     as_json: Json = False,
     experiments: Experiments = EXPERIMENTS,

@@ -17,12 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from mlcoop.comparison.differences import (
-    differences,
-    explains_alike,
-    shares_draws,
-    weaknesses,
-)
+from mlcoop.comparison.differences import differences, explains_alike, shares_draws, weaknesses
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
 from mlcoop.explain.agreement import MEASURES, agreements, chance_agreement

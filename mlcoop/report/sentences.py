@@ -180,17 +180,14 @@ def forecast_sentence(
         )
     top = rows[0]
     pairs = f"the {len(rows)} pairs" if len(rows) > 1 else "the pair"
-    alone = len(rows) == 1
-    at, joint = (
-        f"{percent(top.level)} interval",
-        joint or ((top.lower, top.upper) if alone else None),
-    )
-    held = f" ({at} {span(*joint)})" if joint else ""
-    largest = f"; the largest, {top.label}, {number(top.predicted)} ({at} "
-    largest += f"{span(top.lower, top.upper)})"
+    own = f"({percent(top.level)} interval {span(top.lower, top.upper)})"
+    held = f" ({percent(top.level)} interval {span(*joint)})" if joint else ""
+    largest = f"; the largest, {top.label}, {number(top.predicted)} {own}"
+    if len(rows) == 1:
+        held, largest = held or f" {own}", ""
     return (
         f"For {year} the forecast is {number(total)} {'simulated ' if simulated else ''}works over "
-        f"{pairs}{held}{change}{'' if alone else largest}."
+        f"{pairs}{held}{change}{largest}."
     )
 
 
