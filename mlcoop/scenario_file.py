@@ -184,9 +184,9 @@ def _line(item: Any, where: str) -> str:
             key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
     place = f"{where}, {key}" if key else where
     if item["type"] == "extra_forbidden":
-        fields = [*Change.model_fields, *Scenario.model_fields]
+        fields = (Change if len(item["loc"]) > 1 else Scenario).model_fields
         nearest = did_you_mean(str(item["loc"][-1]), fields).strip()
-        hint = nearest or f"Known: {', '.join(Change.model_fields)}."
+        hint = nearest or f"Known: {', '.join(fields)}."
         return f"{place}: unknown key. {hint}"
     if item["type"] == "missing":
         return f"{place}: missing; add it"

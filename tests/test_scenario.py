@@ -151,6 +151,12 @@ def test_slips_are_one_line_each(case: str, model: ScenarioModel, tmp_path: Path
     assert "\n" not in str(caught.value)
 
 
+def test_keys_of_a_change_are_no_keys_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("changes: [{factor: x, pairs: all, add: 1}]\nyears: [2022]")
+    with pytest.raises(ConfigError, match=r"years: unknown key\. Known: title, changes\.$"):
+        read_scenario(tmp_path / "s.yaml")
+
+
 def test_a_changed_factor_leaves_filled_gaps_as_they_are(tmp_path: Path) -> None:
     # Closed form: whatever is missing beside it, rd_share one higher multiplies works as planted.
     whole = matrix()

@@ -62,7 +62,7 @@ def print_surprises(experiment: Experiment) -> None:
     ]
     heads = ["pair", "year", "count", "interval", "change", "expected", "of that shared by all",
              "factors that set its level"]  # fmt: skip
-    title = f"\n{len(chosen)} focus pairs outside their interval, farthest first"
+    title = f"\n{counted(len(chosen), 'focus pair')} outside the interval, farthest first"
     print_table(pd.DataFrame(rows, columns=heads), title, {*heads[1:-1]})
     print(
         "Intervals miss some counts by design, one in ten at 90 %, so not every one has a cause. "
