@@ -123,13 +123,13 @@ def explains_alike(a: Experiment, b: Experiment) -> bool:
     return draw(a) == draw(b)
 
 
-def weaknesses(experiments: Sequence[Experiment], paired: Sequence[bool]) -> list[str]:
+def weaknesses(experiments: Sequence[Experiment]) -> list[str]:
     """Return what weakens a comparison, a sentence each."""
     notes = []
     without = [e.name for e in experiments if e.resamples is None or not len(e.resamples)]
     if without:
         notes.append(f"No replicates in {some(without)}: their differences carry no interval.")
-    apart = [e.name for e, p in zip(experiments, paired, strict=True) if not p]
+    apart = [e.name for e in experiments if not shares_draws(experiments[0], e)]
     if apart:
         notes.append(
             f"{some(apart)}: other pairs to train on, or another seed or number of refits, than "

@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from mlcoop.comparison.differences import differences, explains_alike, shares_draws, weaknesses
+from mlcoop.comparison.agreement import COLUMNS, agreement_table
+from mlcoop.comparison.changes import changes_of_rank
+from mlcoop.comparison.differences import differences, weaknesses
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
-from mlcoop.explain.agreement import MEASURES, agreements, chance_agreement
 from mlcoop.features.factor import GROUPS
 from mlcoop.schema import Experiment
 
@@ -97,7 +98,7 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         intervals of a column hold together; it needs replicates whose spread is that of the
         estimate, and misleads where a stage's resamples understate it. Ranks of names that tie move
         less between replicates than between two studies, so of independent ones no change is told
-        by it alone (`_turned`). Measures of agreement are those of `agreements`.
+        by it alone. Measures of agreement are those of `mlcoop.explain.agreement`.
 
     Raises
     ------
@@ -110,7 +111,6 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
     level = _level(experiments)
     notes: list[str] = []
     ranks, changes, agreement = [], [], []
-    paired = [shares_draws(experiments[0], e) for e in experiments]
     for kind in KINDS:
         tables = [_ranking(e, kind) for e in experiments]
         if kind == "group" and any(t is None for t in tables):
@@ -128,31 +128,23 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         if not common:
             continue
         given = [t.loc[common] for t in given]
-        share = np.array([t["share"].to_numpy(float) for t in given])
-        order = np.array([-t["rank"].to_numpy(float) for t in given])
         draws = [_replicates(e, kind, common) for e in experiments]
-        ranks.append(_ranks(kind, common, labels, names, given, share, order))
-        turned = [
-            np.ones(len(common), bool)
-            if explains_alike(experiments[0], e)
-            else _turned(experiments[0].orders, e.orders, kind, common)
-            for e in experiments
-        ]
-        changes.append(
-            _changes(kind, common, labels, names, given, order, draws, turned, paired, level)
-        )
+        ranks.append(_ranks(kind, common, labels, names, given))
+        changes.append(changes_of_rank(kind, common, labels, experiments, given, draws, level))
         if len(common) > 1:
-            agreement.append(_agreement(kind, experiments, order, draws, level))
+            agreement.append(agreement_table(kind, experiments, given, draws, level))
         else:
             only = labels[common[0]][0]
             notes.append(f'Only one {kind} in common ("{only}"): no agreement can be computed.')
-    notes += weaknesses(experiments, paired)
+    notes += weaknesses(experiments)
     return Comparison(
         names=names,
         level=level,
         ranks=pd.concat(ranks, ignore_index=True),
         changes=pd.concat(changes, ignore_index=True),
-        agreement=pd.concat(agreement, ignore_index=True) if agreement else _no_agreement(),
+        agreement=pd.concat(agreement, ignore_index=True)
+        if agreement
+        else pd.DataFrame(columns=COLUMNS),
         differences=differences(experiments),
         notes=tuple(notes),
         simulated=tuple(bool(e.coverage.get("simulated")) for e in experiments),
@@ -267,19 +259,12 @@ def _replicates(experiment: Experiment, kind: str, common: Sequence[str]) -> pd.
     return pd.DataFrame(wide[whole], index=numbers[whole])
 
 
-def _rank(importance: np.ndarray) -> np.ndarray:
-    """Return ranks along the last axis, 1 for the largest, ties averaged."""
-    return rankdata(-importance, axis=-1)
-
-
 def _ranks(
     kind: str,
     common: Sequence[str],
     labels: Mapping[str, tuple[str, str]],
     names: Sequence[str],
     tables: Sequence[pd.DataFrame],
-    share: np.ndarray,
-    order: np.ndarray,
 ) -> pd.DataFrame:
     def stated(column: str) -> np.ndarray:
         return np.concatenate([table[column].to_numpy() for table in tables])
@@ -291,211 +276,15 @@ def _ranks(
             "label": [labels[c][0] for c in common] * len(names),
             "group": [labels[c][1] for c in common] * len(names),
             "experiment": np.repeat(names, len(common)),
-            "rank": _rank(order).ravel(),
+            "rank": np.concatenate([rankdata(table["rank"]) for table in tables]),
             "rank_stated": stated("rank"),
             "rank_low": stated("rank_low"),
             "rank_high": stated("rank_high"),
-            "share": share.ravel(),
+            "share": stated("share").astype(float),
             "share_low": stated("share_low"),
             "share_high": stated("share_high"),
         }
     )
-
-
-def _changes(
-    kind: str,
-    common: Sequence[str],
-    labels: Mapping[str, tuple[str, str]],
-    names: Sequence[str],
-    tables: Sequence[pd.DataFrame],
-    order: np.ndarray,
-    draws: Sequence[pd.DataFrame | None],
-    turned: Sequence[np.ndarray],
-    paired: Sequence[bool],
-    level: float,
-) -> pd.DataFrame:
-    points = _rank(order)
-    change = (points[1:] - points[0]).ravel()
-    halves = [half_widths(draws[0], d, level) for d in draws[1:]]
-    none = np.full(len(common), np.nan)
-    half = np.concatenate([none if h is None else h for h in halves])
-    reach = len(common) - 1
-    low, high = np.maximum(change - half, -reach), np.minimum(change + half, reach)
-    may = zip(tables[1:], turned[1:], strict=True)
-    known = np.concatenate([_may_differ(tables[0], t) & over for t, over in may])
-    told = np.where(np.isnan(half), None, ((low > 0) | (high < 0)) & known)
-    others = len(names) - 1
-    return pd.DataFrame(
-        {
-            "kind": kind,
-            "name": list(common) * others,
-            "label": [labels[c][0] for c in common] * others,
-            "group": [labels[c][1] for c in common] * others,
-            "reference": names[0],
-            "experiment": np.repeat(names[1:], reach + 1),
-            "change": change,
-            "low": low,
-            "high": high,
-            "told": told,
-            "paired": np.repeat(paired[1:], reach + 1),
-        }
-    )
-
-
-def _may_differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
-    """Tell of which names a change could be claimed: told from chance in either ranking.
-
-    What neither can tell from chance has no place of its own that could have changed.
-    """
-    if "above_null" not in one or "above_null" not in other:
-        return np.ones(len(one), dtype=bool)
-    return one["above_null"].to_numpy(bool) | other["above_null"].to_numpy(bool)
-
-
-def _turned(
-    one: pd.DataFrame | None, other: pd.DataFrame | None, kind: str, common: Sequence[str]
-) -> np.ndarray:
-    """Tell of which names some order is told in both studies, and turned round.
-
-    One of the two orders is among those right at once. Names that tie take any ranks in two
-    studies, but keep to theirs in the replicates of each: of independent studies of one truth with
-    seven equal drivers 30 % told a change by replicates alone, 0 of 66 with this.
-    """
-    if one is None or other is None:  # a study of before orders were kept
-        return np.ones(len(common), dtype=bool)
-    above = []
-    for table in (one, other):
-        own = table[table["kind"] == kind]
-        high, low = (
-            pd.Index(common).get_indexer(own[end].astype(str)) for end in ("above", "below")
-        )
-        within = (high >= 0) & (low >= 0)
-        sure = np.zeros((2, len(common), len(common)), dtype=bool)
-        sure[0, high[within], low[within]] = True
-        sure[1, high[within], low[within]] = own["at_once"].to_numpy(bool)[within]
-        above.append(sure)
-    (told, at_once), (told_other, at_once_other) = above
-    over = (at_once & told_other.T) | (told & at_once_other.T)
-    return np.asarray((over | over.T).any(axis=0))
-
-
-def half_widths(a: pd.DataFrame | None, b: pd.DataFrame | None, level: float) -> np.ndarray | None:
-    """Return half the simultaneous interval of every change of rank.
-
-    Parameters
-    ----------
-    a, b : DataFrame of shape (n_replicates, n_names), or None
-        Importance by replicate number; the names are the same, in the same order.
-
-    Returns
-    -------
-    array of shape (n_names,), or None
-        None without at least two replicates in common.
-    """
-    if a is None or b is None:
-        return None
-    numbers = a.index.intersection(b.index)
-    if len(numbers) < 2:
-        return None
-    drawn = _rank(b.loc[numbers].to_numpy()) - _rank(a.loc[numbers].to_numpy())
-    spread = drawn.std(axis=0, ddof=1)
-    away = np.abs(drawn - drawn.mean(axis=0))
-    scaled = np.divide(away, spread, out=np.zeros_like(away), where=spread > 0)
-    # The conformal quantile: with few replicates the plain one would be too narrow.
-    largest = np.sort(scaled.max(axis=1))
-    place = min(math.ceil(level * (len(largest) + 1)), len(largest)) - 1
-    return largest[place] * spread
-
-
-def _agreement(
-    kind: str,
-    experiments: Sequence[Experiment],
-    order: np.ndarray,
-    draws: Sequence[pd.DataFrame | None],
-    level: float,
-) -> pd.DataFrame:
-    values = agreements(order[None])[:, 0]
-    low, high = np.full_like(values, np.nan), np.full_like(values, np.nan)
-    with_draws = [i for i, d in enumerate(draws) if d is not None]
-    numbers = None
-    for i in with_draws:
-        own = draws[i]
-        assert own is not None
-        numbers = own.index if numbers is None else numbers.intersection(own.index)
-    if numbers is not None and len(with_draws) > 1 and len(numbers) > 1:
-        stack = np.stack(
-            [d.loc[numbers].to_numpy() for d in draws if d is not None], axis=1
-        )  # replicate, experiment, name
-        each = agreements(stack)
-        alpha = (1 - level) / 2
-        bounds = np.quantile(each, [1 - alpha, alpha], axis=1)
-        at = np.ix_(range(len(MEASURES)), with_draws, with_draws)
-        # Noise on both sides lowers agreement, and resampling adds as much again: the interval
-        # is the reflected one (Davison and Hinkley 1997, section 5.2), kept on the scale. Where
-        # noise is not shared it took more than that: the outer ends are corrected for attenuation.
-        chance = chance_agreement(order.shape[-1])[:, None, None]
-        own = [experiments[i] for i in with_draws]
-        kept = np.where([[shares_draws(a, b) for b in own] for a in own], 1, _kept(stack, chance))
-        floor = np.array([-1.0, -1.0, 0.0])[:, None, None]
-        down = np.minimum(2 * values[at] - bounds[0], values[at]) - chance
-        up = np.maximum(2 * values[at] - bounds[1], values[at]) - chance
-        low[at] = np.clip(chance + np.minimum(down, down / kept), floor, 1)
-        high[at] = np.clip(chance + np.maximum(up, up / kept), floor, 1)
-    names = [e.name for e in experiments]
-    rows = []
-    for i in range(len(names)):
-        for j in range(i + 1, len(names)):
-            for m, measure in enumerate(MEASURES):
-                rows.append(
-                    (
-                        kind,
-                        names[i],
-                        names[j],
-                        measure,
-                        values[m, i, j],
-                        low[m, i, j],
-                        high[m, i, j],
-                    )
-                )
-    return pd.DataFrame(rows, columns=_no_agreement().columns)
-
-
-def _kept(stack: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """Return the share of the agreement of two orders, beyond chance, that their noise leaves.
-
-    Parameters
-    ----------
-    stack : array of shape (n_replicates, n_experiments, n_names)
-    chance : array of shape (n_measures, 1, 1)
-
-    Returns
-    -------
-    array of shape (n_measures, n_experiments, n_experiments)
-        The geometric mean of what two replicates of the one and of the other agree.
-
-    Notes
-    -----
-    Without it an interval of tau-b at 95 % held the truth in 0 to 2 % of draws where two studies
-    have one order of 40 names, half of them without effect, with it in 82 to 98 %; where they have
-    others in 20 to 75 %, and 82 to 100 % (standard errors of 0.03 to 0.25 of the largest effect).
-
-    References
-    ----------
-    Spearman 1904, doi:10.2307/1412159 (correction for attenuation).
-    """
-    half = len(stack) // 2
-    of_one = [
-        agreements(np.stack([stack[:half, e], stack[half : 2 * half, e]], axis=1))[:, :, 0, 1]
-        for e in range(stack.shape[1])
-    ]
-    own = (np.mean(of_one, axis=2).T - chance[:, 0]) / (1 - chance[:, 0])
-    own = np.sqrt(np.clip(np.nan_to_num(own), 0.05, 1.0))
-    return np.asarray(own[:, :, None] * own[:, None, :])
-
-
-def _no_agreement() -> pd.DataFrame:
-    columns = ["kind", "experiment_a", "experiment_b", "measure", "value", "low", "high"]
-    return pd.DataFrame(columns=columns)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -33,4 +33,4 @@ def draw(hash_seed: str) -> str:
 def test_page_and_figures_do_not_depend_on_the_hash_seed() -> None:
     first = draw("1")
     assert "report.html" in first and "ranking.png" in first
-    assert first == draw("2") == draw("3")
+    assert first == draw("2")
