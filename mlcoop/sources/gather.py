@@ -277,6 +277,8 @@ def _own(request: GatherRequest) -> _Own:
         first, last = study_years(request, _works_by_year(counts))
     else:
         first, last, warnings = _own_years(request, counts)
+        if request.absent == "zero":
+            warnings += owncounts.unknown_pairs(counts, str(path))
     within = counts.table["year"].between(first, last)
     countries = choose(_own_activity(counts.table[within]), request)
     return _Own(counts, (first, last), countries, warnings)

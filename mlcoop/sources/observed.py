@@ -10,7 +10,8 @@ from mlcoop.countries import is_iso3, resolve, to_iso3
 from mlcoop.errors import ConfigError, DataError, did_you_mean, some
 from mlcoop.schema import Experiment
 from mlcoop.sources.institution import parse_id
-from mlcoop.sources.owncounts import COLUMNS, Resolve, load, tidy
+from mlcoop.sources.owncounts import COLUMNS, Resolve, tidy
+from mlcoop.sources.owntable import load
 from mlcoop.sources.readypanel import as_text
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
-from mlcoop.countries import resolve
+from mlcoop.countries import name_of, resolve
 from mlcoop.errors import DataError, some
 from mlcoop.schema import COUNTS, PAIR_YEAR, check
 from mlcoop.sources.collaboration import Counts
 from mlcoop.sources.frames import covered_frame, indicator_frame
+from mlcoop.sources.owntable import ambiguous, at, load, read_bytes, whole_numbers
 
 COLUMNS = ("year", "country_a", "country_b", "works")
 YEARS = (1800, 2200)
 MOST_WORKS = 10**9
+# Other countries for each of those that every row has one of: that fewer never met may be true.
+OTHERS = 2
 # From names in a column, and where it stands, to the codes of the ends of pairs.
 Resolve = Callable[[pd.Series, str], pd.Series]
 
@@ -35,8 +36,8 @@ def read(path: str | Path, *, absent: str = "zero") -> Counts:
         each year: `year`, `country`, and a column for each partner, with the same figure on both
         sides of the diagonal or one side empty. Countries as ISO2, ISO3 or English names.
     absent : {"zero", "missing"}
-        What a pair means that the file does not list in a year for which it has figures. In a file
-        whose every row names one country, pairs of two others are missing in any case.
+        What a pair means that the file does not list in a year for which it has figures. Where one
+        or a few countries are in every row, pairs of two others are missing in any case.
 
     Raises
     ------
@@ -101,17 +102,37 @@ def tidy(
 def _whole_rows(counts: pd.DataFrame) -> set[str]:
     """Return the countries whose pairs the file means to hold all.
 
-    A file of one country's pairs says nothing of its partners' pairs with one another: taken for
-    zeros they would be most of what the models learn from.
+    A file of one or a few countries' pairs says nothing of their partners' pairs with one another:
+    taken for zeros they would be most of what the models learn from. So where a few countries
+    stand in every row, only theirs are whole; of a file between two sets of countries, none.
     """
-    ends = pd.concat([counts["country_a"], counts["country_b"]]).value_counts()
-    in_every_row = set(ends.index[ends == len(counts)])
-    return in_every_row or set(ends.index)
+    pairs = counts[["country_a", "country_b"]].drop_duplicates()
+    ends = set(pairs["country_a"]) | set(pairs["country_b"])
+    few, left = set[str](), pairs
+    while len(left):
+        few.add(pd.concat([left["country_a"], left["country_b"]]).value_counts().index[0])
+        left = left[~left["country_a"].isin(few) & ~left["country_b"].isin(few)]
+    if OTHERS * len(few) > len(ends) - len(few):
+        return ends
+    among = pairs["country_a"].isin(few) & pairs["country_b"].isin(few)
+    return few if len(few) == 1 or among.any() else set()
+
+
+def unknown_pairs(counts: Counts, where: str) -> list[str]:
+    """Return a line that says which pairs a file is taken to know nothing of, if any."""
+    ends = pd.concat([counts.table["country_a"], counts.table["country_b"]])
+    whole = sorted(set(counts.covered["iso3"]))
+    if len(whole) == ends.nunique():
+        return []
+    if not whole:
+        return [f"{where}: lists pairs between two sets of countries; others are taken as unknown"]
+    names = some(map(name_of, whole))
+    return [f"{where}: every row names one of {names}; pairs of two others are taken as unknown"]
 
 
 def describe(path: str | Path) -> dict[str, str]:
     """Return the provenance of a user's file: name, checksum, no licence of ours."""
-    content = _bytes(Path(path))
+    content = read_bytes(Path(path))
     return {
         "source": "own counts",
         "address": Path(path).name,
@@ -119,89 +140,6 @@ def describe(path: str | Path) -> dict[str, str]:
         "sha256": hashlib.sha256(content).hexdigest(),
         "licence": "the owner's",
     }
-
-
-def load(path: str | Path) -> tuple[pd.DataFrame, str]:
-    """Return a user's table as text (CSV) or as stored (Parquet), and its name for errors."""
-    path = Path(path)
-    where = str(path)
-    content = _bytes(path)
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            table = pd.read_parquet(path)
-        else:
-            text = content.decode("utf-8-sig")
-            heading = text.partition("\n")[0]
-            separator = max(",;\t", key=heading.count)
-            # Before pandas, which would rename a second "works" to "works.1", fill short rows, and
-            # take the first cells of long ones for names of rows.
-            _refuse_repeated(next(csv.reader([heading], delimiter=separator), []), where)
-            _refuse_ragged(text, separator, where)
-            # As text: Namibia's NA must not become missing, nor 007 seven.
-            table = pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-            )
-    except DataError:
-        raise
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: is not UTF-8 text; save it as CSV UTF-8") from error
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(f"{where}: cannot be read as a table ({reason})") from error
-    table.columns = [str(c).strip() for c in table.columns]
-    _refuse_repeated(list(table.columns), where)
-    return table.reset_index(drop=True), where
-
-
-def _refuse_repeated(columns: list[str], where: str) -> None:
-    names = [c.strip() for c in columns]
-    repeated = sorted({c for c in names if names.count(c) > 1})
-    if repeated:
-        raise DataError(f"{where}: column {some(repeated)} stands there twice; rename one")
-
-
-def _refuse_ragged(text: str, separator: str, where: str) -> None:
-    rows = csv.reader(io.StringIO(text), delimiter=separator)
-    width = len(next(rows, []))
-    odd = [f"{len(row)} cells ({at(i)})" for i, row in enumerate(rows) if row and len(row) != width]
-    if odd:
-        raise DataError(f"{where}: rows with other than the heading's {width} cells: {some(odd)}")
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened ({error.strerror}); correct path") from error
-
-
-def at(index: int) -> str:
-    """Return where a row stands as an editor counts: the heading is line 1.
-
-    >>> at(0)
-    'row 2'
-    """
-    return f"row {index + 2}"
-
-
-def whole_numbers(values: pd.Series, where: str, column: str, lo: int, hi: int) -> pd.Series:
-    """Return a column as integers, or name the rows that are no whole numbers in `lo` to `hi`."""
-    number = pd.to_numeric(values, errors="coerce")
-    bad = number.isna() | (number % 1 != 0) | (number < lo) | (number > hi) | _ambiguous(values)
-    if bad.any():
-        offenders = [f"{values[i]!r} ({at(i)})" for i in values.index[bad]]
-        raise DataError(
-            f"{where}, {column}: not a whole number from {lo} to {hi}: {some(offenders)}"
-        )
-    return number.astype(int)
-
-
-def _ambiguous(values: pd.Series) -> pd.Series:
-    """Say which values are true or false, or may write thousands with a point (1.000)."""
-    if pd.api.types.is_bool_dtype(values):
-        return pd.Series(True, index=values.index)
-    texts = values.where(values.map(lambda v: isinstance(v, str)), "").astype(str)
-    return texts.str.strip().str.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+")
 
 
 def _check_columns(table: pd.DataFrame, wanted: Sequence[str], where: str) -> None:
@@ -283,7 +221,7 @@ def _from_matrix(table: pd.DataFrame, where: str, resolve: Resolve) -> pd.DataFr
         names = [f"{x}-{y} {year}" for x, y, year in odd.index]
         raise DataError(f"{where}: the two sides of the matrix differ for {some(names)}")
     numbers = numbers[a != b]
-    good = numbers.between(0, MOST_WORKS) & (numbers % 1 == 0) & ~_ambiguous(long["works"])
+    good = numbers.between(0, MOST_WORKS) & (numbers % 1 == 0) & ~ambiguous(long["works"])
     bad = long[~good]
     if len(bad):
         shown = [

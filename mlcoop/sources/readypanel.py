@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import DataError, did_you_mean, some
-from mlcoop.sources.owncounts import YEARS, at, load, whole_numbers
+from mlcoop.sources.owncounts import YEARS
+from mlcoop.sources.owntable import at, load, whole_numbers
 
 _BLANK = ("", "na", "n/a", "nan", "null", "none", ".")
 
@@ -99,10 +100,13 @@ def read(
     key = [*ends, *([year] if year else [])]
     twice = out.duplicated(key, keep=False)
     if twice.any():
-        first = out[twice].groupby(key, sort=True).head(2)
-        names = [" ".join(map(str, row)) for row in first[key].drop_duplicates().to_numpy()]
-        hint = "" if year else "; name the column of years if there is one"
-        raise DataError(f"{where}: a pair stands there twice: {some(names)}{hint}")
+        names, both_orders = [], False
+        for row, rows in out[twice].groupby(key, sort=True):
+            both_orders |= flipped[rows.index].nunique() > 1
+            names.append(f"{' '.join(map(str, row))} ({', '.join(at(i) for i in rows.index[:2])})")
+        how = "twice, in both orders" if both_orders else "twice"
+        hint = "keep one row" if year else "keep one row, or name the column of years"
+        raise DataError(f"{where}: a pair stands there {how}: {some(names)}; {hint}")
     return out.sort_values(key, ignore_index=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mlcoop.errors import DataError
 from mlcoop.sources import owncounts
-from mlcoop.sources.owncounts import read
+from mlcoop.sources.owncounts import read, unknown_pairs
 
 HEADING = "year,country_a,country_b,works\n"
 
@@ -41,6 +41,45 @@ def test_a_file_of_one_countrys_pairs_says_nothing_of_others(tmp_path: Path) -> 
     """CHN-USA in 2019 is zero; DEU-USA, of which no row could tell, is in no covered row."""
     covered = read(write(tmp_path, HEADING + "2019,CN,DE,7\n2020,US,CN,3\n")).covered
     assert list(covered.itertuples(index=False, name=None)) == [("CHN", 2019), ("CHN", 2020)]
+
+
+def rows_between(some: list[str], others: list[str]) -> str:
+    return "".join(f"2019,{a},{b},5\n" for a in some for b in others)
+
+
+def test_nor_does_a_file_of_two_countries_or_between_two_sets(tmp_path: Path) -> None:
+    """Six others: by hand, no row is without CHN or KOR, and none could tell of two others."""
+    others = ["DE", "FR", "IT", "ES", "PT", "NL"]
+    of_two = HEADING + "2019,CN,KR,5\n" + rows_between(["CN", "KR"], others)
+    counts = read(write(tmp_path, of_two))
+    assert set(counts.covered["iso3"]) == {"CHN", "KOR"}
+    assert unknown_pairs(counts, "f") == [
+        "f: every row names one of China, South Korea; pairs of two others are taken as unknown"
+    ]
+    # A pair of two others: now rows without either of the two are in the file's reach.
+    more = "".join(f"2019,{a},{b},5\n" for a, b in zip(others, others[1:], strict=False))
+    counts = read(write(tmp_path, of_two + more))
+    assert counts.covered["iso3"].nunique() == 8 and unknown_pairs(counts, "f") == []
+    between = read(write(tmp_path, HEADING + rows_between(["CN", "KR"], others)))
+    assert between.covered.empty and "between two sets" in unknown_pairs(between, "f")[0]
+
+
+def test_rows_are_named_as_a_spreadsheet_counts_them(tmp_path: Path) -> None:
+    """By hand: heading, blank, 2019, a row of empty cells, and the slip in row 5."""
+    text = HEADING + "\n2019,CN,DE,7\n,,,\n2020,CN,DE,many\n"
+    with pytest.raises(DataError, match=r"'many' \(row 5\)"):
+        read(write(tmp_path, text))
+    assert len(read(write(tmp_path, text.replace("many", "8"))).table) == 2
+
+
+def test_lines_may_end_as_on_any_machine(tmp_path: Path) -> None:
+    text = HEADING + "2019,CN,DE,7\n2020,CN,DE,8\n"
+    path = tmp_path / "counts.csv"
+    tables = []
+    for ending in ("\n", "\r\n", "\r"):
+        path.write_bytes(text.replace("\n", ending).encode())
+        tables.append(read(path).table)
+    assert tables[0].equals(tables[1]) and tables[0].equals(tables[2]) and len(tables[0]) == 2
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -143,7 +182,13 @@ def test_columns_must_be_those_and_no_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "cannot be opened"), (b"\xff\xfe\x00y", "UTF-8"), (b"", "cannot be read as a table")],
+    [
+        (None, "cannot be opened"),
+        (b"\xff\xfe\x00y", "UTF-8"),
+        (b"", "is empty"),
+        (b"\n ,\n", "is empty"),
+        (b'year,works\n2019,5\n2020,"7\n2021,9\n', "quote is not closed.*row 3"),
+    ],
 )
 def test_a_file_that_is_none(content: bytes | None, words: str, tmp_path: Path) -> None:
     path = tmp_path / "counts.csv"

@@ -1,0 +1,114 @@
+"""A user's table, CSV or Parquet: what stands in it, and in which row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from mlcoop.errors import DataError, some
+
+FIRST = -1  # of the heading, so that the row below it is 0, as in a table that pandas made
+
+
+def load(path: str | Path) -> tuple[pd.DataFrame, str]:
+    """Return a user's table as text (CSV) or as stored (Parquet), and its name for errors.
+
+    The index says where a row stands (see `at`): rows without any text are left out and counted.
+    """
+    path = Path(path)
+    where = str(path)
+    content = read_bytes(path)
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            table = pd.read_parquet(path).reset_index(drop=True)
+        else:
+            table = _from_text(content.decode("utf-8-sig"), where)
+    except DataError:
+        raise
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: is not UTF-8 text; save it as CSV UTF-8") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"{where}: cannot be read as a table ({reason})") from error
+    table.columns = [str(c).strip() for c in table.columns]
+    _refuse_repeated(list(table.columns), where)
+    return table, where
+
+
+def _from_text(text: str, where: str) -> pd.DataFrame:
+    """Return all cells as text: Namibia's NA must not become missing, nor 007 seven.
+
+    Not by pandas, which renames a second "works" to "works.1", fills short rows, takes the first
+    cells of long ones for names of rows, and leaves out blank rows without counting them.
+    """
+    lines = io.StringIO(text, newline=None)  # takes any ending of lines, an old Mac's too
+    heading = next((line for line in lines if line.strip()), "")
+    separator = max(",;\t", key=heading.count)
+    lines.seek(0)
+    rows, place = dict[int, list[str]](), FIRST
+    try:
+        for place, row in enumerate(csv.reader(lines, delimiter=separator, strict=True), FIRST):
+            if any(cell.strip() for cell in row):
+                rows[place] = row
+    except csv.Error as error:
+        begun = at(max(rows, default=place) + 1)
+        raise DataError(
+            f"{where}: a quote is not closed, or not at its cell's end ({begun} or after)"
+        ) from error
+    if not rows:
+        raise DataError(f"{where}: is empty; it needs a heading and rows")
+    columns = rows.pop(min(rows))
+    _refuse_repeated(columns, where)
+    odd = [f"{len(row)} cells ({at(i)})" for i, row in rows.items() if len(row) != len(columns)]
+    if odd:
+        raise DataError(
+            f"{where}: rows with other than the heading's {len(columns)} cells: {some(odd)}"
+        )
+    return pd.DataFrame(rows.values(), index=list(rows), columns=columns, dtype=object)
+
+
+def _refuse_repeated(columns: list[str], where: str) -> None:
+    names = [c.strip() for c in columns]
+    repeated = sorted({c for c in names if names.count(c) > 1})
+    if repeated:
+        raise DataError(f"{where}: column {some(repeated)} stands there twice; rename one")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a user's file holds, or say why it cannot be had."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}); correct path") from error
+
+
+def at(index: int) -> str:
+    """Return where a row stands as an editor counts: the heading is line 1.
+
+    >>> at(0)
+    'row 2'
+    """
+    return f"row {index + 2}"
+
+
+def whole_numbers(values: pd.Series, where: str, column: str, lo: int, hi: int) -> pd.Series:
+    """Return a column as integers, or name the rows that are no whole numbers in `lo` to `hi`."""
+    number = pd.to_numeric(values, errors="coerce")
+    bad = number.isna() | (number % 1 != 0) | (number < lo) | (number > hi) | ambiguous(values)
+    if bad.any():
+        offenders = [f"{values[i]!r} ({at(i)})" for i in values.index[bad]]
+        raise DataError(
+            f"{where}, {column}: not a whole number from {lo} to {hi}: {some(offenders)}"
+        )
+    return number.astype(int)
+
+
+def ambiguous(values: pd.Series) -> pd.Series:
+    """Tell which values are true or false, or may write thousands with a point (1.000)."""
+    if pd.api.types.is_bool_dtype(values):
+        return pd.Series(True, index=values.index)
+    texts = values.where(values.map(lambda v: isinstance(v, str)), "").astype(str)
+    return texts.str.strip().str.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+")
