@@ -129,7 +129,8 @@ def test_a_column_that_knows_its_target_raises_the_alarm(panel_run, tmp_path: Pa
     table.assign(rank_of_works=table["y"].rank()).to_csv(tmp_path / "world.csv", index=False)
     text = (place / "world.yaml").read_text().replace("factors: [", "factors: [rank_of_works, ")
     (tmp_path / "world.yaml").write_text(text)
-    alarmed = mlcoop("run", "world.yaml", "--set", "evaluation.enabled=false", cwd=tmp_path)
+    alone = ("--set", "evaluation.enabled=false", "--workers", "1")
+    alarmed = mlcoop("run", "world.yaml", *alone, cwd=tmp_path)
     assert alarmed.returncode == 0 and "leak alarm, rank_of_works" in alarmed.stderr
     coverage = json.loads((tmp_path / "experiments/world/coverage.json").read_text())
     assert any("rank_of_works" in text for text in coverage["warnings"])
@@ -144,14 +145,14 @@ def test_a_cut_off_run_goes_on_where_it_stopped(panel_run, tmp_path: Path) -> No
         "def stop(*a, **k): raise KeyboardInterrupt\n"
         "s.forecast = stop\n"
         "from mlcoop.cli import main\n"
-        "sys.argv = ['mlcoop', 'run', 'world.yaml']\n"
+        "sys.argv = ['mlcoop', 'run', 'world.yaml', '--workers', '1']\n"
         "main()\n"
     )
     stopped = subprocess.run(
         [sys.executable, "-c", cut], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert stopped.returncode == 1 and "goes on where it stopped" in stopped.stderr
-    resumed = mlcoop("run", "world.yaml", "--json", cwd=tmp_path)
+    resumed = mlcoop("run", "world.yaml", "--json", "--workers", "1", cwd=tmp_path)
     assert "explain: done (kept from before)" in resumed.stderr
     assert json.loads(resumed.stdout)["factors"] == json.loads(done.stdout)["factors"]
 

@@ -116,7 +116,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
         "name: three\npanel:\n  path: three.csv\n  pair: [i, j]\n  year: year\n  target: y\n"
         f"  exposure: exposure\n  factors: [{', '.join(world.factors)}]\n{sections}\n"
     )
-    return place, mlcoop("run", "three.yaml", cwd=place)
+    return place, mlcoop("run", "three.yaml", "--workers", "1", cwd=place)
 
 
 def test_the_forecast_is_made_and_one_reason_stands_everywhere(three) -> None:
