@@ -378,14 +378,3 @@ def _commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.decode().strip() + (" with changes" if changed.stdout.strip() else "")
-
-
-def refuse_to_overwrite(root: Path, config_key: str, differing: list[str]) -> None:
-    """Raise `ConfigError` when the folder holds a finished study of another config."""
-    manifest = read_manifest(root)
-    if manifest.get("finished") and manifest.get("config") != config_key:
-        what = some(differing) or "mlcoop's version"
-        raise ConfigError(
-            f"{root}: holds a finished study of another config (differs in {what}); "
-            "give yours another name, or --force to overwrite it"
-        )

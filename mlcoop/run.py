@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
 from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
-from mlcoop import __version__, stages
+from mlcoop import stages
 from mlcoop.artefacts import (
     MEND,
     RunFolder,
@@ -20,18 +19,15 @@ from mlcoop.artefacts import (
     plain,
     provenance,
     read_experiment,
-    read_manifest,
-    refuse_to_overwrite,
 )
 from mlcoop.assemble import assemble, look_at_own_file
 from mlcoop.card import model_card
-from mlcoop.config import Config
-from mlcoop.config_file import dotted, dump_config
-from mlcoop.errors import MlcoopError
+from mlcoop.config_file import dump_config
 from mlcoop.explain.missing import treated
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.few_pairs import pairs_with_counts, why_not_ranked
 from mlcoop.files import writing
+from mlcoop.finished import config_key, is_finished, refuse_to_overwrite
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.stored import to_json
 from mlcoop.plan import Plan
@@ -58,11 +54,6 @@ class Listener(Protocol):
 
     def end(self, stage: str, seconds: float, reused: bool) -> None:
         """A stage is done, or was kept from an earlier run."""
-
-
-def config_key(config: Config) -> str:
-    """Return what identifies a config's results: all of it, and mlcoop's version."""
-    return fingerprint(config.model_dump(mode="json"), __version__)
 
 
 def run_study(
@@ -104,33 +95,16 @@ def run_study(
         cannot be written; or there are too few focus pairs for all that is asked for.
     """
     config = plan.config
-    key = config_key(config)
     root = experiments / config.name
     if not force:
-        refuse_to_overwrite(root, key, differing_keys(root, config))
-        if is_finished(root, key):
+        refuse_to_overwrite(root, config)
+        if is_finished(root, config):
             return read_experiment(root)
     study = _Run(plan, client, experiments, models, listener, now, workers, assemble, must_rank)
     # One thread per fit and processes outside: faster for small fits, and sums in one order, so
     # that the number of workers changes no digit.
     with threadpool_limits(1), parallel_config(backend="loky", inner_max_num_threads=1):
-        return study.carry_out(key, force)
-
-
-def is_finished(root: Path, key: str) -> bool:
-    """Say whether a folder holds the finished study of just this config."""
-    manifest = read_manifest(root)
-    return bool(manifest.get("finished")) and manifest.get("config") == key
-
-
-def differing_keys(root: Path, config: Config) -> list[str]:
-    """Return the dotted keys in which a config differs from the one that a folder holds."""
-    try:
-        held = dotted(read_experiment(root, ()).config)
-    except MlcoopError:
-        return []
-    mine = dotted(yaml.safe_load(dump_config(config)))
-    return sorted(k for k in {*held, *mine} if held.get(k) != mine.get(k))
+        return study.carry_out(config_key(config), force)
 
 
 class _Run:

@@ -10,14 +10,15 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from mlcoop.artefacts import fingerprint, read_experiment, refuse_to_overwrite
+from mlcoop.artefacts import fingerprint, read_experiment
 from mlcoop.assemble import assemble
 from mlcoop.comparison import Comparison
 from mlcoop.errors import ConfigError
 from mlcoop.family import Family
 from mlcoop.family_folder import write_comparison
+from mlcoop.finished import is_finished, refuse_to_overwrite
 from mlcoop.plan import Plan
-from mlcoop.run import Listener, config_key, differing_keys, is_finished, run_study
+from mlcoop.run import Listener, run_study
 from mlcoop.sources.http import Client
 from mlcoop.study import Study
 
@@ -103,12 +104,11 @@ def run_family(
     ConfigError
         A member's folder holds a finished study of another config; nothing is run then.
     """
-    keys = [config_key(plan.config) for plan in plans]
-    roots = [experiments / plan.config.name for plan in plans]
-    done = [not force and is_finished(root, key) for root, key in zip(roots, keys, strict=True)]
+    places = [(experiments / plan.config.name, plan.config) for plan in plans]
+    done = [not force and is_finished(*place) for place in places]
     if not force:
-        for plan, root, key in zip(plans, roots, keys, strict=True):
-            refuse_to_overwrite(root, key, differing_keys(root, plan.config))
+        for place in places:
+            refuse_to_overwrite(*place)
     if (experiments / family.name / "config.yaml").is_file():
         raise ConfigError(
             f"{experiments / family.name}: holds a study, so it cannot hold this family; "

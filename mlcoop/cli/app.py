@@ -102,12 +102,13 @@ def run(
     if dry_run:
         show(_dry_run(plan, client, experiments, models), as_json)
         return
-    from mlcoop import run as runner
+    from mlcoop.finished import is_finished
+    from mlcoop.run import run_study
 
     root = experiments / plan.config.name
-    held = not force and runner.is_finished(root, runner.config_key(plan.config))
+    held = not force and is_finished(root, plan.config)
     with progress_shown() as terminal:
-        experiment = runner.run_study(
+        experiment = run_study(
             plan,
             client,
             experiments=experiments,
