@@ -307,6 +307,9 @@ def test_dry_run_writes_and_fetches_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["requests"]["needed"] > 1000 and document["requests"]["cached"] == 0
+    # The study's own ranking: national factors count for either end.
+    ranking = pd.read_csv(ROOT / "experiments" / "china-bri" / "factors.csv")
+    assert document["factors"] == len(ranking)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -303,7 +303,7 @@ def _dry_run(
             "years": "those of the file"
             if config.panel is not None
             else f"{config.years.start} to {config.years.end}",
-            "factors": len(plan.factors) or len(config.panel.factors if config.panel else ()),
+            "factors": _count_factors(plan),
             "learner": config.learner.name,
             "stages": ", ".join(plan.stages),
             "trials": config.tuning.trials if config.tuning.enabled else 0,
@@ -315,6 +315,15 @@ def _dry_run(
             "requests": count_requests(request, client) if request else 0,
         }
     )
+
+
+def _count_factors(plan: Plan) -> int:
+    """Return how many factors will be ranked, if none is left out for want of figures."""
+    if plan.config.panel is not None:
+        return len(plan.config.panel.factors)
+    # With one end that all pairs share, a national factor is ranked for either end.
+    ends = 2 if plan.focal or plan.config.focus.institution else 1
+    return sum(ends if factor.role == "country" else 1 for factor in plan.factors)
 
 
 def _focus_words(plan: Plan) -> str:
