@@ -8,11 +8,12 @@ left, and a newer snapshot costs only its new files.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import get_ident
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     import duckdb
 
 ENDINGS = (".gz", ".json", ".jsonl", ".parquet")
+MANIFEST = "manifest.json"
 # Part of a part table's name: counts made by another version of the query are made again.
-QUERY_VERSION = "1"
+QUERY_VERSION = "2"
 # Bytes of a line. Buffers are as large, so the larger size is taken only where a line needs it:
 # some works have thousands of authors.
 LONGEST_LINES = (16_777_216, 268_435_456)
@@ -43,11 +45,17 @@ LONGEST_LINES = (16_777_216, 268_435_456)
 # What is read of a work. DuckDB takes these fields out of each line and leaves the rest.
 _COLUMNS = """{
     publication_year: 'INTEGER', type: 'VARCHAR', is_retracted: 'BOOLEAN', is_paratext: 'BOOLEAN',
-    authorships: 'STRUCT(countries VARCHAR[])[]',
+    is_xpac: 'BOOLEAN', authorships: 'STRUCT(countries VARCHAR[])[]',
     primary_topic: 'STRUCT("domain" STRUCT(id VARCHAR))',
     citation_normalized_percentile: 'STRUCT(is_in_top_10_percent BOOLEAN)'
 }"""
-# Lists and countries that are null fall out of the list of countries by themselves.
+# Parquet names its own columns; files older than OpenAlex's expansion pack have no is_xpac.
+_PARQUET = """(
+    (SELECT NULL::BOOLEAN AS is_xpac LIMIT 0) UNION ALL BY NAME
+    (SELECT * FROM read_parquet('{place}'))
+)"""
+# Lists and countries that are null fall out of the list of countries by themselves. The service
+# leaves works of the expansion pack out, where the snapshot holds them among the others.
 _WORKS = """
     CREATE OR REPLACE TEMP TABLE works AS
     SELECT publication_year AS year,
@@ -56,7 +64,8 @@ _WORKS = """
         coalesce(citation_normalized_percentile.is_in_top_10_percent, false) AS top,
         list_distinct(flatten(list_transform(authorships, lambda a: a.countries))) AS countries,
         publication_year IS NOT NULL AND authorships IS NOT NULL AS is_work,
-        NOT coalesce(is_retracted, false) AND NOT coalesce(is_paratext, false) AS counts
+        NOT (coalesce(is_retracted, false) OR coalesce(is_paratext, false)
+            OR coalesce(is_xpac, false)) AS counts
     FROM {source}
 """
 # Countries of a work each once; a country's own row (a = b) holds its works and, apart, those
@@ -114,8 +123,9 @@ def aggregate(
     Parameters
     ----------
     snapshot : path
-        Folder of the snapshot's works (`data/works`, partitions `updated_date=…`), as JSON lines
-        (`.gz`, `.json`, `.jsonl`) or Parquet.
+        Folder of the snapshot's works (`data/jsonl/works`, `data/parquet/works` or, before 2026,
+        `data/works`; partitions `updated_date=…`), as JSON lines (`.gz`, `.json`, `.jsonl`) or
+        Parquet. Where its `manifest.json` is there, only files that it lists are read.
     out : path
         Folder for the counts; a run that was cut off goes on here.
     memory : str
@@ -128,33 +138,96 @@ def aggregate(
     -----
     Full counting: a work counts 1 for each pair of its countries. Fractional counting: it counts
     `1 / (k - 1)` for each pair of its k countries, so that it counts 1 for each of them in all
-    (Perianes-Rodriguez, Waltman and van Eck 2016, doi:10.1016/j.joi.2016.10.006). Retracted works
-    and paratext are left out. A work stands in one partition of a snapshot only.
+    (Perianes-Rodriguez, Waltman and van Eck 2016, doi:10.1016/j.joi.2016.10.006). Retracted works,
+    paratext and OpenAlex's expansion pack are left out, as the service does. A work stands in one
+    partition of a snapshot only.
 
     Raises
     ------
     ConfigError
-        DuckDB is not installed, there is no file to read, or `out` cannot be written.
+        DuckDB is not installed, there is no file to read, a part is there in two formats, or `out`
+        cannot be written.
     DataError
         A file cannot be read as works; the files before it stay counted.
     """
     folder, root = Path(out), Path(snapshot)
-    files = sorted(p for p in root.rglob("*") if p.is_file() and p.name.endswith(ENDINGS))
-    if not files:
-        raise ConfigError(f"{root}: no works in it; give the snapshot's folder data/works")
+    files, warnings = _files(root)
     parts = folder / "parts"
     _duckdb()
     made = [path for path in (folder, parts) if not path.exists()]
     with writing(folder):
         parts.mkdir(parents=True, exist_ok=True)
     try:
-        return _aggregate(root, files, folder, parts, memory, workers, progress)
+        done = _aggregate(root, files, folder, parts, memory, workers, progress)
     except BaseException:
         # What is counted stays for the next run; a folder with nothing in it is of no use.
         for path in reversed(made):
             with suppress(OSError):
                 path.rmdir()
         raise
+    return replace(done, warnings=warnings + done.warnings)
+
+
+def _files(root: Path) -> tuple[list[Path], list[str]]:
+    """Return the files of works under a folder, and what its manifest says against them.
+
+    A newer snapshot moves works to other files. One fetched over an older without deleting what is
+    gone holds them twice.
+    """
+    found = [p for p in root.rglob("*") if p.is_file() and p.name.endswith(ENDINGS)]
+    files = sorted(p for p in found if p.name != MANIFEST)
+    if not files:
+        raise ConfigError(f"{root}: no works in it; give the snapshot's folder data/works")
+    once: dict[tuple[str, str], Path] = {}
+    for path in files:
+        if (other := once.setdefault(_place(path.as_posix()), path)) != path:
+            both = " and ".join(str(p.relative_to(root)) for p in (other, path))
+            raise ConfigError(
+                f"{root}: holds the same works twice, in {both}; give the folder of one format, "
+                "such as data/jsonl/works, or take one of the two away"
+            )
+    listed = _listed(root / MANIFEST)
+    if not listed:
+        return files, []
+    kept = [path for place, path in once.items() if place in listed]
+    old = [str(path.relative_to(root)) for place, path in once.items() if place not in listed]
+    absent = len(listed) - len(kept)
+    warnings = []
+    if old:
+        warnings.append(
+            f"{root}: left out, since its {MANIFEST} does not list them: {some(old)}; they are an "
+            "older snapshot's, and their works stand in other files now"
+        )
+    if absent:
+        warnings.append(
+            f"{root}: {absent} of {len(listed)} files that its {MANIFEST} lists are not there; "
+            "their works are not counted"
+        )
+    if not kept:
+        raise ConfigError(f"{root}: holds no file that its {MANIFEST} lists; fetch them again")
+    return kept, warnings
+
+
+def _listed(manifest: Path) -> set[tuple[str, str]]:
+    """Return the places of a snapshot's files, from its manifest; empty where there is none."""
+    if not manifest.is_file():
+        return set()
+    try:
+        return {_place(str(file["url"])) for file in json.loads(manifest.read_bytes())["files"]}
+    except (ValueError, KeyError, TypeError):
+        return set()
+
+
+def _place(path: str) -> tuple[str, str]:
+    """Return partition and part of a file, however the part ends.
+
+    >>> _place("s3://openalex/data/jsonl/works/updated_date=2026-06-24/part_0000.gz")
+    ('updated_date=2026-06-24', 'part_0000')
+    """
+    partition, part = path.split("/")[-2:]
+    while part.endswith(ENDINGS):
+        part = part.rpartition(".")[0]
+    return partition, part
 
 
 def _aggregate(
@@ -338,7 +411,7 @@ def _count_file(connection: duckdb.DuckDBPyConnection, file: Path, part: Path) -
 
     place = str(file).replace("'", "''")
     if file.name.endswith(".parquet"):
-        source = f"read_parquet('{place}')"
+        source = _PARQUET.format(place=place)
     else:
         source = (
             f"read_json('{place}', format = 'newline_delimited', columns = {_COLUMNS}, "

@@ -32,6 +32,7 @@ def work(*authors: str, year: int = 2019, field: str | None = "3", **more: Any) 
         "type": more.get("type", "article"),
         "is_retracted": more.get("retracted", False),
         "is_paratext": more.get("paratext", False),
+        "is_xpac": more.get("xpac", False),
         "authorships": [
             {"author": {"id": "A1"}, "countries": a.split(), "institutions": []} for a in authors
         ],
@@ -73,6 +74,7 @@ def random_works(n: int, seed: int) -> list[dict]:
                 top=draw.random() < 0.2,
                 retracted=draw.random() < 0.05,
                 paratext=draw.random() < 0.05,
+                xpac=draw.random() < 0.05,
             )
         )
     return works
@@ -82,7 +84,7 @@ def obvious(works: list[dict], filters: Filters, counting: str) -> dict[tuple, f
     """Count a work at a time, as one would explain it."""
     found: dict[tuple, float] = defaultdict(float)
     for w in works:
-        if w["is_retracted"] or w["is_paratext"]:
+        if w["is_retracted"] or w["is_paratext"] or w["is_xpac"]:
             continue
         topic = w["primary_topic"]
         field = topic["domain"]["id"].rsplit("/", 1)[-1] if topic else None
@@ -250,6 +252,41 @@ def test_a_damaged_file_is_named_and_the_others_stay_counted(tmp_path: Path) -> 
     assert not list(out.rglob("*.part"))
     bad.write_bytes(whole)
     assert aggregate(root, out).read == 1
+
+
+def test_files_from_before_the_expansion_pack_are_read(tmp_path: Path) -> None:
+    old = work("CN", "DE")
+    del old["is_xpac"]
+    write(tmp_path / "in", [old], "part_000")
+    write(tmp_path / "in", [old, old], "part_001", ".parquet")
+    assert aggregate(tmp_path / "in", tmp_path / "out").links == 3
+
+
+def test_a_part_in_two_formats_is_refused(tmp_path: Path) -> None:
+    # The layout of the bucket since 2026: each format holds all works.
+    write(tmp_path / "data" / "jsonl" / "works", [work("CN", "DE")], "part_0000")
+    write(tmp_path / "data" / "parquet" / "works", [work("CN", "DE")], "part_0000", ".parquet")
+    with pytest.raises(ConfigError, match="the same works twice"):
+        aggregate(tmp_path / "data", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert aggregate(tmp_path / "data" / "parquet", tmp_path / "out").links == 1
+
+
+def test_only_files_that_the_manifest_lists_are_read(tmp_path: Path) -> None:
+    # Form of the manifest: OpenAlex's documentation of the snapshot, "The manifest files".
+    root = tmp_path / "works"
+    place = "s3://openalex/data/jsonl/works/updated_date=2026-01-01"
+    write(root, [work("CN", "DE")], "part_0000")
+    write(root, [work("CN", "DE")], "part_0007")  # of the snapshot before
+    listed = [{"url": f"{place}/part_000{i}.gz", "meta": {"record_count": 1}} for i in (0, 1)]
+    manifest = {"date": "2026-06-25", "format": "jsonl", "entity": "works", "files": listed}
+    (root / "manifest.json").write_text(json.dumps(manifest, indent=2))
+    done = aggregate(root, tmp_path / "out")
+    assert (done.files, done.links) == (1, 1)
+    assert "part_0007.gz" in done.warnings[0] and "1 of 2 files" in done.warnings[1]
+    (root / "manifest.json").write_text(json.dumps({**manifest, "files": listed[1:]}))
+    with pytest.raises(ConfigError, match="holds no file that its manifest.json lists"):
+        aggregate(root, tmp_path / "out")
 
 
 def test_another_kind_of_record_is_not_taken_for_works_without_authors(tmp_path: Path) -> None:
