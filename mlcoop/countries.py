@@ -38,7 +38,7 @@ _SHORT_NAMES = {
 }
 
 # Spellings of the World Bank, OpenAlex, Scopus, Web of Science, the United Nations and older
-# atlases that neither library holds. "Republic of Korea" and the like come from ISO itself.
+# atlases that neither library holds: ISO has "Korea, Republic of" and no "Republic of Korea".
 _VARIANTS = {
     "ARE": "UAE; U Arab Emirates",
     "BHS": "Bahamas, The",
@@ -47,7 +47,8 @@ _VARIANTS = {
     "BOL": "Bolivia (Plurinational State of)",
     "BRN": "Brunei; Brunei Darussalam",
     "CAF": "Central African Rep; Cent Afr Republ",
-    "CHN": "PR China; P R China; Peoples R China; China (mainland); Mainland China;China, mainland",
+    "CHN": "PRC; PR China; P R China; Peoples R China; China (mainland); Mainland China;"
+    "China, mainland",
     "CIV": "Ivory Coast; Cote dIvoire; Côte d Ivoire",
     "COD": "Congo, Dem Rep; Congo (Kinshasa); Congo-Kinshasa; DR Congo; DRC; Dem Rep Congo; Zaire;"
     "Democratic Republic of Congo; Congo, Democratic Republic of the;"
@@ -63,17 +64,21 @@ _VARIANTS = {
     "FLK": "Falkland Islands; Malvinas",
     "FSM": "Micronesia; Micronesia, Fed Sts; Micronesia (Federated States of)",
     "GBR": "UK; Great Britain; Britain; United Kingdom of Great Britain",
+    "GEO": "Republic of Georgia",
     "GMB": "Gambia, The",
     "GRC": "EL; Hellas",
     "HKG": "Hong Kong; Hong Kong SAR; Hong Kong, China; Hong Kong SAR, China;"
-    "China, Hong Kong SAR; Hong Kong (China)",
+    "China, Hong Kong SAR; Hong Kong (China); China, Hong Kong Special Administrative Region",
+    "IRL": "Republic of Ireland",
     "IRN": "Iran; Iran, Islamic Rep; Iran (Islamic Republic of)",
     "KGZ": "Kyrgyz Republic; Kirghizia; Kirgizstan",
     "KNA": "St Kitts and Nevis; Saint Kitts & Nevis",
-    "KOR": "South Korea; Korea (South); Korea, South; Korea, Rep; Rep of Korea; S Korea; ROK",
+    "KOR": "South Korea; Korea (South); Korea, South; Korea, Rep; Rep of Korea; S Korea; ROK;"
+    "Republic of Korea",
     "LAO": "Laos; Lao PDR; Lao People Democratic Republic",
     "LBY": "Libyan Arab Jamahiriya",
-    "MAC": "Macao; Macau; Macao SAR; Macao SAR, China; China, Macao SAR; Macao, China; Macau SAR",
+    "MAC": "Macao; Macau; Macao SAR; Macao SAR, China; China, Macao SAR; Macao, China; Macau SAR;"
+    "China, Macao Special Administrative Region",
     "MDA": "Moldova; Moldavia; Republic of Moldova",
     "MKD": "Macedonia; Macedonia, FYR; FYR Macedonia; FYROM; Republic of Macedonia;"
     "The former Yugoslav Republic of Macedonia",
@@ -82,18 +87,22 @@ _VARIANTS = {
     "PNG": "Papua N Guinea",
     "PRK": "North Korea; Korea (North); Korea, North; Korea, Dem People's Rep; DPRK; N Korea;"
     "Korea, Dem Rep",
+    "PRI": "Puerto Rico (US)",
     "PSE": "Palestine; Palestinian Territories; Occupied Palestinian Territory; State of Palestine;"
     "West Bank and Gaza; Palestinian Territory",
     "REU": "Reunion",
     "RUS": "Russia; USSR successor Russia",
+    "SHN": "Saint Helena",
+    "SJM": "Svalbard and Jan Mayen Islands",
     "SLB": "Solomon Is",
+    "SOM": "Somalia, Fed Rep",
     "STP": "Sao Tome & Principe",
     "SVK": "Slovak Republic",
     "SWZ": "Swaziland; Kingdom of Eswatini",
     "SYR": "Syria",
     "TLS": "East Timor; Timor Leste",
     "TTO": "Trinidad & Tobago",
-    "TUR": "Turkey; Turkiye",
+    "TUR": "Turkey; Turkiye; Republic of Turkey",
     "TWN": "Taiwan; Taiwan, China; Chinese Taipei; Taiwan (Province of China); Taiwan, ROC",
     "TZA": "Tanzania; Tanzania, United Rep",
     "USA": "USA; US; U.S.; U.S.A.; America; United States of America; The United States",
@@ -103,13 +112,16 @@ _VARIANTS = {
     "VGB": "British Virgin Islands",
     "VIR": "Virgin Islands (US); US Virgin Islands; United States Virgin Islands",
     "VNM": "Vietnam; Viet Nam",
+    "WLF": "Wallis and Futuna Islands",
     "YEM": "Yemen, Rep; Republic of Yemen",
+    "WSM": "Western Samoa",
     "XKX": "Kosovo; Republic of Kosovo; Kosovo (UNSCR 1244)",
 }
 
 # Names that more than one country may mean, or that no present country bears.
 _REFUSED = {
     "korea": 'write "South Korea" or "North Korea"',
+    "republic of china": 'write "Taiwan" or "China"',
     "virgin islands": 'write "British Virgin Islands" or "US Virgin Islands"',
     "england": 'the source counts countries; write "United Kingdom"',
     "scotland": 'the source counts countries; write "United Kingdom"',
@@ -331,5 +343,5 @@ def _plain(text: str) -> str:
     text = "".join(c for c in text if not unicodedata.combining(c))
     words = "".join(c if c.isalnum() else " " for c in text).split()
     joined = " ".join({"st": "saint"}.get(word, word) for word in words if word != "the")
-    # "U.S." and "U.S.A." fall into single letters above.
-    return joined.replace("u s a", "usa") if joined in ("u s", "u s a") else joined
+    # "U.S.A." and "U.K." fall into single letters above.
+    return joined.replace(" ", "") if joined in ("u s", "u s a", "u k") else joined
