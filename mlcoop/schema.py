@@ -57,6 +57,7 @@ TIE_VARIABLES = (
 
 # Of a pair in a year, from files that a user imports.
 PAIR_VARIABLES = ("trade_kusd", "common_religion", "trade_agreement_wto")
+YEARS = (1800, 2200)
 
 
 def _number(nullable: bool = False, **bounds: float) -> pa.Column:
@@ -73,7 +74,7 @@ def _ordered_pair() -> pa.Check:
 
 
 _PAIR_COLUMNS = {"country_a": pa.Column(str), "country_b": pa.Column(str)}
-_YEAR = pa.Column(int, pa.Check.in_range(1800, 2200), coerce=True)
+_YEAR = pa.Column(int, pa.Check.in_range(*YEARS), coerce=True)
 
 COUNTS = pa.DataFrameSchema(
     {**_PAIR_COLUMNS, "year": _YEAR, "works": _number(ge=0)},

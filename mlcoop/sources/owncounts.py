@@ -11,13 +11,12 @@ import pandas as pd
 
 from mlcoop.countries import name_of, resolve
 from mlcoop.errors import DataError, some
-from mlcoop.schema import COUNTS, PAIR_YEAR, check
+from mlcoop.schema import COUNTS, PAIR_YEAR, YEARS, check
 from mlcoop.sources.collaboration import Counts
 from mlcoop.sources.frames import covered_frame, indicator_frame
 from mlcoop.sources.owntable import ambiguous, at, load, read_bytes, whole_numbers
 
 COLUMNS = ("year", "country_a", "country_b", "works")
-YEARS = (1800, 2200)
 MOST_WORKS = 10**9
 # Other countries for each of those that every row has one of: that fewer never met may be true.
 OTHERS = 2

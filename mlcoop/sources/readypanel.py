@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import DataError, did_you_mean, some
-from mlcoop.sources.owncounts import YEARS
+from mlcoop.schema import YEARS
 from mlcoop.sources.owntable import at, load, whole_numbers
 
 _BLANK = ("", "na", "n/a", "nan", "null", "none", ".")

@@ -84,6 +84,8 @@ def span(request: GatherRequest) -> tuple[int, int]:
 
 def study_years(request: GatherRequest, totals: Mapping[int, int]) -> tuple[int, int]:
     """Return the study's years of counts, or refuse those that the source does not hold whole."""
+    # Works of a snapshot that are dated ahead fall short of none before them.
+    totals = {year: works for year, works in totals.items() if year <= span(request)[1]}
     last = request.last
     if last is None:
         last = complete_years.resolve_latest(totals, request.max_shortfall)

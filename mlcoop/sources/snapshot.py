@@ -25,7 +25,7 @@ import pandas as pd
 from mlcoop.countries import iso3_of
 from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.files import writing
-from mlcoop.schema import COUNTS, INDICATORS, PAIR_YEAR, check
+from mlcoop.schema import COUNTS, INDICATORS, PAIR_YEAR, YEARS, check
 from mlcoop.sources.collaboration import TOTALS, Counts
 from mlcoop.sources.frames import covered_frame, indicator_frame
 from mlcoop.sources.openalex import DOMAINS, Filters
@@ -347,7 +347,9 @@ def _read(folder: str | Path) -> pd.DataFrame:
     path = Path(folder) / "pairs.parquet"
     if not path.is_file():
         raise DataError(f"{path}: not there; run mlcoop data aggregate first")
-    return pd.read_parquet(path)
+    pairs = pd.read_parquet(path)
+    # OpenAlex dates works from the Middle Ages on, and some ahead.
+    return pairs[pairs["year"].between(*YEARS)]
 
 
 def _count_all(

@@ -256,10 +256,11 @@ def test_a_snapshot_takes_the_place_of_openalex(
     from mlcoop.sources.snapshot import aggregate
 
     pairs = [("CN", "DE"), ("CN", "DE"), ("CN", "NA")]
+    ahead = (2021, 2022, 2049, 2050)
     works = [
         {"publication_year": year, "authorships": [{"countries": [a]}, {"countries": [b]}]}
-        # Works of a year that has only begun, and one that is dated ahead.
-        for year, found in ((2019, pairs), (2020, pairs), (2021, pairs[:1]), (2022, pairs[:1]))
+        # Works of a year that has only begun, and some that are dated ahead.
+        for year, found in ((2019, pairs), (2020, pairs), *((y, pairs[:1]) for y in ahead))
         for a, b in found
     ]
     (tmp_path / "works").mkdir()

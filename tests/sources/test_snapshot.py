@@ -176,6 +176,15 @@ def test_a_country_without_a_work_in_a_year_has_no_international_ones(tmp_path: 
     assert totals["USA", 2018] == totals["DEU", 2019] == 0 and len(totals) == 6
 
 
+def test_works_of_centuries_that_no_study_has_stand_in_nobodys_way(tmp_path: Path) -> None:
+    old = [work("GB", year=1665), work("GB", "FR", year=1790)]
+    write(tmp_path / "in", [*old, work("GB", "FR")], "part_000")
+    aggregate(tmp_path / "in", tmp_path / "out")
+    counts = read_counts(tmp_path / "out")
+    assert counts.table["year"].tolist() == [2019] and set(counts.covered["year"]) == {2019}
+    assert set(highly_cited_shares(tmp_path / "out")["year"]) == {2019}
+
+
 def test_shares_of_highly_cited_works_by_hand(tmp_path: Path) -> None:
     works = [
         *[work("CN", "DE", top=i < 3) for i in range(4)],  # international: 3 of 4
