@@ -114,6 +114,35 @@ def test_estonia_at_cern() -> None:
     assert spells.loc["cern", "entered"] == 2024
 
 
+def test_korea_and_asean_came_together_country_by_country() -> None:
+    # Yonhap, 31 October 2008: from 1 June 2007 with Singapore, Indonesia, Malaysia, Vietnam and
+    # Myanmar, then the Philippines (1 January 2008), Brunei, Laos and, on 1 November, Cambodia.
+    # Korea and Laos have been in the Asia-Pacific Trade Agreement since 1976.
+    first = {"IDN": 2007, "MMR": 2007, "MYS": 2007, "VNM": 2007}
+    first |= {"PHL": 2008, "BRN": 2008, "KHM": 2008, "THA": 2010}
+    assert {c: min(in_force("KOR", c, range(2005, 2012))) for c in first} == first
+    assert "LAO" not in tables.bloc_members("asean-korea", 2007)
+    assert "LAO" in tables.bloc_members("asean-korea", 2008)
+
+
+def test_who_left_comesa_the_commonwealth_and_dubna() -> None:
+    # Angola left COMESA in 2007; it shares no other bloc with Kenya. Fiji's membership lapsed on 15
+    # October 1987 and was renewed on 1 October 1997. Czechia left JINR on 31 December 2022.
+    assert in_force("AGO", "KEN", range(2003, 2010)) == [2003, 2004, 2005, 2006]
+    inside = [y for y in range(1985, 2000) if "FJI" in tables.bloc_members("commonwealth", y)]
+    assert inside == [1985, 1986, 1997, 1998, 1999]
+    dubna = tables.load("research_programmes").query("programme == 'jinr' and iso3 == 'CZE'")
+    assert dubna["left"].tolist() == [2023]
+
+
+def test_russia_and_belarus_left_the_experiments() -> None:
+    # CERN's agreements with Belarus ended on 27 June, with Russia on 30 November 2024.
+    rows = tables.load("research_programmes").query("kind == 'experiment'")
+    left = rows[rows["iso3"].isin(["RUS", "BLR"])]
+    assert left["left"].tolist() == [2024] * 5
+    assert rows["left"].notna().sum() == 5
+
+
 def test_british_trade_agreements_through_the_transition() -> None:
     # Withdrawal Agreement, Article 129: bound by the Union's agreements until 31 December 2020.
     # gov.uk, "UK trade agreements with non-EU countries": in effect from 2021 with all partners of
