@@ -143,6 +143,17 @@ def test_russia_and_belarus_left_the_experiments() -> None:
     assert rows["left"].notna().sum() == 5
 
 
+def test_associates_of_cern_and_of_horizon_europe() -> None:
+    # CERN Courier, 22 January 2014 (Israel an associate from 2011); home.cern, 22 October 2025
+    # (Ireland); European Commission, association of Egypt to Horizon Europe, 22 October 2025.
+    spells = {
+        (row.programme, row.iso3): (row.entered, row.left)
+        for row in tables.load("research_programmes").itertuples()
+    }
+    assert spells["cern-associate", "ISR"] == (2011, 2014) and spells["cern", "ISR"][0] == 2014
+    assert spells["cern-associate", "IRL"][0] == 2025 == spells["eu-framework", "EGY"][0]
+
+
 def test_british_trade_agreements_through_the_transition() -> None:
     # Withdrawal Agreement, Article 129: bound by the Union's agreements until 31 December 2020.
     # gov.uk, "UK trade agreements with non-EU countries": in effect from 2021 with all partners of
