@@ -151,7 +151,7 @@ def aggregate(
         A file cannot be read as works; the files before it stay counted.
     """
     folder, root = Path(out), Path(snapshot)
-    files, warnings = _files(root)
+    files, warnings = _files(root, folder)
     parts = folder / "parts"
     _duckdb()
     made = [path for path in (folder, parts) if not path.exists()]
@@ -168,14 +168,15 @@ def aggregate(
     return replace(done, warnings=warnings + done.warnings)
 
 
-def _files(root: Path) -> tuple[list[Path], list[str]]:
-    """Return the files of works under a folder, and what its manifest says against them.
+def _files(root: Path, out: Path) -> tuple[list[Path], list[str]]:
+    """Return the files of works under a folder, its own counts apart, and what its manifest says.
 
     A newer snapshot moves works to other files. One fetched over an older without deleting what is
     gone holds them twice.
     """
     found = [p for p in root.rglob("*") if p.is_file() and p.name.endswith(ENDINGS)]
-    files = sorted(p for p in found if p.name != MANIFEST)
+    mine = out.resolve()
+    files = sorted(p for p in found if p.name != MANIFEST and mine not in p.resolve().parents)
     if not files:
         raise ConfigError(f"{root}: no works in it; give the snapshot's folder data/works")
     once: dict[tuple[str, str], Path] = {}

@@ -281,6 +281,14 @@ def test_a_part_in_two_formats_is_refused(tmp_path: Path) -> None:
     assert aggregate(tmp_path / "data" / "parquet", tmp_path / "out").links == 1
 
 
+def test_counts_inside_the_snapshots_folder_are_not_read_as_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, [work("CN", "DE")], "part_0000")
+    monkeypatch.chdir(tmp_path)
+    assert [aggregate(tmp_path, "counts").read for _ in range(2)] == [1, 0]
+
+
 def test_only_files_that_the_manifest_lists_are_read(tmp_path: Path) -> None:
     # Form of the manifest: OpenAlex's documentation of the snapshot, "The manifest files".
     root = tmp_path / "works"
