@@ -192,8 +192,8 @@ def _reasons_to_drop(
             reasons[country] = "no distance known"
         elif len(indicators) and had.get(country, 0.0) < min_coverage:
             reasons[country] = (
-                f"only {had.get(country, 0.0):.0%} of the country variables known, "
-                f"less than factors.min_coverage {min_coverage:.0%}"
+                f"only {int(100 * had.get(country, 0.0))}% of the country variables known, "
+                f"less than factors.min_coverage {100 * min_coverage:.3g}%"
             )
     return reasons
 

@@ -177,7 +177,8 @@ def data_verify(as_json: Json = False) -> None:
             print(problem)
     if problems:
         raise DataError(
-            f"damaged answers in the cache: {len(problems)}; the next fetch asks for them again"
+            f"damaged answers in the cache: {len(problems)}; the next fetch asks for them again, "
+            "imported files are to be imported again"
         )
 
 
