@@ -17,7 +17,7 @@ from mlcoop.comparison import Comparison
 from mlcoop.report import charts, charts_compare, charts_time
 from mlcoop.report.comparison import answer
 from mlcoop.report.content import Ranked, Summary
-from mlcoop.report.names import base_group, number, percent, small_percent, span
+from mlcoop.report.names import base_group, last_count_head, number, percent, small_percent, span
 from mlcoop.report.svg import WIDE
 
 ROWS = 12
@@ -81,7 +81,7 @@ def forecast_card(s: Summary) -> str:
         for f in first[:8]
     )
     grid = Markup('<div class="fans">{}</div>').format(fans)
-    heads = ["pair", f"count {first[0].last_year}", f"forecast {year}"]
+    heads = ["pair", last_count_head(f.last_year for f in first), f"forecast {year}"]
     heads += [f"{percent(first[0].level)} interval", "change"]
     rows = (
         [

@@ -18,7 +18,7 @@ from mlcoop.features.factor import Factor
 from mlcoop.report.charts import colour_index
 from mlcoop.report.content import Ranked, SetErrors, Summary
 from mlcoop.report.figures_factors import correlation_map, distribution, known_map
-from mlcoop.report.names import method_name, number, percent, percent_tick, plain
+from mlcoop.report.names import last_count_head, method_name, number, percent, percent_tick, plain
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 
@@ -185,7 +185,8 @@ def _forecast(s: Summary) -> Figure:
     axes.xaxis.set_major_formatter(lambda v, _: number(v))
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"works; bar: count of {rows[0].last_year}, dot: forecast of {year}")
+    last = last_count_head(f.last_year for f in rows)
+    axes.set_xlabel(f"works; bar: {last}, dot: forecast of {year}")
     level = percent(rows[0].level)
     axes.set_title(_title(s, f"Forecast for {year} with {level} intervals, largest pairs"))
     return figure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -64,6 +64,16 @@ def pair_name(a: str, b: str, focal: str | None = None) -> str:
     """
     first, second = (b, a) if b == focal else (a, b)
     return f"{country_name(first)}–{country_name(second)}"
+
+
+def last_count_head(years: Iterable[int]) -> str:
+    """Return what a column of last counts is headed by; own counts may end by pair.
+
+    >>> last_count_head([2021, 2021]), last_count_head([2021, 2019])
+    ('count 2021', 'last count')
+    """
+    known = set(years)
+    return f"count {known.pop()}" if len(known) == 1 else "last count"
 
 
 def plain(key: str) -> str:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from mlcoop.comparison import Comparison
+from mlcoop.errors import counted
 from mlcoop.report import (
     charts,
     charts_factors,
@@ -252,15 +253,12 @@ def _map_caption(s: Summary) -> str:
 
 
 def _error_part(part: SetErrors, s: Summary) -> dict[str, Any]:
-    level = s.forecasts[0].level if s.forecasts else None
-    if s.calibration:
-        level = s.calibration[0].level
     won, of = tables.won_years(part)
     count = f" Year by year the forecast beat that rule in {won} of {of}." if of else ""
     drawing = _draw(len(part.by_year) > 1, lambda w: charts_time.errors_by_year(part, w))
     return {
         "label": plain(part.label),
-        "sentence": sentences.skill_sentence(part, level) + count,
+        "sentence": sentences.skill_sentence(part) + count,
         "drawing": drawing,
         "table": tables.errors(part),
     }
@@ -294,7 +292,9 @@ def _tiles(s: Summary) -> list[tuple[str, str, str]]:
     if s.forecasts:
         rows = [f for f in s.forecasts if f.year == s.forecasts[0].year]
         total = sum(f.predicted for f in rows)
-        tiles.append((f"Works expected in {rows[0].year}", number(total), f"{len(rows)} pairs"))
+        tiles.append(
+            (f"Works expected in {rows[0].year}", number(total), counted(len(rows), "pair"))
+        )
     if s.errors and "model" in s.errors[0].errors:
         e = s.errors[0]
         note = {"won": "beats", "lost": "loses to", "undecided": "not told from"}[e.verdict]

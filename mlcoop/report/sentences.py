@@ -168,12 +168,20 @@ def forecast_sentence(
     change = ""
     if len(last) == len(rows) and sum(last) > 0:
         step = total / sum(last) - 1
+        years = sorted({f.last_year for f in rows})
+        counted_in = f"counted in {years[0]}"
+        if len(years) > 1:  # own counts may lack some pairs' last year
+            counted_in = f"last counted, {years[0]} to {years[-1]} by pair"
         change = (
             f", {percent(abs(step), 1)} {'more' if step >= 0 else 'fewer'} than the "
-            f"{number(sum(last))} counted in {rows[0].last_year}"
+            f"{number(sum(last))} {counted_in}"
         )
     misses = total_misses(past, {(f.a, f.b) for f in rows})
-    if misses:
+    if len(misses) == 1:
+        change += (
+            f" (in the one earlier year tested such a total missed by {percent(misses[0], 1)})"
+        )
+    elif misses:
         change += (
             f" (over {len(misses)} earlier years such a total missed by "
             f"{percent(float(np.mean(misses)), 1)} on average, {percent(max(misses), 1)} at worst)"
@@ -207,8 +215,11 @@ def total_misses(
     return [abs(p / o - 1) for _, (o, p) in sorted(sums.items()) if o > 0]
 
 
-def skill_sentence(errors: SetErrors, level: float | None) -> str:
-    """Return whether the forecast beats the best simple rule, and plainly when it does not."""
+def skill_sentence(errors: SetErrors) -> str:
+    """Return whether the forecast beats the best simple rule, and plainly when it does not.
+
+    The interval of a skill is one at 90 % over origins, whatever the level of the forecast's own.
+    """
     years = len(errors.by_year)
     over = f"Over {years} years forecast blind" if years > 1 else "Forecast blind"
     if "model" not in errors.errors:
@@ -224,9 +235,8 @@ def skill_sentence(errors: SetErrors, level: float | None) -> str:
     rule = f"{method_name(errors.best)}, {percent(errors.errors[errors.best], 1)}"
     bounds = ""
     if errors.skill_low is not None and errors.skill_high is not None:
-        at = f"{percent(level)} interval " if level else "interval "
         low_high = f"{percent(errors.skill_low, 1)} to {percent(errors.skill_high, 1)}"
-        bounds = f" ({at}{low_high})"
+        bounds = f" (90 % interval {low_high})"
     return (
         f"{missed} of the works, against {rule}, for the best simple rule in hindsight: "
         f"{skill_words(errors)}{bounds}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlcoop.errors import counted
 from mlcoop.explain.collinearity import CLOSE
 from mlcoop.report.content import Collinear, Missing
 from mlcoop.report.names import listing, number, percent
@@ -15,8 +16,8 @@ def collinear_sentences(found: Collinear) -> tuple[str, ...]:
     mixed = sum(len({r.group for r in rows}) > 1 for rows in clusters.values())
     if clusters:
         text = (
-            f"The figures suggest {len(clusters)} groups of two or more factors and leave {alone} "
-            "factors to themselves"
+            f"The figures suggest {counted(len(clusters), 'group')} of two or more factors and "
+            f"leave {counted(alone, 'factor')} to {'itself' if alone == 1 else 'themselves'}"
         )
         if mixed:
             text += (

@@ -94,8 +94,7 @@ def summarise(experiment: Experiment) -> Summary:
     if planted:
         trust.append(sentences.planted_sentence(planted, factors, tau))
     if errors:
-        level = optional((experiment.metrics.get("forecast") or {}).get("level"))
-        trust.append(sentences.skill_sentence(errors[0], level))
+        trust.append(sentences.skill_sentence(errors[0]))
     if calibration:
         trust.append(sentences.calibration_sentence(calibration))
     trust.append(sentences.deviance_sentence(factor_model))

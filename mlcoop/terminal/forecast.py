@@ -91,9 +91,8 @@ def print_scenario(outcome: Outcome) -> None:
     heads = ["pair", "year", "forecast", "scenario", f"{level} interval", "difference",
              f"{level} interval of it", "in per cent"]  # fmt: skip
     more = len(table) - len(rows)
-    words = f"{outcome.title}: {len(table)} pairs and years" + (
-        f", the {len(rows)} largest differences" if more else ""
-    )
+    size = f"{len(table)} pairs and years" if len(table) > 1 else "one pair and year"
+    words = f"{outcome.title}: {size}" + (f", the {len(rows)} largest differences" if more else "")
     print_table(pd.DataFrame(rows, columns=heads), f"\n{words}", {*heads[1:]})
     for r in outcome.totals.to_dict("records"):
         print(

@@ -10,6 +10,7 @@ from rich.table import Table
 from mlcoop.report import sentences
 from mlcoop.report.content import SetErrors, Summary
 from mlcoop.report.names import (
+    last_count_head,
     method_name,
     number,
     percent,
@@ -54,7 +55,7 @@ def print_forecast(experiment: Experiment) -> None:
     console = stdout()
     console.print(_forecasts(s, len(s.forecasts)))
     for part in s.errors[:1]:
-        say(console, sentences.skill_sentence(part, _level(s)))
+        say(console, sentences.skill_sentence(part))
 
 
 def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -157,7 +158,7 @@ def _forecasts(s: Summary, most: int) -> Table:
         for f in shown
     ]
     first = s.forecasts[0]
-    heads = ["pair", "year", f"count {first.last_year}", "forecast"]
+    heads = ["pair", "year", last_count_head(f.last_year for f in s.forecasts), "forecast"]
     heads += [f"{percent(first.level)} interval", "change"]
     more = len(s.forecasts) > len(shown)
     words = f"Forecasts{f', the {len(shown)} largest of {len(s.forecasts)}' if more else ''}"
@@ -174,10 +175,6 @@ def _skill(part: SetErrors, s: Summary) -> Table:
         rows.append([method_name(method), percent(error, 1), words])
     heads = ["method", "error (WAPE)", "skill of mlcoop against it"]
     years = len(part.by_year)
-    over = f", mean over {years} years" if years else ""
+    over = f", mean over {years} years" if years > 1 else ""
     title = _titled(s, f"Error one year ahead, {part.label}{over}")
     return text_table(title, heads, rows, right=set(heads[1:]))
-
-
-def _level(s: Summary) -> float | None:
-    return s.calibration[0].level if s.calibration else None

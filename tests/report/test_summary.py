@@ -10,6 +10,7 @@ import pytest
 
 from mlcoop.errors import DataError
 from mlcoop.report import gather
+from mlcoop.report.display import forecast_card
 from mlcoop.report.sentences import total_misses
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
@@ -39,6 +40,37 @@ def test_the_forecast_of_one_pair_is_told_once(study: Experiment) -> None:
     sentence = summarise(one).answer[-1]
     assert f"works over the pair (90 % interval {row['lower']:,.0f} to " in sentence
     assert sentence.count("interval") == 1 and ";" not in sentence
+
+
+def test_last_counts_of_several_years_are_not_told_as_of_one(study: Experiment) -> None:
+    """A pair of own counts may lack the last year, and the first in the table may be that pair."""
+    table = study.forecast.copy()
+    first = table["predicted"].idxmax()
+    table.loc[first, "last_year"] = 2019
+    s = summarise(dataclasses.replace(study, forecast=table))
+    total = f"{table['last_observed'].sum():,.0f}"
+    assert f"than the {total} last counted, 2019 to 2021 by pair" in s.answer[2]
+    assert "<th>last count</th>" in forecast_card(s) and "count 2019" not in forecast_card(s)
+    assert f"than the {total} counted in 2021" in summarise(study).answer[2]
+    assert "<th>count 2021</th>" in forecast_card(summarise(study))
+
+
+def test_one_earlier_year_is_no_average(study: Experiment) -> None:
+    last = study.backtest[study.backtest["year"] == study.backtest["year"].max()]
+    observed, predicted = last["observed"].sum(), last["predicted"].sum()
+    sentence = summarise(dataclasses.replace(study, backtest=last)).answer[2]
+    missed = f"{100 * abs(predicted / observed - 1):.1f} %"
+    assert f"in the one earlier year tested such a total missed by {missed})" in sentence
+
+
+def test_the_interval_of_the_skill_keeps_its_level(study: Experiment) -> None:
+    """Truth: quantiles 0.05 and 0.95 over origins, whatever the level of the forecast's own."""
+    half = {**study.metrics, "forecast": {**study.metrics["forecast"], "level": 0.5}}
+    s = summarise(dataclasses.replace(study, metrics=half, forecast=None))
+    skill = half["forecast"]["skill"]["focus"]
+    bounds = f"{100 * skill['low']:.1f} % to {100 * skill['high']:.1f} %".replace("-", "−")
+    assert f"(90 % interval {bounds})" in s.trust[0]
+    assert "Intervals meant to hold 50 % of the time" in s.trust[1]
 
 
 def test_past_misses_of_the_total_are_those_of_the_backtest(study: Experiment) -> None:
