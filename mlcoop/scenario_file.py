@@ -246,6 +246,14 @@ def _columns(
     found = [
         f for f in features if name in (f["name"], f["factor"]) or str(f["name"]) in ends
     ]  # fmt: skip
+    one_end = [f for f in found if f["role"] == "both" and name not in (f["factor"], _base(name))]
+    if one_end:
+        # Rows look both ways: the column holds now one country's figure, now the other's.
+        slips.append(
+            f'{where}: "{name}": this study has no focal country, so neither is the partner; '
+            f'write "{_base(name)}", and countries for whose figure'
+        )
+        return (), ""
     if not found:
         names = sorted(
             {_base(str(f["factor"])) for f in features} | {f["factor"] for f in features}
@@ -302,7 +310,7 @@ def _pairs(
         return None
     found = set()
     for name in [given] if isinstance(given, str) else given:
-        ends = [part.strip() for part in name.split("-", 1)]
+        ends = _two_ends(name, known)
         if len(ends) != 2:
             slips.append(f'{where}: "{name}" is no pair; write it as CHN-PAK')
             continue
@@ -315,6 +323,26 @@ def _pairs(
         else:
             slips.append(f"{where}: the pair {name} is not in this study")
     return frozenset(found)
+
+
+def _two_ends(name: str, known: set[str]) -> list[str]:
+    """Return the ends of a pair: parted where both are known, since names may hold dashes.
+
+    >>> _two_ends("Aix-Marseille-Bonn", {"Aix-Marseille", "Bonn"})
+    ['Aix-Marseille', 'Bonn']
+    >>> _two_ends("KOR - VNM", set())
+    ['KOR', 'VNM']
+    """
+    parts = name.split("-")
+    ways = [
+        [part.strip() for part in ("-".join(parts[:i]), "-".join(parts[i:]))]
+        for i in range(1, len(parts))
+    ]
+
+    def is_end(end: str) -> bool:
+        return end in known or bool(_code(end, known, "", []))
+
+    return next((ends for ends in ways if all(map(is_end, ends))), ways[0] if ways else parts)
 
 
 def _is_group(name: str) -> bool:

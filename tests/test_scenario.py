@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import ConfigError, DataError
+from mlcoop.explore.what_if import knobs
+from mlcoop.explore.what_if import play as play_choices
 from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.model.imputation import imputing
 from mlcoop.model.learners import LEARNERS
@@ -123,6 +125,61 @@ def test_a_factor_without_association_moves_nothing(model: ScenarioModel, tmp_pa
         assert done.table[f"scenario_{end}"].tolist() == done.table[end].tolist()
     nothing = ["difference", "difference_lower", "difference_upper"]
     assert (done.table[nothing] == 0).all(axis=None) and (done.totals[nothing] == 0).all(axis=None)
+
+
+class Gravity:
+    """Works go with the 0.9th power of either country's output: the sum of both in logs."""
+
+    def margin(self, X):
+        return 0.9 * X.sum(axis=1).to_numpy()
+
+
+def test_without_a_focal_country_a_figure_is_a_countrys_whichever_way_rows_look(tmp_path) -> None:
+    """Truth: 1.2^0.9 for each pair of the country, from a file and from the explorer alike."""
+    rows = pd.DataFrame(
+        [(a, b, *sorted((a, b)), True) for a in ("DEU", "KOR", "VNM") for b in ("DEU", "KOR", "VNM")
+         if a != b],
+        columns=["focal", "partner", "country_a", "country_b", "in_focus"],
+    )  # fmt: skip
+    gdp = {"DEU": 29.0, "KOR": 28.0, "VNM": 26.0}
+    for end in ("partner", "focal"):
+        rows[f"gdp_{end}"] = rows[end].map(gdp)
+    features = tuple(
+        {"name": f"gdp_{end}", "factor": "gdp", "role": "both", "label": "Economy", "low": 20.0,
+         "high": 30.0}
+        for end in ("partner", "focal")
+    )  # fmt: skip
+    model = ScenarioModel(tuple(Gravity() for _ in range(4)), 1.0, features, rows)
+    table = rows[["country_a", "country_b"]].drop_duplicates().assign(year=2020, predicted=100.0)
+    table = table.assign(lower=70.0, upper=140.0, level=0.9, in_focus=True)
+
+    def played(text: str) -> pd.Series:
+        path = tmp_path / "s.yaml"
+        path.write_text(text)
+        moves = find_moves(read_scenario(path), features, rows, [2020], "s.yaml")
+        done = play_scenario(read_scenario(path), model, table, moves)
+        return done.table.set_index(["country_a", "country_b"])["scenario"]
+
+    moved = played("changes: [{factor: gdp, countries: [VNM], multiply: 1.2}]")
+    assert set(moved.index) == {("DEU", "VNM"), ("KOR", "VNM")}
+    assert moved.to_numpy() == pytest.approx(100 * 1.2**0.9, rel=1e-5)
+    there = knobs(model, ("KOR", "VNM"))
+    assert {k.label for k in there.values()} == {"Economy, South Korea", "Economy, Vietnam"}
+    for name, knob in there.items():
+        done = play_choices(model, table, ("KOR", "VNM"), {name: 1.2 * float(knob.now or 0)})
+        assert done.table["scenario"].to_numpy() == pytest.approx([100 * 1.2**0.9], rel=1e-5)
+    with pytest.raises(ConfigError, match='no focal country, .* write "gdp"'):
+        played("changes: [{factor: gdp_partner, countries: [VNM], multiply: 1.2}]")
+
+
+def test_ends_of_a_pair_may_hold_dashes(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"country_a": ["Aix-Marseille"], "country_b": ["Paris-Saclay"]})
+    feature = {"name": "f", "factor": "f", "role": "pair", "label": "F"}
+    for named in ("Aix-Marseille-Paris-Saclay", "Paris-Saclay - Aix-Marseille"):
+        path = tmp_path / "s.yaml"
+        path.write_text(f"changes: [{{factor: f, pairs: [{named}], add: 1}}]")
+        (move,) = find_moves(read_scenario(path), [feature], rows, [2020], "s.yaml")
+        assert move.pairs == {("Aix-Marseille", "Paris-Saclay")}
 
 
 def test_leaving_the_data_is_said(model: ScenarioModel, tmp_path: Path) -> None:

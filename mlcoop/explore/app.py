@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +120,12 @@ def show_study(experiment: Experiment, s: Summary) -> None:
     st.caption(plain(f"The whole report: {experiment.folder}/report.html"))
 
 
-def show_comparison(names: list[str], experiments: Path) -> None:
-    """Compare the rankings of some studies."""
+def show_comparison(names: list[str], roots: Mapping[str, Path], experiments: Path) -> None:
+    """Compare the rankings of some studies; `roots` are the folders of those given by path."""
     st.title("Rankings compared", anchor=False)
     chosen = st.multiselect("Studies, or one family", names, default=names[:2])
     try:
-        studies, _ = read_rankings(chosen, experiments)
+        studies, _ = read_rankings([str(roots.get(n, n)) for n in chosen], experiments)
         found = compare(studies)
     except MlcoopError as error:
         st.info(plain(str(error)))
@@ -166,8 +167,8 @@ def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
     pairs = {(f.a, f.b): f.label for f in s.forecasts}
     pair = st.selectbox("Pair", list(pairs), format_func=lambda p: pairs[p])
     knobs = what_if.knobs(model, pair)
-    order = [f.key for f in s.factors if f.key in knobs]
-    names = [*order, *(n for n in knobs if n not in order)]
+    rank = {f.key: f.rank for f in s.factors}
+    names = sorted(knobs, key=lambda n: rank.get(knobs[n].factor, len(rank) + 1))
     moved = st.multiselect(
         "Factors to move", names, default=names[:1], format_func=lambda n: knobs[n].label
     )
@@ -220,7 +221,8 @@ def main() -> None:
     view = st.sidebar.radio("View", VIEWS)
     if view == "Compare":
         families = [p.parent.name for p in sorted(experiments.glob("*/family.json"))]
-        show_comparison([*roots, *(n for n in (*known, *families) if n not in roots)], experiments)
+        others = [n for n in (*known, *families) if n not in roots]
+        show_comparison([*roots, *others], roots, experiments)
         return
     if not roots:
         st.info(plain(f"{experiments}: holds no study yet; mlcoop run makes one"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mlcoop.report.names import country_name
 from mlcoop.report.units import feature_unit, natural
 from mlcoop.scenario import Outcome, ScenarioModel, play_scenario
 from mlcoop.scenario_file import Change, Scenario, find_moves, scale_of
@@ -24,6 +25,8 @@ class Knob:
     Attributes
     ----------
     name, label, unit : str
+    factor : str
+        What a scenario calls it, with `country` where it is the figure of one of two alike.
     now : float or None
         Its value for the year to be forecast; None when it is not known.
     low, high : float
@@ -33,6 +36,8 @@ class Knob:
     name: str
     label: str
     unit: str
+    factor: str
+    country: str | None
     now: float | None
     low: float
     high: float
@@ -51,7 +56,12 @@ def knobs(model: ScenarioModel, pair: tuple[str, str]) -> dict[str, Knob]:
         ).tolist()
         known = now if np.isfinite(now) else None
         words = natural(float(feature["low"]), unit)[1]
-        found[name] = Knob(name, str(feature["label"]), words, known, low, high)
+        label, factor, country = str(feature["label"]), name, None
+        if feature["role"] == "both":
+            # Without a focal country rows look both ways: only a name says whose figure it is.
+            country = str(row["partner" if name.endswith("_partner") else "focal"])
+            label, factor = f"{label}, {country_name(country)}", str(feature["factor"])
+        found[name] = Knob(name, label, words, factor, country, known, low, high)
     return found
 
 
@@ -66,7 +76,11 @@ def play(
         From `find_moves` and `play_scenario`, when the pair or a factor is not in the study.
     """
     where = "-".join(pair)
-    changes = [Change(factor=name, pairs=where, set=value) for name, value in values.items()]
+    there = knobs(model, pair)
+    changes = [
+        Change(factor=there[name].factor, countries=there[name].country, pairs=where, set=value)
+        for name, value in values.items()
+    ]
     scenario = Scenario(title=where, changes=changes)
     years = sorted(int(y) for y in forecast["year"].unique())
     moves = find_moves(scenario, model.features, model.rows, years, "what if")
