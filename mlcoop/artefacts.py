@@ -325,9 +325,13 @@ def list_experiments(experiments: Path) -> list[Path]:
 
 
 def find_experiment(name: str, experiments: Path) -> Path:
-    """Return the folder of a study given by name or by path."""
+    """Return the folder of a study given by name or by path.
+
+    A path is that folder or none: a study of the same name elsewhere is another study.
+    """
     given = Path(name)
-    return given if (given / "config.yaml").is_file() else experiments / given.name
+    by_path = len(given.parts) > 1 or (given / "config.yaml").is_file()
+    return given if by_path else experiments / given.name
 
 
 def provenance(

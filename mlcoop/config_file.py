@@ -79,14 +79,25 @@ def dotted(tree: Mapping[Any, Any], before: str = "") -> dict[str, Any]:
 
     >>> dotted({"seed": 1, "years": {"start": 2001, "end": 2021}})
     {'seed': 1, 'years.start': 2001, 'years.end': 2021}
+
+    Names of a user's own that hold a dot, as those of groups of factors may, stay together:
+
+    >>> dotted({"panel": {"groups": {"R.D": ["trade"]}}})
+    {'panel.groups': {'R.D': ['trade']}}
     """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat |= dotted(value, f"{before}{key}.")
+        whole = f"{before}{key}"
+        if isinstance(value, Mapping) and value and not _own_names(whole, value):
+            flat |= dotted(value, f"{whole}.")
         else:
-            flat[f"{before}{key}"] = value
+            flat[whole] = value
     return flat
+
+
+def _own_names(key: str, value: Mapping[Any, Any]) -> bool:
+    """Tell whether a key's value has names of a user's own that a dotted key would tear apart."""
+    return any("." in str(name) for name in value) and key in settable()
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
@@ -251,7 +262,10 @@ def _line(item: Any, raw: dict[str, Any], where: str) -> str:
     if item["type"] == "value_error":
         return f"{place}: {message}"
     if key == "name" and item["type"] == "string_pattern_mismatch":
-        message = "letters, digits, dot, dash and underscore only, starting with a letter or digit"
+        message = (
+            "letters, digits, dot, dash and underscore only, 80 at most, starting with a letter or "
+            "digit"
+        )
     return f"{place}: {message[0].lower()}{message[1:]} (got {item['input']!r})"
 
 

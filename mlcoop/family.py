@@ -170,7 +170,8 @@ def _combinations(vary: Mapping[Any, Any], where: str) -> dict[str, dict[str, An
         for value, word in zip(values, words, strict=True):
             if word is None:
                 slips.append(f"{place}: {value!r} gives a member no name; use vary.members")
-        if len(set(words)) < len(words):
+        named = [word for word in words if word is not None]
+        if len(set(named)) < len(named):
             slips.append(f"{place}: a value stands twice")
         lists.append([(str(key), value, word) for value, word in zip(values, words, strict=True)])
     if slips:

@@ -123,9 +123,7 @@ def load(experiment: str | Path) -> Study | Comparison:
     family = find_family(str(experiment), EXPERIMENTS)
     if family is not None:
         return compare(read_family(family)[1])
-    given = Path(experiment)
-    root = given if len(given.parts) > 1 else find_experiment(str(experiment), EXPERIMENTS)
-    return _with_display(Study, read_experiment(root))
+    return _with_display(Study, read_experiment(find_experiment(str(experiment), EXPERIMENTS)))
 
 
 def compare(experiments: Sequence[str | Path | Experiment]) -> Comparison:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlcoop.artefacts import fingerprint, read_experiment
-from mlcoop.assemble import assemble
+from mlcoop.assemble import assemble, look_at_own_file
 from mlcoop.comparison import Comparison
 from mlcoop.errors import ConfigError
 from mlcoop.family import Family
@@ -103,6 +103,8 @@ def run_family(
     ------
     ConfigError
         A member's folder holds a finished study of another config; nothing is run then.
+    ConfigError, DataError
+        Nor when a member's own file cannot be read or holds too few pairs.
     """
     places = [(experiments / plan.config.name, plan.config) for plan in plans]
     done = [not force and is_finished(*place) for place in places]
@@ -114,6 +116,10 @@ def run_family(
             f"{experiments / family.name}: holds a study, so it cannot hold this family; "
             "give the family another name"
         )
+    # The last member's slip in a path must not wait for the others' hours.
+    ahead = [plan for plan, ready in zip(plans, done, strict=True) if not ready]
+    for plan in {data_key(plan): plan for plan in ahead}.values():
+        look_at_own_file(plan, must_rank=True)
     data = SharedData(plans)
     for plan, ready in zip(plans, done, strict=True):
         if ready:

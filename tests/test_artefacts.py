@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlcoop.artefacts import RunFolder, fingerprint, read_experiment, read_table
+from mlcoop.artefacts import RunFolder, find_experiment, fingerprint, read_experiment, read_table
 from mlcoop.errors import ConfigError, DataError
+from mlcoop.family_folder import find_family
 from mlcoop.files import write_whole
 
 
@@ -90,6 +91,18 @@ def test_a_wrong_name_gets_the_nearest_study(tmp_path: Path) -> None:
     (tmp_path / "china-bri" / "metrics.json").write_text("{broken")
     with pytest.raises(DataError, match="damaged"):
         read_experiment(tmp_path / "china-bri")
+
+
+def test_a_path_is_that_folder_and_no_other_of_its_name(tmp_path: Path) -> None:
+    """A slip in a path must not answer with another study, nor write into it."""
+    study = tmp_path / "experiments" / "x"
+    study.mkdir(parents=True)
+    (study / "config.yaml").write_text("name: x\n")
+    (study / "family.json").write_text("{}")
+    for find in (find_experiment, find_family):
+        assert find("x", tmp_path / "experiments") == study
+        assert find(str(study), tmp_path) == study
+        assert find(str(tmp_path / "old" / "x"), tmp_path / "experiments") != study
 
 
 def test_fingerprints_follow_content_not_index() -> None:

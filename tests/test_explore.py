@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -116,6 +117,21 @@ def test_studies_and_families_are_compared(folder: Path) -> None:
     assert app.dataframe[1].value["value"].tolist() == pytest.approx(tau)
     app.multiselect[0].set_value(["planted-ppml"]).run()
     assert "1 experiment given; give two" in words(app.info)
+
+
+def test_studies_given_by_path_are_those_compared(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Truth: the level in the path's own config; its namesake under experiments has 95 %."""
+    for name in ("planted-boosted", "planted-ppml"):
+        shutil.copytree(folder / "experiments" / name, tmp_path / name)
+        config = tmp_path / name / "config.yaml"
+        config.write_text(config.read_text().replace("level: 0.95", "level: 0.8"))
+    shown = json.loads(os.environ[SETTINGS])
+    given = [str(tmp_path / name) for name in ("planted-boosted", "planted-ppml")]
+    monkeypatch.setenv(SETTINGS, json.dumps({**shown, "names": given}))
+    app = opened("Compare")
+    assert "80 % interval" in words(app.markdown) and "95 %" not in words(app.markdown)
 
 
 def test_a_ranking_is_drawn_in_the_reports_colours() -> None:
