@@ -12,6 +12,9 @@ from mlcoop.model.history import FloatArray
 from mlcoop.schema import BASELINES
 
 METHODS = ("model", *BASELINES)
+FEWEST_ORIGINS = 5
+"""Origins that an interval of the skill takes: fewer all favour one side by chance too often, one
+of them always (one in two to the power of their number; five, one in 32)."""
 
 
 def wape(observed: FloatArray, predicted: FloatArray) -> float:
@@ -131,7 +134,8 @@ def _skill(wapes: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
     """Return the skill against the best baseline, with a 90 % interval over origins.
 
     Years without a work have no WAPE and are left out; all values are None when none is left.
-    Where the rule was exactly right, in all years or all of a draw, there is nothing to divide by.
+    Where the rule was exactly right, in all years or all of a draw, there is nothing to divide by;
+    of fewer than `FEWEST_ORIGINS` there is no interval.
     """
     wapes = wapes.dropna(how="all")
     if wapes.empty:
@@ -141,7 +145,7 @@ def _skill(wapes: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
     picks = np.random.default_rng(seed).integers(0, len(model), size=(resamples, len(model)))
     drawn, missed = model[picks].mean(axis=1), rule[picks].mean(axis=1)
     low = high = None
-    if (missed > 0).all():
+    if len(model) >= FEWEST_ORIGINS and (missed > 0).all():
         low, high = (float(v) for v in np.quantile(1 - drawn / missed, [0.05, 0.95]))
     return {
         "against": best,

@@ -37,3 +37,12 @@ def test_no_share_of_the_error_of_a_rule_that_was_right():
     # Right in one of two years: some draws hold that year alone.
     half = _skill(wapes.assign(drift1=[0.0, 0.1]), seed=0, resamples=50)
     assert half["value"] == pytest.approx(-1.0) and half["low"] is half["high"] is None
+
+
+def test_few_origins_give_no_interval_of_the_skill():
+    """Truth: n fair coins fall alike too often to tell a winner; a single one always does."""
+    for n, told in ((1, False), (4, False), (5, True)):
+        wapes = pd.DataFrame({"model": np.linspace(0.1, 0.2, n), "persistence": 0.15})
+        found = _skill(wapes, seed=0, resamples=100)
+        assert found["value"] == pytest.approx(1 - wapes["model"].mean() / 0.15)
+        assert (found["low"] is not None) == (found["high"] is not None) == told
