@@ -176,10 +176,15 @@ def _combinations(vary: Mapping[Any, Any], where: str) -> dict[str, dict[str, An
         lists.append([(str(key), value, word) for value, word in zip(values, words, strict=True)])
     if slips:
         raise ConfigError("\n".join(slips))
-    return {
-        "-".join(word or "" for _, _, word in chosen): {key: value for key, value, _ in chosen}
-        for chosen in itertools.product(*lists)
-    }
+    sets: dict[str, dict[str, Any]] = {}
+    for chosen in itertools.product(*lists):
+        label = "-".join(word or "" for _, _, word in chosen)
+        if label in sets:
+            raise ConfigError(
+                f"{where}, vary: two members would be named {label}; use vary.members"
+            )
+        sets[label] = {key: value for key, value, _ in chosen}
+    return sets
 
 
 def _word(key: str, value: Any) -> str | None:

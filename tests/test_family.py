@@ -85,6 +85,10 @@ def test_windows_end_at_the_last_year_and_step_back() -> None:
         ({"seed": list(range(60))}, "c.yaml, vary: gives 60 members; a family has 2 to 50"),
         ({"seed": [1, 1]}, "c.yaml, vary.seed: a value stands twice"),
         ({"members": {"a" * 80: {"seed": 1}, "b": {"seed": 2}}}, "underscore only, 80 at most, "),
+        (
+            {"target.field": ["life", "life-x"], "title": ["x-y", "y"]},
+            "c.yaml, vary: two members would be named life-x-y; use vary.members",
+        ),
         ({"focus.partners": [["KOR"], "eu"]}, "gives a member no name; use vary.members"),
         ({"seed": [1, 2], "window": {"years": 8}}, "c.yaml, vary: window stands alone"),
         ({"window": {"yeers": 8}}, "c.yaml, vary.window: give years and step"),
