@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from mlcoop.report.names import base_group, number
-from mlcoop.report.svg import Canvas, cut, scale
+from mlcoop.report.svg import Canvas, cut, cut_apart, scale
 
 WHOLE = 20  # experiments up to which a heat map shows both halves
 
@@ -46,7 +46,9 @@ def bump(
     deepest = float(kept.to_numpy().max())
     narrow = width < 500
     step = 22 if deepest <= 40 else 15
-    left, right, top = (110, 26, 44) if narrow else (230, 230, 44)
+    # Few experiments leave more room for the names of the lines than the lines need.
+    side = 265 if len(names) <= 4 else 230
+    left, right, top = (110, 26, 44) if narrow else (side, side, 44)
     height = top + step * deepest + 10
     x = scale(0, max(len(names) - 1, 1), left, width - right)
     y = scale(1, max(deepest, 2), top, height - 16)
@@ -63,6 +65,8 @@ def bump(
         if i == last or (i % every == 0 and last - i >= every):
             anchor = "start" if i == 0 else "end" if i == last else "middle"
             canvas.text(x(i), top - 20, cut(name, max(room, 84), 12), "tick", anchor)
+    labels = about.loc[kept.index, "label"].astype(str)
+    on_left, on_right = cut_apart(labels, left - 16), cut_apart(labels, right - 16)
     for key, row in kept.iterrows():
         words, group = str(about.loc[key, "label"]), str(about.loc[key, "group"])
         tone = f"g{colours.get(base_group(group), 0)}"
@@ -73,9 +77,9 @@ def bump(
             for name, (px, py) in zip(names, places, strict=True):
                 tip = f"{words}, {name}: rank {number(row[name])}"
                 canvas.dot(px, py, 4, f"dot {tone}", tip)
-        canvas.text(left - 12, places[0][1] + 4, cut(words, left - 16), "label", "end")
+        canvas.text(left - 12, places[0][1] + 4, on_left[words], "label", "end")
         if not narrow:
-            canvas.text(places[-1][0] + 12, places[-1][1] + 4, cut(words, right - 16), "label")
+            canvas.text(places[-1][0] + 12, places[-1][1] + 4, on_right[words], "label")
         canvas.close()
     return canvas.markup("bump")
 
@@ -124,10 +128,8 @@ def heat(agreement: pd.DataFrame, names: Sequence[str], measure: str, width: int
             shade = "hs" if i == j else f"h{_shade(value)}"
             canvas.rect(x, y, side - 1, side - 1, f"cell {shade}", tip, 2)
             if i != j and side >= 30:
-                dark = " on" if _shade(value) >= 3 else ""
-                canvas.text(
-                    x + side / 2, y + side / 2 + 4, number(value, 2), f"tick{dark}", "middle"
-                )
+                tone = "tick on" if _shade(value) >= 3 else "tick in"
+                canvas.text(x + side / 2, y + side / 2 + 4, number(value, 2), tone, "middle")
     return canvas.markup("heat")
 
 
