@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 Params = dict[str, Any]
+NO_BAR = "\ue000"  # for private use, so in no one's names
 
 
 def find_learner(learner: str | Learner) -> Learner:
@@ -28,8 +29,15 @@ def find_learner(learner: str | Learner) -> Learner:
 
 
 def pair_names(rows: pd.DataFrame) -> np.ndarray:
-    """Return one name per row for the unordered pair, the same in both orientations."""
-    return (rows["country_a"].astype(str) + "|" + rows["country_b"].astype(str)).to_numpy()
+    """Return one name per row for the unordered pair, the same in both orientations.
+
+    `A|B`: a bar within an end (of a user's own panel) gives way to another character, so that a
+    name can be taken apart at its only bar.
+    """
+    a, b = (rows[end].astype(str) for end in ("country_a", "country_b"))
+    if any("|" in end for end in {*a, *b}):
+        a, b = (ends.str.replace("|", NO_BAR, regex=False) for ends in (a, b))
+    return (a + "|" + b).to_numpy()
 
 
 def split_pairs(pairs: np.ndarray, folds: int, seed: int) -> np.ndarray:

@@ -39,7 +39,7 @@ def matrix_from_ready_panel(
     factors : sequence of str
         Factor columns, numbers or 0/1.
     exposure : str or None
-        Column that multiplies the expectation, above 0.
+        Column that multiplies the expectation, above 0; taken over its mean.
     groups : mapping of factor to group, or None
         None makes each factor a group of its own.
     focus : column name, pairs, or None
@@ -86,6 +86,9 @@ def matrix_from_ready_panel(
     order = rows.sort_values(["country_a", "country_b", "year", "focal"], kind="stable").index
     rows, X = rows.loc[order].reset_index(drop=True), X.loc[order].reset_index(drop=True)
     _check_values(rows, X, pair, year, target, exposure)
+    # Only ratios of exposures mean something; products of outputs in dollars would pass all bounds
+    # of the fits, and the penalty of PPML is one of works per exposure.
+    rows["exposure"] /= rows["exposure"].mean()
     ways = rows.groupby(["country_a", "country_b", "year"])["year"].transform("size")
     rows["weight"] = 1.0 / ways
     features = tuple(

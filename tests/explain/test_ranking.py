@@ -18,6 +18,7 @@ from mlcoop.explain.crossfit import (
 from mlcoop.explain.ranking import _judge, rank_factors
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.features.build import Feature, FeatureMatrix
+from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.basis import LOGS
 from mlcoop.model.learners import LEARNERS
 from mlcoop.schema import FACTORS_CSV, GROUPS_CSV
@@ -206,3 +207,28 @@ def test_what_resampling_cannot_move_is_judged_by_the_posterior():
         return bool(_judge(found, {"a": [0], "b": [1]}, level=0.95, seed=0)[-1].at_once[0, 1])
 
     assert judged(0.0015) and not judged(0.2)
+
+
+@pytest.mark.parametrize("learner", ["linear_boosting", "ppml"])
+def test_neither_the_unit_of_exposure_nor_a_bar_in_a_name_changes_a_ranking(learner: str) -> None:
+    # Invariant: works per dollar squared are works per output, and a name is a name. Products of
+    # outputs in dollars are 1e24; a name with bars once broke up into more than two ends.
+    world = simulate_world("linear", seed=3, factors=4, drivers=2, pairs=40, years=4)
+    given = {
+        "pair": ["i", "j"], "year": "year", "target": "y", "factors": list(world.factors),
+        "exposure": "exposure",
+    }  # fmt: skip
+    panel = world.panel
+    other = panel.assign(exposure=panel["exposure"] * 1e24)
+    other[["i", "j"]] = other[["i", "j"]].astype(str) + "|x|"
+    one, two = (
+        rank_factors(matrix_from_ready_panel(p, **given), learner, unit="country", resamples=20)
+        for p in (panel, other)
+    )
+    pd.testing.assert_frame_equal(one.factors, two.factors, rtol=1e-4, atol=1e-6)
+
+
+def test_names_of_pairs_have_two_ends_and_differ() -> None:
+    rows = pd.DataFrame({"country_a": ["a|b", "a"], "country_b": ["c", "b|c"]})
+    names = pair_names(rows)
+    assert len(set(names)) == 2 and all(name.count("|") == 1 for name in names)

@@ -33,7 +33,9 @@ def test_rows_keep_their_values_and_pairs_are_unordered() -> None:
         ["a", "b"],
         ["a", "c"],
     ]
-    assert rows["works"].tolist() == [5, 3, 3, 0] and rows["exposure"].tolist() == [4, 2, 2, 1]
+    assert rows["works"].tolist() == [5, 3, 3, 0]
+    # over their mean, (4 + 2 + 2 + 1) / 4: only ratios of exposures mean something
+    np.testing.assert_allclose(rows["exposure"], np.array([4, 2, 2, 1]) / 2.25)
     assert rows["weight"].tolist() == [1, 0.5, 0.5, 1]  # both orientations of a-b stand
     assert matrix.X["flag"].tolist() == [1, 1, 1, 0] and np.isnan(matrix.X["near"].iloc[3])
     assert [(f.name, f.group, f.role) for f in matrix.features] == [
