@@ -44,11 +44,11 @@ TUNING_ROWS = 15_000
 
 
 def without_gaps(study: Study, missing: str) -> Study:
-    """Leave out the rows that a treatment of missing figures does, and say how many they are."""
+    """Return the study as a treatment of missing figures leaves it, and say what rows it lost."""
     kept = treat(study.matrix, missing)
     lost = len(study.matrix.rows) - len(kept.rows)
     if not lost:
-        return study
+        return replace(study, matrix=kept)
     pairs = len(study.matrix.rows[PAIR].drop_duplicates()), len(kept.rows[PAIR].drop_duplicates())
     if not kept.rows["in_focus"].any():
         raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from scipy.stats import kendalltau
 from mlcoop.errors import quoted, some
 from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
 from mlcoop.features.build import explain_rows
-from mlcoop.model.imputation import imputing
+from mlcoop.model.imputation import from_own_years, imputing
 from mlcoop.model.learners import Learner
+from mlcoop.model.training import MANY_PAIRS
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -61,10 +62,17 @@ class Treatments:
 
 
 def treat(matrix: FeatureMatrix, how: str) -> FeatureMatrix:
-    """Return the rows that a treatment keeps: all, or those with every factor known."""
-    if how != "complete":
-        return matrix
-    return matrix.take(matrix.X.notna().all(axis=1).to_numpy())
+    """Return the rows that a treatment keeps: all, or those with every factor known.
+
+    With `impute` gaps of standing factors hold what the pair's other years say. Not where pairs are
+    many and the factors are the catalogue's, whose entries say how long a figure is carried on.
+    """
+    if how == "complete":
+        return matrix.take(matrix.X.notna().all(axis=1).to_numpy())
+    trained = len(np.unique(pair_names(matrix.rows))) * (1 - 1 / FOLDS)
+    if how == "impute" and (trained < MANY_PAIRS or any(f.own for f in matrix.features)):
+        return replace(matrix, X=from_own_years(matrix.rows, matrix.X))
+    return matrix
 
 
 def treated(learner: Learner, how: str) -> Learner:

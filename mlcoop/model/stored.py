@@ -26,7 +26,8 @@ def to_json(estimator: Estimator) -> dict[str, Any]:
     if isinstance(estimator, Imputing):
         assert estimator.imputer is not None
         filling = {name: part.tolist() for name, part in vars(estimator.imputer).items()}
-        return {"kind": "imputing", "imputer": filling, "inner": to_json(estimator.inner)}
+        inner = to_json(estimator.inner)
+        return {"kind": "imputing", "imputer": filling, "spread": estimator.spread, "inner": inner}
     if isinstance(estimator, PoissonBoosting):
         return {
             "kind": "poisson_boosting",
@@ -61,7 +62,8 @@ def from_json(state: dict[str, Any]) -> Estimator:
         kind = state["kind"]
         if kind == "imputing":
             parts = {name: np.array(part, dtype=float) for name, part in state["imputer"].items()}
-            return Imputing(from_json(state["inner"]), Imputer(**parts))
+            spread = bool(state.get("spread", True))
+            return Imputing(from_json(state["inner"]), Imputer(**parts), spread=spread)
         if kind == "poisson_boosting":
             boosted = PoissonBoosting({}, 0)
             boosted.level_ = float(state["level"])
