@@ -295,7 +295,7 @@ def _from_ready_panel(plan: Plan) -> Study:
         ],
         "factors": factor_coverage(matrix, {}),
         "known": known_shares(matrix),
-        "years": [int(history["year"].min()), int(history["year"].max())],
+        "years": [int(history["year"].min()), int(history["year"].max())] if given.year else [],
         "pairs": len(focus),
         "focus_pairs": len(focus),
         "zeros": float((history.loc[known, "works"] == 0).mean()),

@@ -24,20 +24,30 @@ def model_card(
     learner : str
         Label of the factor learner.
     """
-    first, last = coverage["years"]
+    years = coverage["years"]
+    when = f", {years[0]} to {years[1]}" if years else ""
     simulated = coverage.get("simulated")
-    counts = "simulated counts, not real ones" if simulated else "works counted in full"
+    in_full = config.target.counting == "full"
+    counts = f"works counted {'in full' if in_full else 'fractionally'}"
+    if simulated or config.panel:
+        counts = "simulated counts, not real ones" if simulated else "counts of the user's own"
     use = "Used for the ranking." if metrics.get("ranking") else "No ranking was made of it."
     lines = [
         f"# Models of the study {config.name}",
         "",
-        f"Trained by mlcoop {provenance['mlcoop']} on {coverage['pairs']} country pairs, "
-        f"{first} to {last}; {counts}.",
+        f"Trained by mlcoop {provenance['mlcoop']} on {coverage['pairs']} country pairs"
+        f"{when}; {counts}.",
         "",
         f"- `factor_model.json`: {learner}; expected works of a pair from factors alone, with no "
         f"past collaboration of the pair among its inputs. {use}",
-        "- `forecaster.json`: the forecast ensemble and its interval widths, for the year after "
-        f"{last}.",
+        *(
+            [
+                "- `forecaster.json`: the forecast ensemble and its interval widths, for the year "
+                f"after {years[1]}."
+            ]
+            if metrics.get("forecast") and config.forecast.enabled
+            else []
+        ),
         "",
         "## How well they do",
         "",

@@ -221,8 +221,9 @@ class Experiment:
     ----------
     coverage : dict
         What the panel holds: `countries`, `dropped` (kind, what, reason, count), `factors`
-        (factor, label, group, role, source, lag, coverage), `years`, `pairs`, `zeros`,
-        `simulated`, `warnings`, and `not_ranked`, a sentence, where too few pairs forbid a ranking.
+        (factor, label, group, role, source, lag, coverage), `years` (none of a cross-section),
+        `pairs`, `zeros`, `simulated`, `warnings`, and `not_ranked`, a sentence, where too few pairs
+        forbid a ranking.
     """
 
     name: str

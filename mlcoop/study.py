@@ -243,8 +243,9 @@ def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str
 def describe(study: Study) -> list[str]:
     """Return what the panel holds and what was left out, a line each."""
     c = study.coverage
+    when = f"{c['years'][0]} to {c['years'][1]}, " if c["years"] else ""
     lines = [
-        f"{c['pairs']} pairs ({c['focus_pairs']} in focus), {c['years'][0]} to {c['years'][1]}, "
+        f"{c['pairs']} pairs ({c['focus_pairs']} in focus), {when}"
         f"{c['zeros']:.0%} zeros, {c['missing']:.1%} missing, "
         f"{len(study.matrix.features)} features of {len(c['factors'])} factors"
     ]

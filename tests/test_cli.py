@@ -104,6 +104,28 @@ def test_a_forecast_is_shown_summed_moved_and_scored(panel_run) -> None:
     assert mlcoop("forecast", "world", "--horizon", "3", cwd=place).returncode == 2
 
 
+def test_a_cross_section_has_no_years_and_no_next_one(tmp_path: Path) -> None:
+    # By hand: a file without years says nothing of a year 0 or of the one after it.
+    rows = [f"c{i},c{j},{i * j},{(i + j) % 5}" for i in range(5) for j in range(i)]
+    (tmp_path / "p.csv").write_text("\n".join(["i,j,y,f", *rows, ""]))
+    (tmp_path / "c.yaml").write_text(
+        "name: once\npanel: {path: p.csv, pair: [i, j], target: y, factors: [f]}\n"
+        "tuning: {enabled: false}\nexplain: {enabled: false}\nevaluation: {enabled: false}\n"
+    )
+    done = mlcoop("run", "c.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "10 pairs (10 in focus), 40% zeros" in done.stderr
+    folder = tmp_path / "experiments" / "once"
+    page = (folder / "report.html").read_text()
+    assert "0–0" not in page and "next year bring?" not in page
+    assert json.loads((folder / "coverage.json").read_text())["years"] == []
+    models = tmp_path / "models" / "once"
+    card = (models / "README.md").read_text()
+    assert "10 country pairs; counts of the user's own." in card
+    assert "forecaster.json" not in card and not (models / "forecaster.json").exists()
+    assert "once" in mlcoop("list", cwd=tmp_path).stdout
+
+
 def test_a_finished_study_is_kept_and_repeats_to_the_number(panel_run) -> None:
     place, done = panel_run
     again = mlcoop("run", "world.yaml", "--json", cwd=place)

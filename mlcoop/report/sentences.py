@@ -66,7 +66,9 @@ def _partners(partners: Any) -> str:
     return listing(listed) if listed else "its partners"
 
 
-def asked(config: Mapping[str, Any], coverage: Mapping[str, Any], simulated: bool) -> str:
+def asked(
+    config: Mapping[str, Any], coverage: Mapping[str, Any], simulated: bool, forecast: bool
+) -> str:
     """Return the study's question with its years, pairs and what is counted."""
     years = coverage.get("years") or []
     when = f", {years[0]}–{years[1]}" if len(years) == 2 else ""
@@ -77,10 +79,11 @@ def asked(config: Mapping[str, Any], coverage: Mapping[str, Any], simulated: boo
     what = f"simulated {cited}joint works" if simulated else f"{cited}joint works{of}"
     counting = f", {target['counting']} counting" if target.get("counting") else ""
     pairs = coverage.get("pairs")
+    ahead = ", and how many works will next year bring" if forecast else ""
     size = f" {number(pairs)} pairs stand in the panel." if pairs else ""
     return (
-        f"Which factors go with the number of {what} of {about(config)}{when}{counting}, "
-        f"and how many works will next year bring?{size}"
+        f"Which factors go with the number of {what} of {about(config)}{when}{counting}{ahead}?"
+        f"{size}"
     )
 
 

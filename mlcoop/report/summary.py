@@ -122,7 +122,7 @@ def summarise(experiment: Experiment) -> Summary:
         simulated=simulated,
         focal=focal,
         home=home or focal,
-        asked=sentences.asked(config, coverage, simulated),
+        asked=sentences.asked(config, coverage, simulated, forecast=bool(forecasts)),
         answer=tuple(answer),
         trust=tuple(t for t in trust if t),
         rank_level=rank_level,
