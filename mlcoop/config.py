@@ -209,6 +209,16 @@ class ReadyPanel(Section):
             for member in members:
                 if member not in self.factors:
                     raise ValueError(f'groups.{group}: "{member}" is not among factors')
+        grouped = [m for members in self.groups.values() for m in set(members)]
+        for member in self.factors:
+            if grouped.count(member) > 1:
+                raise ValueError(f'groups: "{member}" is in two groups; leave it in one')
+            # A factor in no group is a group of its own name.
+            if member in self.groups and member not in grouped:
+                raise ValueError(
+                    f'groups.{member}: "{member}" is a factor in no group; list it there or '
+                    "rename the group"
+                )
         if len(set(self.factors)) < len(self.factors):
             raise ValueError("a factor is named twice")
         return self

@@ -142,6 +142,22 @@ def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, dump_config(config))) == config
 
 
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ({"one": ["a"], "two": ["a", "b"]}, '"a" is in two groups'),
+        ({"b": ["a"]}, '"b" is a factor in no group'),
+        ({"one": ["c"]}, '"c" is not among factors'),
+    ],
+)
+def test_every_factor_of_a_panel_is_in_one_group(groups: dict, said: str) -> None:
+    # The last of two groups took it; a group of its own name took in a factor of none.
+    panel = {"path": "p.csv", "pair": ["i", "j"], "target": "y", "factors": ["a", "b"]}
+    with pytest.raises(ConfigError, match=said):
+        check_config({"name": "x", "panel": {**panel, "groups": groups}}, "c.yaml")
+    check_config({"name": "x", "panel": {**panel, "groups": {"b": ["a", "b"]}}}, "c.yaml")
+
+
 TREE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
