@@ -14,7 +14,7 @@ from mlcoop.features.build import FeatureMatrix, explain_rows
 from mlcoop.features.catalogue import split_input
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
-from mlcoop.features.ready import matrix_from_ready_panel
+from mlcoop.features.ready import far_out, matrix_from_ready_panel
 from mlcoop.likeness import HISTORY_YEARS, planted_features, study_pairs
 from mlcoop.panel import Panel, build_panel, pairs_among, unordered
 from mlcoop.plan import Plan
@@ -284,7 +284,7 @@ def _from_ready_panel(plan: Plan) -> Study:
     focus = history[PAIR].drop_duplicates(ignore_index=True)
     known = history["works"].notna()
     whole = bool((history.loc[known, "works"] % 1 == 0).all())
-    warnings = []
+    warnings = far_out(matrix)
     if given.year is None:
         warnings.append("The panel has no year column: it is ranked as one cross-section.")
     coverage = {

@@ -11,6 +11,7 @@ import pandas as pd
 from mlcoop.errors import ConfigError, DataError, did_you_mean, some
 from mlcoop.features.build import Feature, FeatureMatrix
 
+FAR = 100
 Focus: TypeAlias = "str | pd.DataFrame | Iterable[tuple[str, str]] | None"
 
 
@@ -197,3 +198,28 @@ def _check_values(
     empty = X.columns[X.isna().all()]
     if len(empty):
         raise DataError(f"panel, {some(empty)}: no value at all; leave the column out")
+
+
+def far_out(matrix: FeatureMatrix) -> list[str]:
+    """Return a warning for each factor with values so far out that they may be slips.
+
+    One value of 1e9 among others around 1 takes all of a factor's scale, and the factor seems to do
+    nothing. Named are values `FAR` times as far from the median as the span that holds 98 % of the
+    known ones, which counts and sums of money reach only where they are far more skew than
+    countries are.
+    """
+    lines = []
+    for name, values in matrix.X.astype(float).items():
+        low = values.quantile(0.01, interpolation="higher")
+        high = values.quantile(0.99, interpolation="lower")
+        far = (values - values.median()).abs() > FAR * (high - low)
+        if high > low and far.any():
+            places = matrix.rows[far].drop_duplicates(["country_a", "country_b", "year"])
+            when = places["year"].map(lambda year: f" {year}" if year else "")
+            where = places["country_a"] + "-" + places["country_b"] + when
+            shown = some(f"{values[i]:.4g} ({place})" for i, place in where.items())
+            lines.append(
+                f"{name}: far out of the range of all other values: {shown}; if that is a slip, "
+                "mend it, it hides what the factor does"
+            )
+    return lines

@@ -8,7 +8,7 @@ import pytest
 
 from mlcoop.errors import ConfigError, DataError
 from mlcoop.features.build import explain_rows
-from mlcoop.features.ready import matrix_from_ready_panel
+from mlcoop.features.ready import far_out, matrix_from_ready_panel
 
 OWN = pd.DataFrame(
     {
@@ -90,3 +90,19 @@ def test_mistakes_of_the_config_are_named(change: dict, message: str) -> None:
 def test_mistakes_of_the_table_are_named(change: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         matrix_from_ready_panel(OWN.assign(**change), exposure="size", **NAMES)
+
+
+def test_a_value_far_out_is_named_and_skew_figures_are_not() -> None:
+    """One slip of 1e9 among standard normal values; figures as skew as countries' output."""
+    rng = np.random.default_rng(3)
+    names = [f"c{i:02}" for i in range(12)]
+    pairs = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
+    table = pd.DataFrame(pairs, columns=["i", "j"]).assign(t=2001, n=1)
+    table["f"] = rng.normal(size=len(table))
+    table["output"] = np.exp(rng.normal(25, 2.5, size=len(table)))
+    table["rare"] = (np.arange(len(table)) == 7).astype(float)
+    how = {"pair": ["i", "j"], "year": "t", "target": "n", "factors": ["f", "output", "rare"]}
+    assert far_out(matrix_from_ready_panel(table, **how)) == []
+    table.loc[5, "f"] = 1e9
+    (line,) = far_out(matrix_from_ready_panel(table, **how))
+    assert line.startswith("f: ") and "1e+09 (c00-c06 2001)" in line
