@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -391,6 +392,9 @@ def _headline(experiment: Experiment) -> dict[str, Any]:
 
 def main() -> None:
     """Run the command line with mlcoop's exit codes: 0 done, 2 mendable, 1 source or our fault."""
+    # Figures go to files. A notebook that calls the command asks for a backend of its own, which
+    # stops matplotlib where the command's environment does not hold it.
+    os.environ["MPLBACKEND"] = "agg"
     try:
         app(prog_name="mlcoop", standalone_mode=True)
     except MlcoopError as error:
