@@ -292,14 +292,11 @@ def test_a_cache_of_imported_files_alone_is_not_called_empty(tmp_path: Path) -> 
     assert "CEPII BACI" in status and empty not in status
 
 
-def test_figures_are_drawn_where_a_notebook_asks_for_its_own_backend(
-    panel_run, tmp_path: Path
-) -> None:
+def test_a_notebook_may_ask_for_a_backend_of_its_own(panel_run) -> None:
     """Truth: the name that IPython's kernel sets, of a module that our tests do not install."""
     place, _ = panel_run
-    shutil.copytree(place / "experiments" / "world", tmp_path / "experiments" / "world")
     inline = "module://matplotlib_inline.backend_inline"
-    done = mlcoop("report", "world", cwd=tmp_path, MPLBACKEND=inline)
+    done = mlcoop("run", "world.yaml", "--json", cwd=place, MPLBACKEND=inline)
     assert done.returncode == 0, done.stderr
 
 
