@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from mlcoop.comparison.common import Common
 from mlcoop.comparison.differences import shares_draws
 from mlcoop.explain.agreement import MEASURES, agreements, chance_agreement
-from mlcoop.schema import Experiment
 
 COLUMNS = ["kind", "experiment_a", "experiment_b", "measure", "value", "low", "high"]
 
 
-def agreement_table(
-    kind: str,
-    experiments: Sequence[Experiment],
-    tables: Sequence[pd.DataFrame],
-    draws: Sequence[pd.DataFrame | None],
-    level: float,
-) -> pd.DataFrame:
+def agreement_table(common: Common, level: float) -> pd.DataFrame:
     """Return how far each two experiments agree, by each measure, with its interval.
-
-    Parameters
-    ----------
-    tables : sequence of DataFrame
-        The ranking of each experiment, of the same names in the same order.
-    draws : sequence of DataFrame of shape (n_replicates, n_names), or None
-        Importance by replicate number.
 
     Returns
     -------
     DataFrame
         `agreement` of `mlcoop.comparison.Comparison`.
     """
-    order = np.array([-table["rank"].to_numpy(float) for table in tables])
+    experiments, draws = common.experiments, common.draws
+    order = np.array([-table["rank"].to_numpy(float) for table in common.tables])
     values = agreements(order[None])[:, 0]
     low, high = np.full_like(values, np.nan), np.full_like(values, np.nan)
     with_draws = [i for i, d in enumerate(draws) if d is not None]
@@ -63,22 +51,11 @@ def agreement_table(
         up = np.maximum(2 * values[at] - bounds[1], values[at]) - chance
         low[at] = np.clip(chance + np.minimum(down, down / kept), floor, 1)
         high[at] = np.clip(chance + np.maximum(up, up / kept), floor, 1)
-    names = [e.name for e in experiments]
-    rows = []
-    for i in range(len(names)):
-        for j in range(i + 1, len(names)):
-            for m, measure in enumerate(MEASURES):
-                rows.append(
-                    (
-                        kind,
-                        names[i],
-                        names[j],
-                        measure,
-                        values[m, i, j],
-                        low[m, i, j],
-                        high[m, i, j],
-                    )
-                )
+    rows = [
+        (common.kind, a.name, b.name, measure, values[m, i, j], low[m, i, j], high[m, i, j])
+        for (i, a), (j, b) in combinations(enumerate(experiments), 2)
+        for m, measure in enumerate(MEASURES)
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -3,74 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from mlcoop.comparison.common import Common
 from mlcoop.comparison.differences import explains_alike, shares_draws
-from mlcoop.schema import Experiment
 
 
-def changes_of_rank(
-    kind: str,
-    common: Sequence[str],
-    labels: Mapping[str, tuple[str, str]],
-    experiments: Sequence[Experiment],
-    tables: Sequence[pd.DataFrame],
-    draws: Sequence[pd.DataFrame | None],
-    level: float,
-) -> pd.DataFrame:
+def changes_of_rank(common: Common, level: float) -> pd.DataFrame:
     """Return the change of rank of every name from the first experiment to each other one.
-
-    Parameters
-    ----------
-    common : sequence of str
-        The names, among which ranks are counted.
-    labels : mapping of name to label and group
-    tables : sequence of DataFrame
-        The ranking of each experiment, a row a name in the order of `common`.
-    draws : sequence of DataFrame of shape (n_replicates, n_names), or None
-        Importance by replicate number.
 
     Returns
     -------
     DataFrame
         `changes` of `mlcoop.comparison.Comparison`.
     """
-    first, names = experiments[0], [e.name for e in experiments]
+    size, (first, *others), tables = len(common.names), common.experiments, common.tables
     turned = [
-        np.ones(len(common), dtype=bool)
+        np.ones(size, dtype=bool)
         if explains_alike(first, e)
-        else _turned(first.orders, e.orders, kind, common)
-        for e in experiments
+        else _turned(first.orders, e.orders, common.kind, common.names)
+        for e in others
     ]
-    paired = [shares_draws(first, e) for e in experiments]
     points = np.array([rankdata(table["rank"].to_numpy(float)) for table in tables])
     change = (points[1:] - points[0]).ravel()
-    halves = [half_widths(draws[0], d, level) for d in draws[1:]]
-    none = np.full(len(common), np.nan)
-    half = np.concatenate([none if h is None else h for h in halves])
-    reach = len(common) - 1
-    low, high = np.maximum(change - half, -reach), np.minimum(change + half, reach)
-    may = zip(tables[1:], turned[1:], strict=True)
+    halves = [half_widths(common.draws[0], d, level) for d in common.draws[1:]]
+    half = np.concatenate([np.full(size, np.nan) if h is None else h for h in halves])
+    low, high = np.maximum(change - half, 1 - size), np.minimum(change + half, size - 1)
+    may = zip(tables[1:], turned, strict=True)
     known = np.concatenate([_may_differ(tables[0], t) & over for t, over in may])
-    told = np.where(np.isnan(half), None, ((low > 0) | (high < 0)) & known)
-    others = len(names) - 1
     return pd.DataFrame(
         {
-            "kind": kind,
-            "name": list(common) * others,
-            "label": [labels[c][0] for c in common] * others,
-            "group": [labels[c][1] for c in common] * others,
-            "reference": names[0],
-            "experiment": np.repeat(names[1:], reach + 1),
+            **common.columns(len(others)),
+            "reference": first.name,
+            "experiment": np.repeat([e.name for e in others], size),
             "change": change,
             "low": low,
             "high": high,
-            "told": told,
-            "paired": np.repeat(paired[1:], reach + 1),
+            "told": np.where(np.isnan(half), None, ((low > 0) | (high < 0)) & known),
+            "paired": np.repeat([shares_draws(first, e) for e in others], size),
         }
     )
 

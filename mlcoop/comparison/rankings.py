@@ -19,6 +19,7 @@ from scipy.stats import rankdata
 
 from mlcoop.comparison.agreement import COLUMNS, agreement_table
 from mlcoop.comparison.changes import changes_of_rank
+from mlcoop.comparison.common import Common
 from mlcoop.comparison.differences import differences, weaknesses
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
@@ -119,22 +120,23 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
             continue
         given = [t for t in tables if t is not None]
         labels = _labels(experiments, given, kind)
-        common = _common(given, names, kind, labels, notes)
+        shared = _common(given, names, kind, labels, notes)
         if kind == "group" and len({frozenset(e.factors["factor"]) for e in experiments}) > 1:  # type: ignore[index]
             notes.append(
                 "The groups do not hold the same factors everywhere: a change of a group's rank "
                 "may come from its members alone."
             )
-        if not common:
+        if not shared:
             continue
-        given = [t.loc[common] for t in given]
-        draws = [_replicates(e, kind, common) for e in experiments]
-        ranks.append(_ranks(kind, common, labels, names, given))
-        changes.append(changes_of_rank(kind, common, labels, experiments, given, draws, level))
-        if len(common) > 1:
-            agreement.append(agreement_table(kind, experiments, given, draws, level))
+        given = [t.loc[shared] for t in given]
+        draws = [_replicates(e, kind, shared) for e in experiments]
+        common = Common(kind, shared, labels, experiments, given, draws)
+        ranks.append(_ranks(common))
+        changes.append(changes_of_rank(common, level))
+        if len(shared) > 1:
+            agreement.append(agreement_table(common, level))
         else:
-            only = labels[common[0]][0]
+            only = labels[shared[0]][0]
             notes.append(f'Only one {kind} in common ("{only}"): no agreement can be computed.')
     notes += weaknesses(experiments)
     return Comparison(
@@ -259,24 +261,15 @@ def _replicates(experiment: Experiment, kind: str, common: Sequence[str]) -> pd.
     return pd.DataFrame(wide[whole], index=numbers[whole])
 
 
-def _ranks(
-    kind: str,
-    common: Sequence[str],
-    labels: Mapping[str, tuple[str, str]],
-    names: Sequence[str],
-    tables: Sequence[pd.DataFrame],
-) -> pd.DataFrame:
+def _ranks(common: Common) -> pd.DataFrame:
     def stated(column: str) -> np.ndarray:
-        return np.concatenate([table[column].to_numpy() for table in tables])
+        return np.concatenate([table[column].to_numpy() for table in common.tables])
 
     return pd.DataFrame(
         {
-            "kind": kind,
-            "name": list(common) * len(names),
-            "label": [labels[c][0] for c in common] * len(names),
-            "group": [labels[c][1] for c in common] * len(names),
-            "experiment": np.repeat(names, len(common)),
-            "rank": np.concatenate([rankdata(table["rank"]) for table in tables]),
+            **common.columns(len(common.tables)),
+            "experiment": np.repeat([e.name for e in common.experiments], len(common.names)),
+            "rank": np.concatenate([rankdata(table["rank"]) for table in common.tables]),
             "rank_stated": stated("rank"),
             "rank_low": stated("rank_low"),
             "rank_high": stated("rank_high"),
