@@ -14,7 +14,7 @@ from mlcoop.errors import DataError, some
 from mlcoop.schema import COUNTS, PAIR_YEAR, YEARS, check
 from mlcoop.sources.collaboration import Counts
 from mlcoop.sources.frames import covered_frame, indicator_frame
-from mlcoop.sources.owntable import ambiguous, at, load, read_bytes, whole_numbers
+from mlcoop.sources.owntable import ambiguous, at, load, read_bytes, rows_twice, whole_numbers
 
 COLUMNS = ("year", "country_a", "country_b", "works")
 MOST_WORKS = 10**9
@@ -180,10 +180,10 @@ def _countries(values: pd.Series, where: str, column: str, resolve: Resolve) -> 
 
 
 def _refuse_duplicates(rows: pd.DataFrame, flipped: pd.Series, where: str) -> None:
-    shown, both_orders = [], False
-    for (a, b, year), group in rows.groupby(PAIR_YEAR, sort=True):
-        both_orders |= flipped[group.index].nunique() > 1
-        shown.append(f"{a}-{b} {year} ({' and '.join(at(i) for i in group.index[:3])})")
+    places, both_orders = rows_twice(rows, PAIR_YEAR, flipped)
+    shown = [
+        f"{a}-{b} {year} ({' and '.join(found[:3])})" for (a, b, year), found in places.items()
+    ]
     how = "a pair named twice, in both orders" if both_orders else "a pair named twice"
     raise DataError(f"{where}: {how}: {some(shown)}; keep one row for a pair and year")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -92,6 +94,23 @@ def at(index: int) -> str:
     'row 2'
     """
     return f"row {index + 2}"
+
+
+def rows_twice(
+    rows: pd.DataFrame, key: Sequence[str], flipped: pd.Series
+) -> tuple[dict[tuple[Any, ...], list[str]], bool]:
+    """Return where rows stand that name one thing, and whether any names its ends turned round.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Those that are not alone with their `key`.
+    flipped : Series of bool
+        Which rows had their ends the other way round in the file.
+    """
+    groups = {name: group.index for name, group in rows.groupby(list(key), sort=True)}
+    places = {name: [at(i) for i in index] for name, index in groups.items()}
+    return places, any(flipped[index].nunique() > 1 for index in groups.values())
 
 
 def whole_numbers(values: pd.Series, where: str, column: str, lo: int, hi: int) -> pd.Series:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mlcoop.errors import DataError, did_you_mean, some
 from mlcoop.schema import YEARS
-from mlcoop.sources.owntable import at, load, whole_numbers
+from mlcoop.sources.owntable import at, load, rows_twice, whole_numbers
 
 _BLANK = ("", "na", "n/a", "nan", "null", "none", ".")
 
@@ -100,10 +100,8 @@ def read(
     key = [*ends, *([year] if year else [])]
     twice = out.duplicated(key, keep=False)
     if twice.any():
-        names, both_orders = [], False
-        for row, rows in out[twice].groupby(key, sort=True):
-            both_orders |= flipped[rows.index].nunique() > 1
-            names.append(f"{' '.join(map(str, row))} ({', '.join(at(i) for i in rows.index[:2])})")
+        places, both_orders = rows_twice(out[twice], key, flipped)
+        names = [f"{' '.join(map(str, k))} ({', '.join(rows[:2])})" for k, rows in places.items()]
         how = "twice, in both orders" if both_orders else "twice"
         hint = "keep one row" if year else "keep one row, or name the column of years"
         raise DataError(f"{where}: a pair stands there {how}: {some(names)}; {hint}")
