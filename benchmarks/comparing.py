@@ -20,7 +20,7 @@ from scipy.stats import kendalltau
 from mlcoop.comparison import compare
 from mlcoop.schema import Experiment
 
-SHARED = 50  # pairs of experiments that the peer is timed on, at most; the rest is in proportion
+TIMED = 50  # pairs of experiments that the peer is timed on, at most; the rest is in proportion
 
 
 def study(name: str, importance: np.ndarray) -> Experiment:
@@ -64,7 +64,7 @@ def main() -> None:
     ours = time.perf_counter() - begin
 
     pairs = list(combinations(range(asked.experiments), 2))
-    timed = pairs[:SHARED]
+    timed = pairs[:TIMED]
     begin = time.perf_counter()
     for a, b in timed:
         for one, other in zip(draws[a], draws[b], strict=True):

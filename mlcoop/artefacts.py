@@ -324,13 +324,13 @@ def list_experiments(experiments: Path) -> list[Path]:
     return sorted(path.parent for path in experiments.glob("*/config.yaml"))
 
 
-def find_experiment(name: str, experiments: Path) -> Path:
-    """Return the folder of a study given by name or by path.
+def find_experiment(name: str, experiments: Path, file: str = "config.yaml") -> Path:
+    """Return the folder of a study given by name or by path; `file` is what such a folder holds.
 
     A path is that folder or none: a study of the same name elsewhere is another study.
     """
     given = Path(name)
-    by_path = len(given.parts) > 1 or (given / "config.yaml").is_file()
+    by_path = len(given.parts) > 1 or (given / file).is_file()
     return given if by_path else experiments / given.name
 
 

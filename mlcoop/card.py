@@ -27,10 +27,13 @@ def model_card(
     years = coverage["years"]
     when = f", {years[0]} to {years[1]}" if years else ""
     simulated = coverage.get("simulated")
-    in_full = config.target.counting == "full"
-    counts = f"works counted {'in full' if in_full else 'fractionally'}"
-    if simulated or config.panel:
-        counts = "simulated counts, not real ones" if simulated else "counts of the user's own"
+    if simulated:
+        counts = "simulated counts, not real ones"
+    elif config.panel:
+        counts = "counts of the user's own"
+    else:
+        in_full = config.target.counting == "full"
+        counts = f"works counted {'in full' if in_full else 'fractionally'}"
     use = "Used for the ranking." if metrics.get("ranking") else "No ranking was made of it."
     lines = [
         f"# Models of the study {config.name}",

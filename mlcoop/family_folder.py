@@ -47,9 +47,7 @@ def write_comparison(
 
 def find_family(name: str, experiments: Path) -> Path | None:
     """Return the folder of a family given by name or by path, None when it is none."""
-    given = Path(name)
-    by_path = len(given.parts) > 1 or (given / FILE).is_file()
-    root = given if by_path else experiments / given.name
+    root = find_experiment(name, experiments, FILE)
     return root if (root / FILE).is_file() else None
 
 

@@ -35,7 +35,7 @@ def pair_names(rows: pd.DataFrame) -> np.ndarray:
     name can be taken apart at its only bar.
     """
     a, b = (rows[end].astype(str) for end in ("country_a", "country_b"))
-    if any("|" in end for end in {*a, *b}):
+    if any("|" in end for end in {*a.unique(), *b.unique()}):
         a, b = (ends.str.replace("|", NO_BAR, regex=False) for ends in (a, b))
     return (a + "|" + b).to_numpy()
 

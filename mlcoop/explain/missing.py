@@ -17,6 +17,7 @@ from mlcoop.features.build import explain_rows
 from mlcoop.model.imputation import from_own_years, imputing
 from mlcoop.model.learners import Learner
 from mlcoop.model.training import MANY_PAIRS
+from mlcoop.schema import PAIR
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -69,8 +70,10 @@ def treat(matrix: FeatureMatrix, how: str) -> FeatureMatrix:
     """
     if how == "complete":
         return matrix.take(matrix.X.notna().all(axis=1).to_numpy())
-    trained = len(np.unique(pair_names(matrix.rows))) * (1 - 1 / FOLDS)
-    if how == "impute" and (trained < MANY_PAIRS or any(f.own for f in matrix.features)):
+    if how == "own":
+        return matrix
+    trained = len(matrix.rows[PAIR].drop_duplicates()) * (1 - 1 / FOLDS)
+    if trained < MANY_PAIRS or any(f.own for f in matrix.features):
         return replace(matrix, X=from_own_years(matrix.rows, matrix.X))
     return matrix
 

@@ -11,7 +11,7 @@ import pandas as pd
 from mlcoop.errors import ConfigError, DataError, did_you_mean, some
 from mlcoop.features.build import Feature, FeatureMatrix
 
-FAR = 100
+FAR = 100  # times the span of most values, from their median
 Focus: TypeAlias = "str | pd.DataFrame | Iterable[tuple[str, str]] | None"
 
 

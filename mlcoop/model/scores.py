@@ -12,9 +12,9 @@ from mlcoop.model.history import FloatArray
 from mlcoop.schema import BASELINES
 
 METHODS = ("model", *BASELINES)
+# Origins that an interval of the skill takes: fewer all favour one side by chance too often, one of
+# them always (one in two to the power of their number; five, one in 32).
 FEWEST_ORIGINS = 5
-"""Origins that an interval of the skill takes: fewer all favour one side by chance too often, one
-of them always (one in two to the power of their number; five, one in 32)."""
 
 
 def wape(observed: FloatArray, predicted: FloatArray) -> float:

@@ -132,7 +132,7 @@ def cut(text: str, room: float, size: float = 13) -> str:
     >>> cut("Works with third countries, partner", 160)
     'Works with th…, partner'
     """
-    most = int(room / (size * 0.52))
+    most = _characters(room, size)
     if len(text) <= most:
         return text
     last = re.search(r"(, [^,]+| \([^()]+\))$", text)
@@ -149,12 +149,16 @@ def cut_apart(texts: Iterable[str], room: float, size: float = 13) -> dict[str, 
     """
     shown = {text: cut(text, room, size) for text in texts}
     times = Counter(shown.values())
-    most = int(room / (size * 0.52))
+    most = _characters(room, size)
     head = most // 3
     for text, short in shown.items():
         if times[short] > 1:
             shown[text] = text[:head].rstrip() + "…" + text[head + 1 - most :].lstrip()
     return shown
+
+
+def _characters(room: float, size: float) -> int:
+    return int(room / (size * 0.52))
 
 
 def _n(value: float) -> str:
