@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlcoop.explain.coefficients import regression_table
 from mlcoop.explain.permutation import permutation_importance
 from mlcoop.explain.players import drop_groups, group_players
 from mlcoop.explain.ranking import Ranking, rank_factors
-from mlcoop.explain.regression import regress, regression_table
+from mlcoop.explain.regression import regress
 from mlcoop.explain.stability import halves_agreement, pair_halves
 from mlcoop.explain.wide import (
     focus_interactions,

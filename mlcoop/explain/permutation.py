@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mlcoop.explain.clusters import clustered, shared_country
 from mlcoop.explain.crossfit import pair_names
-from mlcoop.explain.regression import clustered, shared_country
 from mlcoop.model.learners import as_seen
 from mlcoop.model.scores import poisson_deviances
 

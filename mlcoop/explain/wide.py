@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mlcoop.explain.clusters import clustered, shared_country
 from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names
-from mlcoop.explain.regression import MOST_ROWS, clustered, regress, shared_country
+from mlcoop.explain.regression import MOST_ROWS, regress
 from mlcoop.model.scores import poisson_deviance
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from mlcoop.report.content import Calibration, Expected, Held, SetErrors
+from mlcoop.report.content_forecast import Calibration, Expected, Held, SetErrors
 from mlcoop.report.names import method_name, number, percent, percent_tick, span
 from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
 

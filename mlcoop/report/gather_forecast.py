@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mlcoop.report.content import Calibration, Expected, Held, SetErrors
+from mlcoop.report.content_forecast import Calibration, Expected, Held, SetErrors
 from mlcoop.report.gather import need
 from mlcoop.report.names import filled, optional, pair_name, set_name
 from mlcoop.schema import BASELINES, FORECAST_CSV, Experiment

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from mlcoop.report.content import Expected, Left
+from mlcoop.report.content import Left
+from mlcoop.report.content_forecast import Expected
 from mlcoop.report.names import country_name, number, percent, span
 from mlcoop.report.svg import Canvas
 from mlcoop.report.worldmap import HEIGHT, WIDTH, world

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mlcoop.report.content import Calibration, SetErrors
+from mlcoop.report.content_forecast import Calibration, SetErrors
 from mlcoop.report.names import (
     country_name,
     filled,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlcoop.report.content import Calibration
+from mlcoop.report.content_forecast import Calibration
 from mlcoop.report.names import method_name, number, percent, plain, span
 from mlcoop.report.outlook import Ahead, Surprise, Total
 from mlcoop.report.tables import Cell, Column, Table

@@ -23,7 +23,8 @@ from mlcoop.report import (
     tables,
 )
 from mlcoop.report.comparison import comparison_content
-from mlcoop.report.content import SetErrors, Summary, Tuning
+from mlcoop.report.content import Summary, Tuning
+from mlcoop.report.content_forecast import SetErrors
 from mlcoop.report.defence import defence_content
 from mlcoop.report.names import country_name, listing, number, percent, plain, span
 from mlcoop.report.outlook import Outlook

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mlcoop.report.content import Calibration, Expected, Held, Planted, Ranked, SetErrors
+from mlcoop.report.content import Planted, Ranked
+from mlcoop.report.content_forecast import Calibration, Expected, Held, SetErrors
 from mlcoop.report.names import (
     country_name,
     listing,

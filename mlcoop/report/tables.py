@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from mlcoop.features.catalogue import FACTORS
 from mlcoop.report.charts_time import spark
-from mlcoop.report.content import Collinear, Missing, Planted, Ranked, SetErrors, Summary
+from mlcoop.report.content import Collinear, Missing, Planted, Ranked, Summary
+from mlcoop.report.content_forecast import SetErrors
 from mlcoop.report.names import (
     country_name,
     listing,

@@ -8,7 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from mlcoop.report import sentences
-from mlcoop.report.content import SetErrors, Summary
+from mlcoop.report.content import Summary
+from mlcoop.report.content_forecast import SetErrors
 from mlcoop.report.names import (
     last_count_head,
     method_name,

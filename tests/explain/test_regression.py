@@ -9,14 +9,13 @@ import statsmodels.api as sm
 from scipy import stats
 from worlds import columns_of, focal_matrix, wide_matrix
 
-from mlcoop.explain.clusters import errors_by_country, errors_by_pair
+from mlcoop.explain.clusters import clustered, errors_by_country, errors_by_pair
+from mlcoop.explain.coefficients import regression_table
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.regression import (
     Regression,
-    clustered,
     fit_ppml,
     regress,
-    regression_table,
 )
 from mlcoop.features.build import FeatureMatrix
 
