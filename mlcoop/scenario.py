@@ -235,6 +235,9 @@ def play_scenario(
         parts.append(made.merge(by_pair, on=PAIR, how="inner", validate="one_to_one"))
     if not parts or not sum(len(p) for p in parts):
         why = "; ".join(dict.fromkeys(warnings))
+        held = [m for m in moves if any(map(m.holds_in, years))]
+        if not why and not parts and any(m.cells(model.rows, model.features) for m in held):
+            why = "they leave its factors as they are, so give other values"
         raise DataError(
             f"scenario: none of its changes touches a forecast pair in {years}; "
             + (why or "name pairs or countries of this study, and years that it forecasts")

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from mlcoop.cli import app
 from mlcoop.errors import MlcoopError
+from mlcoop.scenario import ScenarioModel
 
 KEYS = ["country_a", "country_b", "year"]
 
@@ -131,6 +133,34 @@ def test_slips_are_one_line_and_exit_2(
     assert isinstance(done.exception, MlcoopError) and done.exception.exit_code == 2
     assert done.stdout == "" and "\n" not in str(done.exception)
     assert expected in str(done.exception)
+
+
+def test_a_scenario_may_name_years_that_the_horizon_leaves_out(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Truth: both years are forecast, so a change of both is played in the one that is shown."""
+    folder = study / "experiments" / "s"
+    one = pd.read_csv(folder / "forecast.csv")
+    pd.concat([one, one.assign(year=2023)]).to_csv(folder / "forecast.csv", index=False)
+    rows = one[["country_a", "country_b"]].assign(focal="CHN", partner=one["country_b"])
+    feature = {"name": "f", "factor": "f", "role": "pair", "label": "F", "low": 0.0, "high": 9.0}
+    model = ScenarioModel((Doubling(),) * 4, 1.0, (feature,), rows.assign(in_focus=True, f=1.0))
+    monkeypatch.setattr("mlcoop.scenario_store.read_scenario_model", lambda *_: model)
+    monkeypatch.chdir(study)
+    (study / "s.yaml").write_text("changes: [{factor: f, pairs: all, add: 1, years: [2022, 2023]}]")
+    arguments = ["forecast", "s", "--scenario", "s.yaml", "--horizon", "2", "--json"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.exception
+    found = json.loads(done.stdout)["pairs"]
+    assert {p["year"] for p in found} == {2023} and len(found) == 2
+    assert found[0]["scenario"] == pytest.approx(2 * found[0]["predicted"])
+
+
+class Doubling:
+    """A factor model in which one more of the factor goes with twice the works."""
+
+    def margin(self, X: pd.DataFrame) -> np.ndarray:
+        return np.log(2) * X["f"].to_numpy(dtype=float)
 
 
 def test_help_shows_both_and_a_study_may_be_called_score(study: Path) -> None:

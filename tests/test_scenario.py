@@ -234,8 +234,12 @@ def test_a_changed_factor_leaves_filled_gaps_as_they_are(tmp_path: Path) -> None
 
 
 def test_a_change_that_touches_nothing_is_refused(model: ScenarioModel, tmp_path: Path) -> None:
+    # Pakistan is a country of this study; it is the amount that changes nothing.
+    for nothing in ("multiply: 1", "add: 0"):
+        with pytest.raises(DataError, match="touches.* they leave its factors as they are"):
+            play(model, tmp_path, f"changes: [{{factor: rd_share, countries: PAK, {nothing}}}]")
     with pytest.raises(DataError, match="none of its changes touches.*; name pairs"):
-        play(model, tmp_path, "changes: [{factor: rd_share, countries: USA, multiply: 1}]")
+        play(model, tmp_path, "changes: [{factor: rd_share, countries: [], add: 1}]")
     # The logarithm of one plus years that are negative is unknown: the reason is told.
     with pytest.raises(
         DataError, match='none of its changes touches.*"Belt and Road": unknown for 1 row,'

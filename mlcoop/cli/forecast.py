@@ -162,6 +162,8 @@ def _play(
 
     scenario = read_scenario(path)
     model = read_scenario_model(experiment, models)
-    years = sorted(int(y) for y in forecast["year"].unique())
+    # A file may name years that --horizon leaves out.
+    assert experiment.forecast is not None
+    years = sorted(int(y) for y in experiment.forecast["year"].unique())
     moves = find_moves(scenario, model.features, model.rows, years, str(path))
     return play_scenario(scenario, model, forecast, moves)
