@@ -157,6 +157,7 @@ def _score(part: pd.DataFrame, rules: list[str]) -> dict[str, Any]:
 
 
 def worst_pairs(found: Hindsight, most: int = 10, *, focus: bool = True) -> pd.DataFrame:
-    """Return the largest misses, of the focus set where there is one."""
-    table = found.pairs[found.pairs["in_focus"]] if focus else found.pairs
+    """Return the largest misses, of the focus set where any of it was observed."""
+    in_focus = found.pairs["in_focus"]
+    table = found.pairs[in_focus] if focus and in_focus.any() else found.pairs
     return table.head(most)[[*PAIR, "year", "observed", "predicted", "lower", "upper", "miss"]]

@@ -39,6 +39,9 @@ def test_score_by_hand() -> None:
     assert found.unobserved == 1
     assert found.pairs["miss"].tolist() == [2.0, 1.0]
     assert worst_pairs(found)["country_b"].tolist() == ["B"]
+    # Counts of no focus pair: the misses are of those that there are.
+    other = score_forecast(FORECAST, OBSERVED[OBSERVED["country_b"] == "C"])
+    assert worst_pairs(other)["country_b"].tolist() == ["C"]
     with pytest.raises(DataError, match="no count for the forecast years 2022"):
         score_forecast(FORECAST, OBSERVED.assign(year=2030))
     with pytest.raises(DataError, match="none of its pairs was forecast: X-Y"):
