@@ -13,6 +13,7 @@ from mlcoop.features.catalogue import FACTORS
 from mlcoop.schema import FORECAST_CSV, Experiment
 from mlcoop.terminal.comparison import print_comparison
 from mlcoop.terminal.factors import print_factors
+from mlcoop.terminal.forecast import print_totals
 from mlcoop.terminal.study import print_experiment, print_forecast, print_list
 from mlcoop.terminal.tables import print_table
 
@@ -130,6 +131,33 @@ def test_catalogue_and_list(capsys: pytest.CaptureFixture[str]) -> None:
     print_list([{"name": "x", "simulated": True, "years": [2001, 2021], "skill": 0.05}])
     text = capsys.readouterr().out
     assert "x (simulated)" in text and "2001–2021" in text and "+5.0 %" in text
+
+
+def test_forecasts_of_several_years_stand_year_by_year(capsys: pytest.CaptureFixture[str]) -> None:
+    """Truth: of twelve pairs in two years the ten first rows are of the first year, whatever is
+    expected of the second."""
+    base = finished()
+    rows = [
+        ("CHN", b, year, 2021, 10.0, 20.0 - i + 100 * (year - 2022), 1.0, 200.0, 0.9)
+        for year in (2022, 2023)
+        for i, b in enumerate(["DEU", "FRA", "GBR", "IDN", "IND", "ITA", "JPN", "KOR", "MYS",
+                               "PAK", "RUS", "USA"])
+    ]  # fmt: skip
+    print_experiment(replace(base, forecast=pd.DataFrame(rows, columns=FORECAST_CSV)))
+    text = capsys.readouterr().out
+    assert "Forecasts, the first 10 of 24" in text and "10 largest of 24" not in text
+
+
+def test_a_sum_of_pairs_likely_to_have_no_work_is_wider_than_their_bounds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Truth: sixty pairs of 0.02 works have bounds of 0; at 90 % Poisson's law of 1.2 has 0 to 3,
+    so it is not told that no sum is wider."""
+    row = ("all", 2022, 1.2, 0.0, 3.0, 0.9, 0.0, 0.0)
+    heads = ["total", "year", "predicted", "lower", "upper", "level", "naive_lower", "naive_upper"]
+    print_totals(finished(), pd.DataFrame([row], columns=heads))
+    text = capsys.readouterr().out
+    assert "0–3" in text and "never wider" not in text and "Poisson's law" in text
 
 
 def test_forecasts_in_full(capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,16 @@ def last_count_head(years: Iterable[int]) -> str:
     return f"count {known.pop()}" if len(known) == 1 else "last count"
 
 
+def first_of(years: Sequence[int], shown: int) -> str:
+    """Return what the first rows are of forecasts that stand year by year, the largest first.
+
+    >>> first_of([2022, 2022, 2022], 2), first_of([2022, 2022, 2023, 2023], 2)
+    ('the 2 largest of 3', 'the first 2 of 4')
+    """
+    which = f"first {shown:,}" if len(set(years)) > 1 else f"{shown:,} largest"
+    return f"the {which} of {len(years):,}"
+
+
 def plain(key: str) -> str:
     """Return a key as words: underscores to spaces, a capital first.
 

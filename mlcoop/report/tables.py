@@ -13,6 +13,7 @@ from mlcoop.report.content import Collinear, Missing, Planted, Ranked, Summary
 from mlcoop.report.content_forecast import SetErrors
 from mlcoop.report.names import (
     country_name,
+    first_of,
     listing,
     method_name,
     number,
@@ -205,7 +206,8 @@ def forecasts(summary: Summary) -> Table:
             )
         )
     more = len(summary.forecasts) - len(rows)
-    note = f"The {len(rows):,} largest are shown; {more:,} more stand in forecast.csv." * (more > 0)
+    which = first_of([f.year for f in summary.forecasts], len(rows)).capitalize()
+    note = f"{which} are shown; {more:,} more stand in forecast.csv." * (more > 0)
     return Table("forecast", "Forecasts", tuple(columns), tuple(body), note)
 
 

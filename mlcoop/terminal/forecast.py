@@ -33,7 +33,7 @@ def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
     print_table(pd.DataFrame(rows, columns=heads), "\nSums of pairs", {*heads[1:]})
     print(
         "Each total is the sum of its pairs' forecasts; its interval is drawn jointly, since pairs "
-        "err together, and is never wider than the sum of their bounds."
+        "err together, and leaves the sum of their bounds only where Poisson's law does."
     )
 
 

@@ -11,6 +11,7 @@ from mlcoop.report import sentences
 from mlcoop.report.content import Summary
 from mlcoop.report.content_forecast import SetErrors
 from mlcoop.report.names import (
+    first_of,
     last_count_head,
     method_name,
     number,
@@ -162,7 +163,7 @@ def _forecasts(s: Summary, most: int) -> Table:
     heads = ["pair", "year", last_count_head(f.last_year for f in s.forecasts), "forecast"]
     heads += [f"{percent(first.level)} interval", "change"]
     more = len(s.forecasts) > len(shown)
-    words = f"Forecasts{f', the {len(shown)} largest of {len(s.forecasts)}' if more else ''}"
+    words = f"Forecasts{f', {first_of([f.year for f in s.forecasts], len(shown))}' if more else ''}"
     return text_table(_titled(s, words), heads, rows, right=set(heads) - {"pair"})
 
 
