@@ -16,6 +16,11 @@ from mlcoop.few_pairs import why_not_ranked
 from mlcoop.model.learners import LEARNERS
 from mlcoop.tables import group_members, group_names
 
+UNTESTED = (
+    "No forecast: its weights and intervals come from the backtest, which evaluation.enabled: "
+    "false leaves out."
+)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -148,7 +153,7 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
         "backtest": config.evaluation.enabled,
         "score": config.evaluation.enabled,
         "explain": config.explain.enabled,
-        "forecast": config.forecast.enabled,
+        "forecast": config.forecast.enabled and config.evaluation.enabled,
         "report": config.report.enabled,
     }
     stages = ("panel", *(stage for stage, on in switches.items() if on))

@@ -31,6 +31,7 @@ from mlcoop.model.history import years_with_counts
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.origins import forecast_horizons, plan_origins
 from mlcoop.model.tuning import Tuned, tune
+from mlcoop.plan import UNTESTED
 from mlcoop.scenario import fit_scenario_model, name_factors
 from mlcoop.schema import PAIR
 from mlcoop.study import Study
@@ -93,7 +94,7 @@ def check_leaks(study: Study, config: Config) -> Made:
 def plan_horizons(study: Study, config: Config) -> tuple[list[int], list[str]]:
     """Return the horizons that are backtested, and a warning of those asked for that cannot be."""
     if not (study.can_forecast and config.evaluation.enabled):
-        return [], []
+        return [], [UNTESTED] if study.can_forecast and config.forecast.enabled else []
     most = config.forecast.horizon if config.forecast.enabled else 1
     return forecast_horizons(years_with_counts(study.history), most)
 

@@ -359,6 +359,17 @@ def test_dry_run_tells_how_many_years_can_be_forecast(
     assert ("5 ahead takes 14 years" in document.get("warning", "")) == (ahead < horizon)
 
 
+def test_without_a_backtest_there_is_no_forecast_and_a_dry_run_says_so(tmp_path: Path) -> None:
+    config = ROOT / "configs" / "quickstart.yaml"
+    off = ["--set", "evaluation.enabled=false"]
+    done = mlcoop("run", str(config), *off, "--dry-run", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["years_ahead"] == 0 and "forecast" not in document["stages"].split(", ")
+    assert document["warning"].startswith("No forecast: ")
+    asked = [*off, "--set", "forecast.enabled=false", "--dry-run", "--json"]
+    assert "warning" not in json.loads(mlcoop("run", str(config), *asked, cwd=tmp_path).stdout)
+
+
 def test_dry_run_refuses_years_that_a_run_would_refuse(tmp_path: Path) -> None:
     text = "name: x\nfocus: {focal: CHN, partners: asean}\nyears: {start: 2005, end: 2199}\n"
     for options in (["--dry-run"], []):

@@ -163,6 +163,31 @@ class Doubling:
         return np.log(2) * X["f"].to_numpy(dtype=float)
 
 
+@pytest.mark.parametrize(
+    ("config", "arguments", "expected"),
+    [
+        ("forecast: {enabled: false}", (), "set forecast.enabled=true and run it again"),
+        ("evaluation: {enabled: false}", ("--totals",), "set evaluation.enabled=true and run"),
+        ("forecast: {enabled: false}", ("--surprises",), "run its config again (with --force"),
+    ],
+)
+def test_a_study_that_was_to_make_no_forecast_is_told_what_to_set(
+    study: Path,
+    config: str,
+    arguments: tuple[str, ...],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Truth: a run of the same config makes no forecast again; surprises are of the backtest."""
+    folder = study / "experiments" / "s"
+    (folder / "forecast.csv").unlink()
+    with (folder / "config.yaml").open("a") as file:
+        file.write(config)
+    monkeypatch.chdir(study)
+    done = CliRunner().invoke(app, ["forecast", "s", *arguments])
+    assert isinstance(done.exception, MlcoopError) and expected in str(done.exception)
+
+
 def test_help_shows_both_and_a_study_may_be_called_score(study: Path) -> None:
     shown = mlcoop("forecast", "--help", cwd=study).stdout
     assert "show" in shown and "score" in shown

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlcoop.config import Config
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.origins import plan_origins
-from mlcoop.stages import first_reported
+from mlcoop.stages import first_reported, plan_horizons
 from mlcoop.study import Study
 
 
@@ -31,6 +32,16 @@ def test_no_horizon_reports_an_origin_before_the_last_year_tuned_on(
     reported = [plan_origins(np.arange(2001, 2022), h, None, origins)[1] for h in horizons]
     assert all(min(part) >= tuned_to for part in reported)
     assert any(min(part) == tuned_to for part in reported)
+
+
+def test_a_forecast_that_cannot_be_made_without_a_backtest_is_said() -> None:
+    """Truth: a run makes a forecast only of horizons that it backtests."""
+    study = study_of(range(2001, 2022))
+    asked = Config(name="x", evaluation={"enabled": False})
+    horizons, (said,) = plan_horizons(study, asked)
+    assert horizons == [] and said.startswith("No forecast: ")
+    not_asked = Config(name="x", evaluation={"enabled": False}, forecast={"enabled": False})
+    assert plan_horizons(study, not_asked) == ([], [])
 
 
 def test_the_years_tuned_on_by_hand() -> None:

@@ -339,9 +339,12 @@ def _years_ahead(config: Config) -> dict[str, Any]:
     import numpy as np
 
     from mlcoop.model.origins import forecast_horizons
+    from mlcoop.plan import UNTESTED
 
-    if not (config.forecast.enabled and config.evaluation.enabled):
+    if not config.forecast.enabled:
         return {"years_ahead": 0}
+    if not config.evaluation.enabled:
+        return {"years_ahead": 0, "warning": UNTESTED}
     if config.panel is not None or config.years.end == "latest":
         return {"years_ahead": config.forecast.horizon}
     years = np.arange(config.years.start, config.years.end + 1)

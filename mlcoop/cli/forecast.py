@@ -130,6 +130,13 @@ def _read(name: str, experiments: Path) -> Experiment:
 
 def _needed(table: pd.DataFrame | None, experiment: Experiment, file: str) -> pd.DataFrame:
     if table is None or (table.empty and file != "surprises.csv"):
+        sections = ["evaluation"] if file == "surprises.csv" else ["evaluation", "forecast"]
+        off = [s for s in sections if not (experiment.config.get(s) or {}).get("enabled", True)]
+        if off:
+            on = " and ".join(f"{s}.enabled=true" for s in off)
+            raise DataError(
+                f"{experiment.folder}: was run without {file}; set {on} and run it again"
+            )
         raise DataError(
             f"{experiment.folder}: holds no {file}; run its config again (with --force where "
             "the folder came without its tables of counts)"
