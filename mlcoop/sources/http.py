@@ -287,9 +287,11 @@ class Client:
             raise Passing(f"the service answered {status}")
         if status == 404:
             raise NotFound(f"{source.label}: {address} is not there (404)")
-        if status == 401:
+        if status == 401 and source.key_env:
             raise SourceError(
                 f"{source.label}: the key in {source.key_env} is refused (401); correct or unset it"
+                if self._keys[source.name]
+                else f"{source.label}: {address} needs a key (401); set {source.key_env}"
             )
         if status != 200:
             raise SourceError(
@@ -373,7 +375,7 @@ class Client:
         if response.status_code == 402:
             return SourceError(f"{source.label}: payment asked for (402); the allowance is spent")
         return Passing(
-            f"the service asks to slow down ({response.status_code})",
+            f"the service asks to slow down ({response.status_code}: {self._message(response)})",
             pause=None if pause is None else max(0.0, pause),
         )
 
@@ -391,7 +393,7 @@ class Client:
     def _message(self, response: requests.Response) -> str:
         try:
             body = json.loads(response.content)
-            text = str(body.get("message") or body.get("error"))
+            text = str(body.get("message") or body.get("error") or "")
         except (ValueError, AttributeError):
             text = response.text
         return without(" ".join(text.split()), self._secrets())[:200] or "no reason given"

@@ -22,6 +22,9 @@ DATASET = "doi:10.7910/DVN/LEJUQZ"
 MIRROR_FILE = "idealpoints"
 _IDEAL_POINTS = re.compile(r"ideal_?points?(estimates)?.*\.(tab|csv)$", re.IGNORECASE)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# Over all votes, or where a file does not have that (as those of 2026), over final votes alone; the
+# two have scales of their own and are never mixed.
+_SERIES = ("idealpointall", "idealpointfp")
 # General Assembly session 1 met in 1946; releases before July 2025 count sessions, not years.
 _YEAR_BEFORE_SESSION_1 = 1945
 
@@ -64,7 +67,8 @@ def pick_file(content: bytes) -> str:
     fitting = [n for n in named if _IDEAL_POINTS.search(n) and "dyad" not in n.lower()]
     if not fitting:
         raise ValueError(f"no file of ideal points among {some(sorted(named))}")
-    return named[max(fitting, key=_release)]
+    # A file over final votes alone (FP) only where there is no other.
+    return named[max(fitting, key=lambda n: ("fp" not in n.lower(), _release(n)))]
 
 
 def fetch(client: Client) -> tuple[Answer, list[Answer]]:
@@ -88,7 +92,7 @@ def fetch(client: Client) -> tuple[Answer, list[Answer]]:
 
 
 def read(content: bytes) -> pd.DataFrame:
-    """Return `iso3c`, `year`, `ideal_point` of a tab- or comma-separated file.
+    """Return `iso3c`, `year`, `ideal_point` and its `series` of a tab- or comma-separated file.
 
     Raises
     ------
@@ -110,20 +114,23 @@ def read(content: bytes) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"no table ({type(error).__name__})") from error
     raw.columns = [str(c).strip().strip('"').lower() for c in raw.columns]
-    if "iso3c" not in raw or "idealpointall" not in raw or not {"year", "session"} & set(raw):
-        raise ValueError(f"no iso3c, year and idealpointall among {some(raw.columns)}")
+    series = next((c for c in _SERIES if c in raw), None)
+    if "iso3c" not in raw or series is None or not {"year", "session"} & set(raw):
+        raise ValueError(f"no iso3c, year and {' or '.join(_SERIES)} among {some(raw.columns)}")
     if "year" in raw:
         year = pd.to_numeric(raw["year"], errors="coerce")
     else:
         year = pd.to_numeric(raw["session"], errors="coerce") + _YEAR_BEFORE_SESSION_1
-    blank = raw["idealpointall"].str.strip().isin(["", "NA", ".", "NaN"])
-    value = pd.to_numeric(raw["idealpointall"], errors="coerce")
+    blank = raw[series].str.strip().isin(["", "NA", ".", "NaN"])
+    value = pd.to_numeric(raw[series], errors="coerce")
     if (value.isna() & ~blank).any() or year.isna().any():
         raise ValueError("a year or ideal point that is no number")
     if value.abs().max() > 10 or not year.between(1946, 2100).all() or len(raw) < 1000:
         raise ValueError(f"{len(raw)} rows with values of no ideal points")
     code = raw["iso3c"].str.strip().str.strip('"')
-    return pd.DataFrame({"iso3c": code, "year": year.astype(int), "ideal_point": value})
+    return pd.DataFrame(
+        {"iso3c": code, "year": year.astype(int), "ideal_point": value, "series": series}
+    )
 
 
 def tidy(content: bytes) -> tuple[pd.DataFrame, list[str]]:
@@ -132,7 +139,8 @@ def tidy(content: bytes) -> tuple[pd.DataFrame, list[str]]:
     Notes
     -----
     The series over all votes (`idealpointall`) is used; where it has no value there is no row.
-    The series over final votes has another scale and does not fill in for it.
+    The series over final votes has another scale and does not fill in for it; it is used, with a
+    warning, where the whole file has no other.
 
     References
     ----------
@@ -162,6 +170,8 @@ def tidy(content: bytes) -> tuple[pd.DataFrame, list[str]]:
         r = doubled.iloc[0]
         raise SourceError(f"{WHERE}: two ideal points of {r.iso3} in {r.year}; the file changed")
     warnings = [note(WHERE, recoded)]
+    if (raw["series"] != _SERIES[0]).any():
+        warnings.append(f"{WHERE}: from final votes alone, since the file has no other series")
     if strange:
         warnings.append(f"{WHERE}: left out, no country has this code: {some(strange)}")
     return check(table, INDICATORS, WHERE), warnings

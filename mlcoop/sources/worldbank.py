@@ -86,7 +86,8 @@ def requests_for(code: str, variable: str, lo: int, hi: int, page: int = 1) -> R
         answer = read_page(content)
         if answer.unknown:
             return
-        if answer.page != page:
+        # Of years without a single value it says page 0 of 0.
+        if answer.page != page and answer.total:
             raise ValueError(f"page {answer.page} in place of {page}")
         if answer.indicator not in (None, code):
             raise ValueError(f"indicator {answer.indicator} in place of {code}")
@@ -257,7 +258,7 @@ def indicators(
 def _release(content: bytes) -> str:
     """Return the date at which the World Bank last changed the indicator's collection."""
     heading = json.loads(content)[0]
-    return f"updated {heading.get('lastupdated', 'at an unknown date')}"
+    return f"updated {heading.get('lastupdated') or 'at an unknown date'}"
 
 
 def _number(value: object, name: str) -> int:

@@ -232,10 +232,22 @@ def test_refusals_are_final(serve: Any, quick_client: Any) -> None:
     ):
         body = json.dumps({"message": "x is not a valid field."}).encode()
         service = serve(scripted([(status, {}, body)]))
-        client = quick_client({"MLCOOP_OPENALEX_URL": service.base})
+        client = quick_client({"MLCOOP_OPENALEX_URL": service.base, "OPENALEX_API_KEY": KEY})
         with pytest.raises(kind, match=words):
             client.get(ask(str(status)))
         assert len(service.paths) == 1
+
+
+def test_what_needs_a_key_says_so_where_there_is_none(serve: Any, quick_client: Any) -> None:
+    client = quick_client({"MLCOOP_OPENALEX_URL": serve(scripted([(401, {}, b"{}")])).base})
+    with pytest.raises(SourceError, match=r"needs a key \(401\); set OPENALEX_API_KEY"):
+        client.get(ask())
+    # The words of OpenAlex's proxy for a parameter that only users with a key may send.
+    body = json.dumps({"error": "Forbidden", "message": "You must include a valid API key"})
+    service = serve(scripted([(403, {}, body.encode())] * ATTEMPTS))
+    client = quick_client({"MLCOOP_OPENALEX_URL": service.base})
+    with pytest.raises(SourceError, match="403: You must include a valid API key"):
+        client.get(ask())
 
 
 def test_a_damaged_answer_in_the_cache_is_fetched_again_and_named(

@@ -47,6 +47,20 @@ def test_releases_by_session_are_put_to_years() -> None:
     pd.testing.assert_frame_equal(a, b)
 
 
+def test_a_release_over_final_votes_alone_is_read_and_named() -> None:
+    # Columns of the data set's version 39, of July 2026.
+    moved = ["ccode,iso3c,Countryname,year,NVotesFP,IdealPointFP"]
+    rows = [line.split("\t") for line in text().splitlines()[1:]]
+    moved += [f"1,{c},x,{y},50,{v}" for c, y, v in rows]
+    over_all, quiet = tidy(text().encode())
+    table, warnings = tidy("\n".join(moved).encode())
+    pd.testing.assert_frame_equal(table, over_all)
+    assert [w for w in warnings if "final votes alone" in w] and quiet == warnings[:1]
+    # Never in place of the series over all votes, also where that has no value.
+    both = text([("TUV", 2024, None)], heading="iso3c\tyear\tidealpointall\tidealpointfp")
+    assert "TUV" not in set(tidy(both.replace("\t\n", "\t\t0.5\n").encode())[0]["iso3"])
+
+
 def test_a_changed_release_fails_loudly() -> None:
     with pytest.raises(SourceError, match="YUG.*corrections"):
         tidy(text(drop=("YUG",)).encode())
@@ -87,6 +101,9 @@ def test_the_newest_country_file_of_the_data_set_is_taken(serve: Any, quick_clie
         "UNVotes.RData",
     ]
     assert pick_file(listing(*names)) == "102"
+    final = "IdealpointestimatesFP_Jul2026.csv"
+    assert pick_file(listing(final, *names)) == "103"
+    assert pick_file(listing("AgreementScores.csv", final)) == "101"
     with pytest.raises(ValueError, match="no file of ideal points"):
         pick_file(listing("readme.txt"))
 

@@ -144,6 +144,17 @@ def test_an_indicator_that_is_nowhere_and_a_variable_that_is_none(
         indicators(client, ["gdp"], 2018, 2019)
 
 
+def test_years_without_any_value_are_an_answer(serve: Any, quick_client: Any) -> None:
+    # As the service answers tourists of 2021 or later, word for word.
+    nothing = (
+        b'[{"page":0,"pages":0,"per_page":0,"total":0,"sourceid":null,"lastupdated":null},null]'
+    )
+    client = quick_client({"MLCOOP_WORLDBANK_URL": serve(lambda *_: (200, {}, nothing)).base})
+    table, records, warnings = indicators(client, ["tourist_arrivals"], 2021, 2026)
+    assert table.empty and warnings == ["World Bank, tourist_arrivals: no values in 2021-2026"]
+    assert client.sent == 1 and records[0].version.startswith("updated at an unknown date")
+
+
 def test_every_country_variable_has_a_source() -> None:
     assert set(CODES) == set(COUNTRY_VARIABLES) - {"un_ideal_point", "international_works"}
 
