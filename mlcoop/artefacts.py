@@ -279,7 +279,7 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
         return Experiment(
             name=root.name,
             folder=str(root),
-            config=yaml.load((root / "config.yaml").read_text(encoding="utf-8"), Loader=LOADER),
+            config=_read_config(root / "config.yaml"),
             provenance=_read_json(root / "provenance.json"),
             metrics=_read_json(root / "metrics.json"),
             coverage=_read_json(root / "coverage.json"),
@@ -313,8 +313,20 @@ def absent_tables(root: Path) -> list[str]:
     return [name for name in tables if name in wrote and not (root / name).is_file()]
 
 
+def _read_config(path: Path) -> dict[str, Any]:
+    return _as_object(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER), path)
+
+
 def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    return _as_object(json.loads(path.read_text(encoding="utf-8")), path)
+
+
+def _as_object(content: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} holds no keys")
+    return content
 
 
 def list_experiments(experiments: Path) -> list[Path]:

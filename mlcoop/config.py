@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from mlcoop.errors import MlcoopError, some
 from mlcoop.sources.institution import parse_id
@@ -16,6 +23,15 @@ class Section(BaseModel):
     """A section of the experiment file; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        asked = cls.model_fields[str(info.field_name)].annotation
+        # pydantic reads true as 1
+        if isinstance(value, bool) and {int, float} & {asked, *getattr(asked, "__args__", ())}:
+            raise ValueError(f"a number, not {str(value).lower()}")
+        return value
 
 
 class Focus(Section):
@@ -119,7 +135,7 @@ class Target(Section):
 class Simulated(Section):
     """The planted truth of a study with source: simulated."""
 
-    drivers: dict[str, float] = Field(
+    drivers: dict[str, Annotated[float, Field(strict=True, allow_inf_nan=False)]] = Field(
         min_length=1,
         description="catalogue factor to change of log works per standard deviation",
         examples=[{"distance": -0.5}],

@@ -44,6 +44,8 @@ def read_raw(
     path: Path, overrides: Iterable[str] = (), what: str = "an experiment file"
 ) -> dict[str, Any]:
     """Read an experiment file and apply overrides, checking nothing but the YAML."""
+    if path.is_fifo():
+        raise ConfigError(f"{path}: a pipe, which can be read once only; give {what} on disk")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -103,7 +105,7 @@ def _own_names(key: str, value: Mapping[Any, Any]) -> bool:
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
         raw = yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not YAML"
@@ -120,6 +122,8 @@ class _UniqueKeys(yaml.SafeLoader):
 def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue  # "<<": what it brings gives way to the keys that stand there
         key = loader.construct_object(key_node)
         if not isinstance(key, (str, int, float, bool)):
             raise yaml.constructor.ConstructorError(

@@ -76,6 +76,22 @@ def test_every_artefact_says_what_it_was_made_from(panel_run) -> None:
     assert not list(folder.glob("**/.*.tmp")) and not (folder / ".lock").exists()
 
 
+def test_a_damaged_study_does_not_hide_the_others(panel_run, tmp_path: Path) -> None:
+    place, _ = panel_run
+    for name in ("a", "b", "cut", "whole"):
+        shutil.copytree(place / "experiments" / "world", tmp_path / "experiments" / name)
+    (tmp_path / "experiments" / "a" / "metrics.json").write_text('{"rank')
+    (tmp_path / "experiments" / "b" / "coverage.json").write_text("[]")
+    manifest = tmp_path / "experiments" / "cut" / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "finished": False}))
+    listed = mlcoop("list", "--json", cwd=tmp_path)
+    rows = {row["name"]: row for row in json.loads(listed.stdout)}
+    # A run cut off over an earlier one is not finished, whatever the earlier one was.
+    assert rows["whole"]["finished"] and rows["cut"]["finished"] is None and len(rows) == 2
+    a, b = listed.stderr.splitlines()
+    assert listed.returncode == 2 and "experiments/a: a file" in a and "(coverage.json" in b
+
+
 def test_a_forecast_is_shown_summed_moved_and_scored(panel_run) -> None:
     place, _ = panel_run
     shown = mlcoop("forecast", "world", "--json", cwd=place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from mlcoop.config import Config
 from mlcoop.config_file import check_config, dump_config, load_config, set_key, settable
 from mlcoop.errors import ConfigError
+from mlcoop.family import load_family
 from mlcoop.plan import make_plan
 
 
@@ -56,6 +58,13 @@ def test_the_shortest_useful_config_is_six_lines(tmp_path: Path) -> None:
         ("name: x\ntarget: {source: csv}", ", target: source csv needs path"),
         ("name: x\nyears: {start: 2010, end: 2011}", ", years: end 2011 leaves less"),
         ("name: x\nforecast: {level: 90}", ", forecast.level: input should be less than 1"),
+        ("name: x\nseed: true", ", seed: a number, not true"),
+        ("name: x\nyears: {end: false}", ", years.end: a number, not false"),
+        ("name: x\nfactors: {min_coverage: true}", ", factors.min_coverage: a number, not true"),
+        (
+            "name: x\nsimulated: {drivers: {distance: true}}",
+            ", simulated.drivers.distance: input should be a valid number (got True)",
+        ),
         ("name: x\nfactors: [gdp, {a: 1}]", ", factors[1]: input should be a valid string"),
         ("- a\n- b", ": holds no keys"),
         ("name: x\nfocus: {pairs: all", ", line 2: "),
@@ -131,6 +140,27 @@ def test_every_key_has_an_example_that_it_takes(key: str, value: object) -> None
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
         load_config(tmp_path / "nowhere.yaml")
+
+
+def test_a_pipe_is_refused_since_it_is_read_more_than_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe: a pipe, which can be read once only"):
+        load_config(tmp_path / "pipe")
+
+
+def test_keys_merged_in_yaml_give_way_to_those_that_stand_there(tmp_path: Path) -> None:
+    text = (
+        "name: x\nfocus: {pairs: all}\nvary:\n  members:\n    a: &a {seed: 3, learner: ppml}\n"
+        "    b: &b {<<: *a, seed: 4}\n    c: {<<: *b, years: {start: 2005}}\n"
+    )
+    family = load_family(write(tmp_path, text))
+    assert family is not None
+    told = [(m.config.seed, m.config.learner.name, m.config.years.start) for m in family.members]
+    assert told == [(3, "ppml", 2001), (4, "ppml", 2001), (4, "ppml", 2005)]
+    # A key that stands twice is a slip still, beside a merged one too.
+    twice = text.replace("{<<: *a, seed: 4}", "{<<: *a, seed: 4, seed: 5}")
+    with pytest.raises(ConfigError, match='key "seed" stands twice'):
+        load_family(write(tmp_path, twice))
 
 
 def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:

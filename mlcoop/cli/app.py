@@ -275,13 +275,18 @@ def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) 
     from mlcoop.artefacts import list_experiments, read_experiment
     from mlcoop.terminal.study import print_list
 
-    rows = [
-        _headline(read_experiment(path, ("factors",))) for path in list_experiments(experiments)
-    ]
+    rows, damaged = [], []
+    for path in list_experiments(experiments):
+        try:
+            rows.append(_headline(read_experiment(path, ("factors",))))
+        except DataError as error:
+            damaged.append(str(error))
     if as_json:
         print_json(rows)
-    else:
+    elif rows or not damaged:
         print_list(rows)
+    if damaged:
+        raise DataError("\n".join(damaged))
 
 
 def _dry_run(
@@ -374,8 +379,11 @@ def _print_experiment(experiment: Experiment, as_json: bool) -> None:
 
 
 def _headline(experiment: Experiment) -> dict[str, Any]:
+    from mlcoop.artefacts import read_manifest
     from mlcoop.report.gather import factor_labels
 
+    # A run that was cut off over an earlier one leaves the earlier one's provenance.
+    done = read_manifest(Path(experiment.folder)).get("finished", True)
     table = experiment.factors
     top = None if table is None or table.empty else str(table.iloc[0]["factor"])
     skill = experiment.metrics.get("forecast", {}).get("skill", {}).get("focus", {})
@@ -389,7 +397,7 @@ def _headline(experiment: Experiment) -> dict[str, Any]:
         "top_factor_label": factor_labels(experiment).get(top, top) if top else None,
         "skill": skill.get("value"),
         "against": skill.get("against"),
-        "finished": experiment.provenance.get("finished"),
+        "finished": experiment.provenance.get("finished") if done else None,
     }
 
 
