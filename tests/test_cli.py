@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ def mlcoop(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProces
         env={**clean, "MLCOOP_CACHE_DIR": str(cwd / "cache"), **env},
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=300,
         check=False,
     )
@@ -74,6 +76,32 @@ def test_every_artefact_says_what_it_was_made_from(panel_run) -> None:
     assert made["inputs"][0]["sha256"] and made["seed"] == 0 and made["packages"]["xgboost-cpu"]
     assert {"manifest.json", "config.yaml", "run.log"} <= {p.name for p in folder.iterdir()}
     assert not list(folder.glob("**/.*.tmp")) and not (folder / ".lock").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_of_another_encoding_stops_nothing(panel_run, encoding: str) -> None:
+    place, _ = panel_run
+    shown = mlcoop("run", "world.yaml", cwd=place, PYTHONIOENCODING=encoding)
+    assert shown.returncode == 0 and "Report" in shown.stdout, shown.stderr
+    # Words may lose a sign, names in a document may not.
+    factors = mlcoop("factors", "--json", cwd=place, PYTHONIOENCODING=encoding)
+    assert json.loads(factors.stdout) == json.loads(mlcoop("factors", "--json", cwd=place).stdout)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_killed_command_ends_as_an_interrupted_one(number: signal.Signals) -> None:
+    code = (
+        "import sys, time, mlcoop.cli\n"
+        "cli = sys.modules['mlcoop.cli.app']\n"
+        "cli.app = lambda **_: (print('up', flush=True), time.sleep(60))\ncli.main()"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=pipe, stderr=pipe) as run:
+        assert run.stdout is not None and run.stdout.readline() == b"up\n"
+        run.send_signal(number)
+        _, said = run.communicate(timeout=30)
+    assert run.returncode == 1 and said.startswith(b"interrupted; the same command goes on")
 
 
 def test_a_damaged_study_does_not_hide_the_others(panel_run, tmp_path: Path) -> None:

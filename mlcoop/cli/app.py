@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -406,6 +408,13 @@ def main() -> None:
     # Figures go to files. A notebook that calls the command asks for a backend of its own, which
     # stops matplotlib where the command's environment does not hold it.
     os.environ["MPLBACKEND"] = "agg"
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A minus sign or an accent is no reason to fail where the terminal's encoding lacks it.
+        sys.stdout.reconfigure(errors="replace")
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        # Killed at once, its workers would stay behind for minutes; nohup's choice is left alone.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     try:
         app(prog_name="mlcoop", standalone_mode=True)
     except MlcoopError as error:

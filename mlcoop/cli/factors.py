@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlcoop.cli.shared import print_json
 from mlcoop.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def factors(
             | {"forecast_only": True, "definition": p.definition, "reference": p.reference}
             for p in positions
         ]
-        print(json.dumps(documents, indent=1, ensure_ascii=False, allow_nan=False))
+        print_json(documents)
     else:
         if chosen:
             print_factors(chosen, whole=whole, known=known, spread=spread)

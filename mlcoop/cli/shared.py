@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -44,7 +45,8 @@ MODELS = Path("models")
 
 def print_json(document: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    utf8 = (sys.stdout.encoding or "utf-8").lower() in ("utf-8", "utf8")
+    print(json.dumps(document, indent=1, ensure_ascii=not utf8, allow_nan=False))
 
 
 def load_plan(config: Path, overrides: list[str]) -> Plan:
