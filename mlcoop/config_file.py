@@ -44,9 +44,9 @@ def read_raw(
     path: Path, overrides: Iterable[str] = (), what: str = "an experiment file"
 ) -> dict[str, Any]:
     """Read an experiment file and apply overrides, checking nothing but the YAML."""
-    if path.is_fifo():
-        raise ConfigError(f"{path}: a pipe, which can be read once only; give {what} on disk")
     try:
+        if path.is_fifo():
+            raise ConfigError(f"{path}: a pipe, which can be read once only; give {what} on disk")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give {what}") from error

@@ -78,6 +78,14 @@ def test_every_artefact_says_what_it_was_made_from(panel_run) -> None:
     assert not list(folder.glob("**/.*.tmp")) and not (folder / ".lock").exists()
 
 
+def test_a_path_that_the_machine_refuses_is_one_line(tmp_path: Path) -> None:
+    far = "x" * 300
+    for command in (("run", f"{far}.yaml"), ("list", "--experiments", far), ("report", far)):
+        refused = mlcoop(*command, cwd=tmp_path)
+        assert refused.returncode == 2 and far in refused.stderr, refused.stderr
+        assert "File name too long" in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_a_terminal_of_another_encoding_stops_nothing(panel_run, encoding: str) -> None:
     place, _ = panel_run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -64,6 +65,8 @@ app.add_typer(forecast.forecast_app, name="forecast")
 app.command(epilog=factors.EPILOG)(factors.factors)
 app.command(epilog=planted.EPILOG)(planted.simulate)
 INTERRUPTED = 130
+# What a machine or its owner may forbid of any path, wherever it is met.
+_MACHINE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE)
 
 
 @app.callback(invoke_without_command=True)
@@ -428,7 +431,10 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _MACHINE and error.filename is not None:
+            print(f"{error.filename}: {error.strerror}; mend that and try again", file=sys.stderr)
+            sys.exit(2)
         traceback.print_exc()
         print(
             f"mlcoop {__version__}: this is our fault; please report it with the lines above",
