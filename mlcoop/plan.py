@@ -126,6 +126,11 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
             for name in config.learner.params
             if name not in known
         ]
+        slips += [
+            f"{where}, learner.params.{name}: {kind}, not {value!r}"
+            for name, value in config.learner.params.items()
+            if name in known and (kind := _asked_instead(value, known[name]))
+        ]
     factors: tuple[Factor, ...] = ()
     path = None
     if config.panel is not None:
@@ -244,3 +249,21 @@ def _file(
     if not (path.is_file() or (folder_allowed and path.is_dir())):
         slips.append(f"{where}: no such file {path}; paths are relative to the config's folder")
     return path
+
+
+def _asked_instead(value: object, default: object) -> str:
+    """Return what a learner's parameter must be, or nothing where the value is that.
+
+    >>> _asked_instead(True, 250), _asked_instead(40, 250), _asked_instead(1, 0.8)
+    ('a whole number above 0', '', '')
+    """
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(default, int):
+            fits = isinstance(value, int) and value > 0
+        else:
+            fits = 0 <= value < float("inf")
+        if fits:
+            return ""
+    return "a whole number above 0" if isinstance(default, int) else "a number of 0 or more"

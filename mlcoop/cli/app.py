@@ -415,7 +415,7 @@ def main() -> None:
         # A minus sign or an accent is no reason to fail where the terminal's encoding lacks it.
         sys.stdout.reconfigure(errors="replace")
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        # Killed at once, its workers would stay behind for minutes; nohup's choice is left alone.
+        # Killed at once, its workers would stay behind; nohup's choice is left alone.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
     try:
