@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mlcoop.config import Config
 from mlcoop.countries import to_iso3
@@ -129,7 +130,7 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
         slips += [
             f"{where}, learner.params.{name}: {kind}, not {value!r}"
             for name, value in config.learner.params.items()
-            if name in known and (kind := _asked_instead(value, known[name]))
+            if name in known and (kind := _asked_instead(name, value, known[name]))
         ]
     factors: tuple[Factor, ...] = ()
     path = None
@@ -251,19 +252,19 @@ def _file(
     return path
 
 
-def _asked_instead(value: object, default: object) -> str:
+def _asked_instead(name: str, value: Any, default: Any) -> str:
     """Return what a learner's parameter must be, or nothing where the value is that.
 
-    >>> _asked_instead(True, 250), _asked_instead(40, 250), _asked_instead(1, 0.8)
-    ('a whole number above 0', '', '')
+    >>> _asked_instead("depth", True, 2), _asked_instead("depth", 4, 2)
+    ('a whole number of 1 or more', '')
+    >>> _asked_instead("trees", 0, 250), _asked_instead("gamma", 1, 0.0)
+    ('', '')
     """
     if isinstance(default, bool):
         return "" if isinstance(value, bool) else "true or false"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if isinstance(default, int):
-            fits = isinstance(value, int) and value > 0
-        else:
-            fits = 0 <= value < float("inf")
-        if fits:
-            return ""
-    return "a whole number above 0" if isinstance(default, int) else "a number of 0 or more"
+    whole = isinstance(default, int)
+    least = 1 if whole and name != "trees" else 0  # without trees the linear part is left
+    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if number and least <= value < float("inf"):
+        return ""
+    return f"a {'whole ' * whole}number of {least} or more"

@@ -144,7 +144,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 
 def test_a_parameter_of_a_learner_is_of_its_kind(tmp_path: Path) -> None:
     text = "name: x\nfocus: {pairs: all}\nlearner: {params: {smooth: %s, trees: %s, depth: %s, %s}}"
-    good = text % ("false", "40", "3", "reg_lambda: 0")
+    good = text % ("false", "0", "3", "reg_lambda: 0")
     assert make_plan(load_config(write(tmp_path, good)), "x", tmp_path).config.learner.params
     # 1e-3 without a point is text in YAML
     bad = text % ("1", "true", "0", "learning_rate: 1e-3, reg_lambda: .inf, subsample: .nan")
@@ -152,8 +152,8 @@ def test_a_parameter_of_a_learner_is_of_its_kind(tmp_path: Path) -> None:
         make_plan(load_config(write(tmp_path, bad)), "x", tmp_path)
     assert [line.removeprefix("x, learner.params.") for line in str(caught.value).splitlines()] == [
         "smooth: true or false, not 1",
-        "trees: a whole number above 0, not True",
-        "depth: a whole number above 0, not 0",
+        "trees: a whole number of 0 or more, not True",
+        "depth: a whole number of 1 or more, not 0",
         "learning_rate: a number of 0 or more, not '1e-3'",
         "reg_lambda: a number of 0 or more, not inf",
         "subsample: a number of 0 or more, not nan",
