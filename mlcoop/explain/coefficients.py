@@ -17,6 +17,7 @@ from mlcoop.explain.clusters import (
 )
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.regression import Regression
+from mlcoop.model.year_shocks import year_shocks
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -58,10 +59,12 @@ def regression_table(
     Notes
     -----
     Errors are those of `mlcoop.explain.clusters`. On worlds without drivers tests at 5 % find
-    2.5 to 7 % (10 to 200 pairs, 5 to 60 factors), and 1 to 4 % with countries as the unit.
+    2.5 to 7 % (10 to 200 pairs, 5 to 60 factors), and 1 to 4 % with countries as the unit. What
+    the pairs of a year share is added for factors that move over years (`year_shocks`).
     """
     names = pair_names(matrix.rows.iloc[fit.rows])
     errors = _errors(fit, names, unit)
+    years = matrix.rows["year"].to_numpy()[fit.rows]
     z = fit.basis.standardise(x.to_numpy(float))
     rows = {}
     for factor, owned in columns.items():
@@ -82,6 +85,9 @@ def regression_table(
             rows[factor] = (coef, 100 * np.expm1(coef), *[np.nan] * 4, size)
             continue
         covariance, freedom = found
+        if fit.basis.of_years.intersection(owned):
+            covariance, freedom = _with_years(fit, names, years, combinations, covariance, freedom)
+            error = float(np.sqrt(covariance[0, 0]))
         wald = fit.coef[at] @ np.linalg.pinv(covariance[1:, 1:]) @ fit.coef[at] / len(at)
         p = float(stats.f.sf(wald, len(at), freedom[1:].min()))
         quantile = float(stats.t.ppf(0.5 + level / 2, freedom[0]))
@@ -94,6 +100,31 @@ def regression_table(
     table.loc[tested, "ppml_q"] = stats.false_discovery_control(table.loc[tested, "ppml_p"])
     table["ppml_stands_out"] = table["ppml_q"] <= 1 - level
     return table
+
+
+def _with_years(
+    fit: Regression,
+    names: np.ndarray,
+    years: np.ndarray,
+    combinations: np.ndarray,
+    covariance: np.ndarray,
+    freedom: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add what shocks of years, which all clusters share, do to coefficients."""
+    code = np.unique(years, return_inverse=True)[1]
+    Z = np.eye(code.max() + 1)[code]
+    own = np.diag(np.bincount(code, fit.mean))
+    shared = Z.T @ (fit.design * fit.mean[:, None])
+    # chance within pairs: what a pair has in all years alike is no part of their differences
+    pair = np.unique(names, return_inverse=True)[1]
+    levels = np.bincount(pair, fit.residual) ** 2 / np.bincount(pair, fit.mean)
+    within = (fit.residual**2 / fit.mean).sum() - levels.sum()
+    chance = float(within / max(len(code) - len(levels), 1))
+    shocks = year_shocks(own, shared, fit.bread, Z.T @ fit.residual, chance)
+    pull = shared @ fit.bread @ combinations
+    wide = covariance + shocks.variance * pull.T @ pull
+    share = np.minimum(shocks.most * np.diag(pull.T @ pull) / np.diag(wide), 1.0)
+    return wide, np.minimum(1 / ((1 - share) ** 2 / freedom + share**2 / shocks.left), freedom)
 
 
 def _errors(fit: Regression, names: np.ndarray, unit: str) -> Errors:

@@ -113,7 +113,7 @@ def local_steps(x: pd.DataFrame, columns: dict[str, list[int]]) -> LocalSteps:
 
 
 def effect_curves(
-    steps: LocalSteps, curves: np.ndarray, moves: np.ndarray, *, quantile: float
+    steps: LocalSteps, curves: np.ndarray, moves: np.ndarray, *, quantile: dict[str, float]
 ) -> pd.DataFrame:
     """Return accumulated local effects with bands, as percent of works.
 
@@ -124,8 +124,8 @@ def effect_curves(
         Of the estimate, `LocalSteps.curves`.
     moves : array of shape (n_replicates, n_points)
         Deviations of the replicates' curves.
-    quantile : float
-        Half width of the band in standard deviations.
+    quantile : dict
+        Of each factor, the half width of the band in standard deviations.
 
     Returns
     -------
@@ -141,10 +141,12 @@ def effect_curves(
     """
     spread = moves.std(axis=0, ddof=1) if len(moves) > 1 else np.zeros(len(curves))
     value = np.concatenate(steps.edges) if steps.edges else np.empty(0)
-    band = curves + quantile * spread * np.array([[0], [-1], [1]])
+    points = [len(e) for e in steps.edges]
+    half = np.repeat([quantile[f] for f in steps.factors], points) * spread
+    band = curves + half * np.array([[0], [-1], [1]])
     return pd.DataFrame(
         {
-            "factor": np.repeat(steps.factors, [len(e) for e in steps.edges]),
+            "factor": np.repeat(steps.factors, points),
             "value": value,
             "effect": 100 * np.expm1(band[0]),
             "low": 100 * np.expm1(band[1]),

@@ -106,7 +106,7 @@ def natural_effects(
     widening: np.ndarray,
     columns: dict[str, list[int]],
     *,
-    quantile: float,
+    quantile: np.ndarray,
     own: Collection[str] = (),
     logs: Collection[str] = (),
 ) -> pd.DataFrame:
@@ -123,8 +123,8 @@ def natural_effects(
         By how much the deviations of each factor are widened, at least 1.
     columns : dict
         Columns of each factor; those of a factor with two ends are pooled.
-    quantile : float
-        Half width of the interval in standard deviations.
+    quantile : array of shape (n_factors,)
+        Half width of each factor's interval in standard deviations.
     own : collection of str
         Factors that are columns of the user's own.
     logs : collection of str
@@ -159,7 +159,7 @@ def natural_effects(
         parts = np.split(pull, len(owned))
         change = float(sum(values[:, c] @ p for c, p in zip(owned, parts, strict=True)))
         moves = sum(replicates[:, :, c] @ p for c, p in zip(owned, parts, strict=True))
-        half = quantile * float(np.std(moves, ddof=1)) * widening[position]
+        half = quantile[position] * float(np.std(moves, ddof=1)) * widening[position]
         words = step.words
         if change < 0 and step.opposite:
             back = (step.opposite_size or step.size) / step.size

@@ -18,7 +18,7 @@ from mlcoop.explain.interactions import interaction_table
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
-from mlcoop.model.basis import LOGS
+from mlcoop.model.basis import LOGS, learn_basis
 from mlcoop.model.learners import Learner
 from mlcoop.schema import ORDERS_CSV
 
@@ -57,8 +57,9 @@ class Ranking:
         are all right with probability `level`, and rank sets and tiers rest on them.
     notes : dict
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
-        "log" or "started log"; `weights`, the `weights_key` of the refits; and `stability`: what
-        `replicate_stability` says of factors and of groups.
+        "log" or "started log"; `of_years`: factors that hardly differ between pairs, each with the
+        number of years that tell of it; `weights`, the `weights_key` of the refits; and
+        `stability`: what `replicate_stability` says of factors and of groups.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     orders : DataFrame
@@ -171,9 +172,8 @@ def rank_factors(
         _direction(x, explained.values, columns[n]) if up else "none"
         for n, up in zip(names, factors["above_null"], strict=True)
     ]
-    half = _quantile(level, explained.freedom) * explained.low_to_high_replicates.std(
-        axis=0, ddof=1
-    )
+    wide = _half_widths(explained, columns, level)
+    half = wide * explained.low_to_high_replicates.std(axis=0, ddof=1)
     centre = explained.low_to_high
     scales = _scales(explained, matrix)
     factors["effect_low_to_high"] = 100 * np.expm1(centre)
@@ -186,7 +186,7 @@ def rank_factors(
         explained.replicates,
         _posterior_widening(explained, columns),
         columns,
-        quantile=_quantile(level, explained.freedom),
+        quantile=wide,
         own={f.factor for f in described if f.own},
         logs={factor for factor, kind in scales.items() if kind == "log"},
     )
@@ -213,6 +213,7 @@ def rank_factors(
         "learner": entry.name,
         "rows_explained": len(explained.rows),
         "scales": scales,
+        "of_years": _of_years_alone(matrix),
         "stability": {
             "factors": replicate_stability(values, moves, factors["tier"].to_numpy()),
             "groups": replicate_stability(g_values, g_moves, groups["tier"].to_numpy()),
@@ -233,7 +234,7 @@ def rank_factors(
             explained.steps,
             explained.curves,
             explained.curve_replicates,
-            quantile=_quantile(level, explained.freedom),
+            quantile=dict(zip(columns, wide, strict=True)),
         ),
         pd.concat(
             [
@@ -287,7 +288,8 @@ def _posterior_widening(explained: Explained, columns: dict[str, list[int]]) -> 
     for owned in columns.values():
         sign = np.sign(explained.values[:, owned].sum(axis=1))
         moves = explained.replicates[:, :, owned].sum(axis=2).astype(float)
-        widening.append(_widening(explained.draws[:, :, owned], moves, sign))
+        by_draws = _widening(explained.draws[:, :, owned], moves, sign)
+        widening.append(max(by_draws, _of_years(explained, owned, sign)[0]))
     return np.array(widening)
 
 
@@ -303,6 +305,16 @@ def _scales(explained: Explained, matrix: FeatureMatrix) -> dict[str, str]:
     return {matrix.features[t.columns[0]].factor: t.kind for t in logs}
 
 
+def _of_years_alone(matrix: FeatureMatrix) -> dict[str, int]:
+    """Return the factors that move over years and hardly between pairs, with how many years."""
+    rows = matrix.rows[matrix.rows["works"].notna()]
+    years = rows["year"].to_numpy()
+    X = matrix.X.loc[rows.index].to_numpy(float)
+    basis = learn_basis(X, weight=rows["weight"].to_numpy(float), smooth=False, years=years)
+    names = dict.fromkeys(matrix.features[k].factor for k in sorted(basis.of_years))
+    return dict.fromkeys(names, len(np.unique(years)))
+
+
 def _judge(
     explained: Explained, columns: dict[Any, list[int]], *, level: float, seed: int
 ) -> tuple[pd.DataFrame, list[Any], np.ndarray, np.ndarray, Orders]:
@@ -310,7 +322,7 @@ def _judge(
     from statsmodels.stats.multitest import multipletests
 
     names = list(columns)
-    importance = np.empty(len(names))
+    importance, by_years = np.empty(len(names)), np.ones(len(names))
     deviations = np.empty((len(explained.replicates), len(names)))
     widening = np.ones(len(names))
     p_values = np.empty(len(names))
@@ -322,18 +334,23 @@ def _judge(
         # resampling few units understates the spread, a posterior trusts its model: a factor has
         # to stand out by the larger of the two before any order is claimed of it
         widening[position] = _widening(explained.draws[:, :, columns[name]], moves, sign)
-        moves *= widening[position]
-        deviations[:, position] = moves @ sign / len(values)
-        p_values[position] = null_p_values(values, moves, freedom=explained.freedom)
+        # neither knows what the pairs of a year share where years are few
+        times, freedom = _of_years(explained, columns[name], sign)
+        if len(explained.draws) and len(explained.by_repeat) > 1:  # a learner with priors
+            times = max(times, _by_repeats(explained.by_repeat[:, :, columns[name]], moves, sign))
+        spread = max(widening[position], times)
+        p_values[position] = null_p_values(values, moves * spread, freedom=freedom)
+        wider = _quantile(level, freedom) / _quantile(level, explained.freedom)
+        by_years[position], widening[position] = times * wider, spread * wider
+        deviations[:, position] = widening[position] * (moves @ sign) / len(values)
     q = stats.false_discovery_control(p_values)
     above = q <= 1 - level
     own = {"level": level, "freedom": explained.freedom}
-    told, order_p = orders_told(importance, deviations / widening, eligible=above, **own)
+    resampled = deviations * (by_years / widening)
+    told, order_p = orders_told(importance, resampled, eligible=above, **own)
     surely = multipletests(p_values, 1 - level, method="holm")[0]
-    trusted = np.where(widening > MISTRUSTED, 1.0, widening)
-    at_once = told & orders_at_once(
-        importance, deviations / trusted, eligible=surely, seed=seed, **own
-    )
+    trusted = np.where(widening / by_years > MISTRUSTED, deviations, resampled)
+    at_once = told & orders_at_once(importance, trusted, eligible=surely, seed=seed, **own)
     order = np.lexsort((-importance, ~above))
     table = rank_sets(order, at_once)
     total = max(importance.sum(), 1e-12)
@@ -347,6 +364,40 @@ def _judge(
     table["importance_se"] = deviations.std(axis=0, ddof=1)
     table["null_p"], table["null_q"], table["above_null"] = p_values, q, above
     return table, names, importance, deviations, Orders(told, at_once, order_p)
+
+
+def _by_repeats(by_repeat: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
+    """Return the factor, at least 1, that lifts the replicates' spread to that between repeats.
+
+    Only fits of the first repeat are made again, with the priors that they have. Where next to
+    nothing matters, priors may shrink all effects to nothing in these and not in others: then the
+    replicates stand still beside an estimate that hangs on how pairs are dealt into folds.
+    """
+    own = float((moves @ sign).std(ddof=1))
+    said = (by_repeat.sum(axis=2).astype(float) @ sign).std(ddof=1)
+    return max(1.0, float(said) / own) if own > 0 else 1.0
+
+
+def _of_years(explained: Explained, columns: list[int], sign: np.ndarray) -> tuple[float, float]:
+    """Return by what shocks of years widen a player's spread, and its degrees of freedom."""
+    doubt = explained.years
+    if doubt is None:
+        return 1.0, explained.freedom
+    own = np.array([(explained.replicates[:, :, c] @ sign).std(ddof=1) ** 2 for c in columns])
+    whole = own * doubt.times[columns] ** 2
+    if not whole.sum() > 0:
+        return 1.0, explained.freedom
+    share = float(whole @ doubt.share[columns] / whole.sum())
+    return float(np.sqrt(whole.sum() / own.sum())), doubt.freedom(share, explained.freedom)
+
+
+def _half_widths(explained: Explained, columns: dict[str, list[int]], level: float) -> np.ndarray:
+    """Return the half width of each factor's interval in standard deviations."""
+    freedom = []
+    for owned in columns.values():
+        sign = np.sign(explained.values[:, owned].sum(axis=1))
+        freedom.append(_of_years(explained, owned, sign)[1])
+    return stats.t.ppf(0.5 + level / 2, freedom)
 
 
 def _widening(draws: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:

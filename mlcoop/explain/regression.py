@@ -125,7 +125,8 @@ def regress(
         chosen = np.sort(np.r_[np.flatnonzero(focus), rest[drawn]])
         known, weight = known[chosen], weight[chosen]
     X = matrix.X.iloc[known].to_numpy(float)
-    basis = learn_basis(X, weight=weight, smooth=False, scales=agreed_scales(X, terms))
+    years = rows["year"].to_numpy()[known]
+    basis = learn_basis(X, weight=weight, smooth=False, scales=agreed_scales(X, terms), years=years)
     design = basis.design(basis.standardise(X))
     if added is not None:
         design = np.column_stack([design, added[known]])

@@ -113,6 +113,8 @@ class CrossFitted:
     ----------
     values : array of shape (n_rows, n_features)
         Mean over repeats, each by a model that was not trained on the row's pair.
+    by_repeat : array of shape (REPEATS, n_rows, n_features), float32
+        What each repeat says.
     joint : dict
         Interaction values by pair of factors, likewise.
     effects : array
@@ -124,6 +126,7 @@ class CrossFitted:
     """
 
     values: np.ndarray
+    by_repeat: np.ndarray
     joint: Joint
     effects: np.ndarray
     fold: np.ndarray
@@ -203,16 +206,19 @@ def cross_fit(
         rest += [job for job in voters if terms[job] != set(params["terms"])]
     fits |= zip(rest, all_of(rest, params), strict=True)
     values = np.zeros(questions.target.shape)
+    by_repeat = np.zeros((REPEATS, *values.shape), np.float32)
     joint: Joint = {}
     for r, k in jobs:
         said = fits[r, k][1]
         unseen = folds[r] == k
         part = slice(None) if r else unseen
         values[unseen] += said.values[part] / REPEATS
+        by_repeat[r, unseen] = said.values[part]
         for pair, found in said.joint.items():
             joint.setdefault(pair, np.zeros(len(explained)))[unseen] += found[part] / REPEATS
     return CrossFitted(
         values,
+        by_repeat,
         dict(sorted(joint.items())),
         np.mean([fits[job][1].effects for job in jobs], axis=0),
         folds[0],

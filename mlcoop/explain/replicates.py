@@ -19,6 +19,7 @@ from mlcoop.explain.weights import resampling_weights, weights_key
 from mlcoop.features.build import explain_rows
 from mlcoop.model.basis import Term
 from mlcoop.model.learners import Estimator, Learner
+from mlcoop.model.year_shocks import YearDoubt
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -40,6 +41,8 @@ class Explained:
         Positions of the explained rows in the matrix.
     values : array of shape (n_rows, n_features)
         Cross-fitted: the mean of five models that were not trained on the row's pair.
+    by_repeat : array of shape (n_repeats, n_rows, n_features), float32
+        What each repeat of the cross-fitting says; `values` is the mean.
     replicates : array of shape (n_replicates, n_rows, n_features), float32
         Values of refits on resampled pairs less those of the same fold's fit, shrunk to the
         spread of the estimate.
@@ -66,10 +69,13 @@ class Explained:
         Interaction values, and their deviations.
     weights_key : str
         Replicates of the same number go together where this is the same.
+    years : YearDoubt or None
+        What shocks of years add to it; None where the learner or the panel knows none.
     """
 
     rows: np.ndarray
     values: np.ndarray
+    by_repeat: np.ndarray
     replicates: np.ndarray
     draws: np.ndarray
     freedom: float
@@ -86,6 +92,7 @@ class Explained:
     together: np.ndarray
     together_replicates: np.ndarray
     weights_key: str
+    years: YearDoubt | None
 
     @property
     def terms(self) -> frozenset[Term]:
@@ -213,17 +220,29 @@ def explain_replicates(
     moves = np.stack([r[1] for r in results])
     together = np.stack([m[2] for m in results])
     own_together = stacked(fitted.joint) if chosen else np.empty((len(explained), 0))
+    lift = np.ones(moves.shape[1])
     if drawn:
-        moves = moves * _lift(moves, np.stack([d[1] for d in drawn]))
+        lift = _lift(moves, np.stack([d[1] for d in drawn]))
+        moves = moves * lift
         sign = np.sign(own_together)
         signed = [(t * sign).mean(axis=1) for t in (together, np.stack([d[2] for d in drawn]))]
         together = together * _lift(*signed).astype(np.float32)
+    years = _year_doubt(estimators)
+    if years is not None:
+        own = np.array([years.times[owned].max() for owned in factors.values()])
+        of_point = dict(zip(factors, own, strict=True))
+        by_point = [
+            np.full(len(e), of_point[f])
+            for f, e in zip(questions.steps.factors, questions.steps.edges, strict=True)
+        ]
+        moves = moves * np.maximum(1.0, np.concatenate([own, *by_point]) / lift)
     units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
     # few units know the spread badly, and few replicates know what the units know (Satterthwaite)
     freedom = 1 / (1 / max(2.0, units - min(len(factors), units / 2)) + 1 / drawn_freedom)
     return Explained(
         explained,
         fitted.values,
+        fitted.by_repeat,
         np.stack([r[0] for r in results]),
         np.stack([d[0] for d in drawn])
         if drawn
@@ -242,7 +261,18 @@ def explain_replicates(
         own_together,
         together,
         weights_key(names, unit, resamples, seed),
+        years,
     )
+
+
+def _year_doubt(estimators: tuple[Any, ...]) -> YearDoubt | None:
+    """Return the mean over the folds' fits."""
+    tell = [getattr(e, "year_doubt", lambda: None) for e in estimators]
+    found = [doubt for doubt in (t() for t in tell) if doubt is not None]
+    if not found:
+        return None
+    times, share, left = (np.mean(parts, axis=0) for parts in zip(*found, strict=True))
+    return YearDoubt(times, share, float(left))
 
 
 def _lift(moves: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -11,6 +11,9 @@ import numpy as np
 FEW_VALUES = 8  # up to which a factor's effect is straight and its scale as given
 SMOOTH_KNOTS = 6
 SMOOTH_COLUMNS = 4
+OF_YEARS = 0.75
+"""Share of a factor's variance between years from which it is one of years. It has as few values as
+these: its effect is straight, it has no product with another, and shocks of years are its doubt."""
 Z_RANGE = 5.0  # beyond five standard deviations an effect is taken to be flat
 LOGS = ("log", "started log")
 
@@ -70,6 +73,8 @@ class Basis:
     products : tuple of (int, int)
     scales : tuple of Scale
         Of the factors that are not taken as given.
+    of_years : frozenset of int
+        Factors that move over years and hardly differ between pairs.
     """
 
     mean: np.ndarray
@@ -77,6 +82,7 @@ class Basis:
     smooths: tuple[Smooth, ...] = ()
     products: tuple[tuple[int, int], ...] = ()
     scales: tuple[Scale, ...] = ()
+    of_years: frozenset[int] = frozenset()
 
     @property
     def terms(self) -> frozenset[Term]:
@@ -134,7 +140,12 @@ def _on_scales(X: np.ndarray, scales: Collection[Scale]) -> np.ndarray:
 
 
 def learn_basis(
-    X: np.ndarray, *, weight: np.ndarray, smooth: bool, scales: tuple[Scale, ...] = ()
+    X: np.ndarray,
+    *,
+    weight: np.ndarray,
+    smooth: bool,
+    scales: tuple[Scale, ...] = (),
+    years: np.ndarray | None = None,
 ) -> Basis:
     """Learn means, scales and smooth terms.
 
@@ -146,6 +157,8 @@ def learn_basis(
         Whether factors with more than eight distinct values get a bent part.
     scales : tuple of Scale
         Of the factors that are not taken as given.
+    years : array of shape (n_rows,), optional
+        Factors that move with them alone get no bent part.
     """
     X = _on_scales(X, scales)
     seen = ~np.isnan(X)
@@ -155,12 +168,27 @@ def learn_basis(
     variance = (weight[:, None] * np.where(seen, (X - mean) ** 2, 0.0)).sum(axis=0) / total
     # relative to the mean, so that a factor in a small unit is no constant
     scale = np.sqrt(np.where(variance > (1e-9 * mean) ** 2, variance, 1.0))
-    basis = Basis(mean, scale, scales=scales)
+    z = Basis(mean, scale).standardise(X)
+    basis = Basis(mean, scale, scales=scales, of_years=_of_years(z, weight, years))
     if not smooth:
         return basis
-    z = Basis(mean, scale).standardise(X)
-    smooths = [s for k in range(z.shape[1]) if (s := _learn_smooth(z[seen[:, k], k], k))]
+    bent = [k for k in range(z.shape[1]) if k not in basis.of_years]
+    smooths = [s for k in bent if (s := _learn_smooth(z[seen[:, k], k], k))]
     return replace(basis, smooths=tuple(smooths))
+
+
+def _of_years(z: np.ndarray, weight: np.ndarray, years: np.ndarray | None) -> frozenset[int]:
+    if years is None:
+        return frozenset()
+    code = np.unique(years, return_inverse=True)[1]
+    size = np.maximum(np.bincount(code, weight), 1e-12)
+    share = []
+    for column in z.T:
+        mean = np.bincount(code, weight * column) / size
+        within = (weight * (column - mean[code]) ** 2).sum()
+        of_all = (weight * (column - np.average(column, weights=weight)) ** 2).sum()
+        share.append(of_all > 0 and within < (1 - OF_YEARS) * of_all)
+    return frozenset(np.flatnonzero(share).tolist())
 
 
 def _learn_smooth(z: np.ndarray, column: int) -> Smooth | None:

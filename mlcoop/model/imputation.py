@@ -12,6 +12,7 @@ import pandas as pd
 from mlcoop.model.basis import Term
 from mlcoop.model.learners import Estimator, Learner
 from mlcoop.model.training import MANY_PAIRS, draw_rows
+from mlcoop.model.year_shocks import YearDoubt
 
 MOST_ROWS = 5_000
 QUANTILES = 101
@@ -213,6 +214,11 @@ class Imputing:
     def terms(self) -> frozenset[Term]:
         """Bends, products and scales that the fit has chosen."""
         return getattr(self.inner, "terms", frozenset())
+
+    def year_doubt(self) -> YearDoubt | None:
+        """Return what shocks of years add to the doubt of each factor, where the learner tells."""
+        tell = getattr(self.inner, "year_doubt", None)
+        return None if tell is None else tell()
 
     def draw(self, seed: int) -> Imputing:
         """Return a copy with coefficients drawn from their posterior."""

@@ -9,12 +9,20 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.model.basis import Basis, Term, basis_interactions, basis_shapley, learn_basis
-from mlcoop.model.loglinear import MixedFit, Rows, draw_coef, fit_mixed, pair_influences
+from mlcoop.model.loglinear import (
+    MixedFit,
+    Rows,
+    draw_coef,
+    fit_mixed,
+    pair_influences,
+    without_pair_levels,
+)
 from mlcoop.model.mixed_rows import mixed_rows
 from mlcoop.model.scales import scales_of
 from mlcoop.model.shallow import read_shallow, shallow_interactions
 from mlcoop.model.training import MANY_PAIRS, Training, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
+from mlcoop.model.year_shocks import YearDoubt, year_doubt, year_shocks
 
 Params = dict[str, Any]
 MOST_PRODUCT_FEATURES = 15
@@ -74,7 +82,9 @@ class LinearBoosting:
         terms = self.params.get("terms")
         smooth = self.params["smooth"] and not boost
         scales = scales_of(data, terms) if smooth and not many else ()
-        basis = learn_basis(data.X, weight=data.weight, smooth=smooth, scales=scales)
+        basis = learn_basis(
+            data.X, weight=data.weight, smooth=smooth, scales=scales, years=data.years
+        )
         if terms is not None and not boost:
             basis = basis.only(terms)
         rows = mixed_rows(basis, data, nuisance=not boost)
@@ -128,6 +138,33 @@ class LinearBoosting:
     def _coef(self) -> np.ndarray:
         """Coefficients of the factors' columns, without countries, years and pairs."""
         return self.fit_.coef[: len(self.basis_.blocks())]
+
+    def year_doubt(self) -> YearDoubt | None:
+        """Return what shocks of years add to the doubt of factors that are of years.
+
+        None where there is none. Pairs of a year share what happened in it, and resampled pairs
+        tell nothing of that: a factor that is the same for all pairs of a year, as a focal
+        country's own figures are, is told by as many numbers as there are years.
+        """
+        years, of_years = self.data_.years, sorted(self.basis_.of_years)
+        if years is None or not of_years:
+            return None
+        rows, fit = self.rows_, self.fit_
+        used = np.flatnonzero(np.isfinite(fit.penalty))
+        used = used[used < rows.design.shape[1] - rows.years]
+        design = rows.design[:, used]
+        times, response = without_pair_levels(rows, fit)
+        weighted = times(design)
+        bread = np.linalg.inv(design.T @ weighted + np.diag(fit.penalty[used] + 1e-9))
+        Z = np.eye(len(np.unique(years)))[np.unique(years, return_inverse=True)[1]]
+        left = response - design @ (bread @ (weighted.T @ response))
+        shared = Z.T @ weighted
+        shocks = year_shocks(Z.T @ times(Z), shared, bread, Z.T @ times(left[:, None])[:, 0])
+        pull = np.zeros((len(shared), rows.design.shape[1]))
+        pull[:, used] = shared @ bread
+        columns = 1 + np.array(of_years)
+        variance = (self._influences()[:, columns] ** 2).sum(axis=0)
+        return year_doubt(shocks, of_years, pull[:, columns], variance, len(self.basis_.mean))
 
     def _influences(self) -> np.ndarray:
         if self._pulls is None:
@@ -206,7 +243,12 @@ def _with_products(basis: Basis, fit: MixedFit) -> Basis:
     """Add products of the features that matter most, by the size of their linear term."""
     size = np.abs(fit.coef[1 : 1 + len(basis.mean)])
     top = np.sort(np.argsort(-size, kind="stable")[:MOST_PRODUCT_FEATURES])
-    products = tuple((int(a), int(b)) for k, a in enumerate(top) for b in top[k + 1 :])
+    products = tuple(
+        (int(a), int(b))
+        for k, a in enumerate(top)
+        for b in top[k + 1 :]
+        if not basis.of_years >= {int(a), int(b)}
+    )
     return replace(basis, products=products)
 
 

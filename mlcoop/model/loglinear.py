@@ -12,6 +12,7 @@ by the number of pairs, not of rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,7 +58,7 @@ class Rows:
     """Training rows sorted so that rows of a pair are neighbours.
 
     `starts` holds the first row of each pair; `design` the columns; `blocks` the penalty block of
-    each column (-1: not penalised).
+    each column (-1: not penalised). The last `years` columns are those of years.
     """
 
     design: np.ndarray
@@ -67,6 +68,7 @@ class Rows:
     weight: np.ndarray
     starts: np.ndarray
     pair: np.ndarray
+    years: int = 0
 
 
 def fit_mixed(
@@ -172,6 +174,24 @@ def pair_influences(rows: Rows, fit: MixedFit) -> np.ndarray:
         misfit = vectors @ ((vectors.T @ misfit) / np.sqrt(1 - size))
         influence[p, used] = root @ (lever.T @ misfit)
     return influence
+
+
+def without_pair_levels(
+    rows: Rows, fit: MixedFit
+) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
+    """Return how to weigh columns where pairs have levels of their own, and the working response.
+
+    The first returns `V^-1 x` for columns `x`, `V` the rows' covariance in the fit.
+    """
+    _, weight, response = _working(rows, fit)
+    shrink = 1 / (1 / max(fit.pair_variance, 1e-8) + np.add.reduceat(weight, rows.starts))
+
+    def times(columns: np.ndarray) -> np.ndarray:
+        weighted = columns * weight[:, None]
+        by_pair = np.add.reduceat(weighted, rows.starts, axis=0) * shrink[:, None]
+        return weighted - weight[:, None] * by_pair[rows.pair]
+
+    return times, response
 
 
 def draw_coef(fit: MixedFit, rng: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from mlcoop.model.basis import Basis
 from mlcoop.model.loglinear import Rows
 from mlcoop.model.training import Training
+from mlcoop.model.year_shocks import FEWEST_YEARS
 
 
 def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
@@ -32,7 +33,13 @@ def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
         data.weight,
         data.starts,
         data.pair,
+        _year_columns(data) if nuisance else 0,
     )
+
+
+def _year_columns(data: Training) -> int:
+    years = 0 if data.years is None else len(np.unique(data.years))
+    return years if years >= FEWEST_YEARS else 0
 
 
 def _nuisance(data: Training, first_block: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +61,7 @@ def _nuisance(data: Training, first_block: int) -> tuple[np.ndarray, np.ndarray]
             blocks += [first_block] * len(countries)
     if data.years is not None:
         names, code = np.unique(data.years, return_inverse=True)
-        if len(names) > 2:
+        if len(names) >= FEWEST_YEARS:
             parts.append(np.eye(len(names))[code])
             blocks += [first_block + 1] * len(names)
     if not parts:

@@ -321,6 +321,18 @@ def scales_sentence(factors: Sequence[Ranked], scales: Mapping[str, str]) -> str
     return f"Values of {listing(found)} are skew and taken in logs, which works follow better."
 
 
+def of_years_sentence(factors: Sequence[Ranked], years: Mapping[str, int]) -> str:
+    """Return which factors differ between years alone, and how little that is to tell them by."""
+    found = [_in_sentence(f) for f in factors if f.key in years]
+    if not found:
+        return ""
+    return (
+        f"Values of {listing(found)} differ between years and hardly between pairs: "
+        f"{max(years.values())} years tell of them, however many the pairs, and whatever else "
+        "changed alike in these years may be what is seen."
+    )
+
+
 def planted_sentence(
     planted: Sequence[Planted], factors: Sequence[Ranked], tau: float | None
 ) -> str:

@@ -103,6 +103,8 @@ def summarise(experiment: Experiment) -> Summary:
         trust.append(sentences.resampling_sentence(resamples, unit, rank_level, ends[1]))
         scales = (experiment.metrics.get("ranking") or {}).get("scales") or {}
         trust.append(sentences.scales_sentence(factors, scales))
+        of_years = (experiment.metrics.get("ranking") or {}).get("of_years") or {}
+        trust.append(sentences.of_years_sentence(factors, of_years))
         trust.append(sentences.NOT_CAUSE)
 
     parts: dict[str, Any] = {

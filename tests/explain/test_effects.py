@@ -72,7 +72,7 @@ def test_a_tie_has_its_difference_weighted_by_how_rare_it_is():
     x = pd.DataFrame({"tie": [0.0, 0.0, 0.0, 1.0]})
     steps, curve = curve_of(x, lambda v: 0.5 * v[:, 0], {"tie": [0]})
     np.testing.assert_allclose(curve, [-0.125, 0.375])
-    table = effect_curves(steps, curve, np.array([[-0.1, 0.1], [0.1, -0.1]]), quantile=2.0)
+    table = effect_curves(steps, curve, np.array([[-0.1, 0.1], [0.1, -0.1]]), quantile={"tie": 2.0})
     np.testing.assert_allclose(table["effect"], 100 * np.expm1([-0.125, 0.375]))
     spread = np.std([-0.1, 0.1], ddof=1)
     np.testing.assert_allclose(table["high"], 100 * np.expm1(curve + 2 * spread))
@@ -92,5 +92,5 @@ def test_the_two_ends_of_a_factor_share_a_curve():
 def test_a_factor_that_stands_still_has_no_curve(values):
     x = pd.DataFrame({"a": values, "b": [np.nan, 0.0, 1.0]})
     steps, curve = curve_of(x, lambda v: v[:, 1], {"a": [0], "b": [1]})
-    table = effect_curves(steps, curve, np.zeros((3, 2)), quantile=2.0)
+    table = effect_curves(steps, curve, np.zeros((3, 2)), quantile={"b": 2.0})
     assert table["factor"].tolist() == ["b", "b"]

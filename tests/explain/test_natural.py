@@ -38,7 +38,7 @@ def test_effect_and_interval_are_those_of_the_slope():
     # replicates whose slopes deviate by -0.1 and 0.1: their sd with ddof 1 is 0.1 * sqrt(2)
     moves = np.stack([(x - x.mean()).to_numpy() * np.array([s, 0.0]) for s in (-0.1, 0.1)])
     table = natural_effects(
-        x, values, moves, np.ones(2), {"distance": [0], "border": [1]}, quantile=2.0
+        x, values, moves, np.ones(2), {"distance": [0], "border": [1]}, quantile=np.full(2, 2.0)
     )
     assert table.loc["distance", "step"] == "10 % closer"
     assert table.loc["distance", "effect_per_step"] == pytest.approx(100 * (0.9**-0.5 - 1))
@@ -55,7 +55,7 @@ def test_gaps_and_two_ends_are_pooled():
     slope = 0.2
     values = np.where(np.isnan(x), 0.7, slope * x)
     table = natural_effects(
-        x, values, np.zeros((2, 4, 2)), np.ones(1), {"own": [0, 1]}, quantile=2.0
+        x, values, np.zeros((2, 4, 2)), np.ones(1), {"own": [0, 1]}, quantile=np.array([2.0])
     )
     seen = np.array([0, 1, 3, 1, 2, 3.0])
     expected = 100 * np.expm1(slope * seen.std())
@@ -72,7 +72,7 @@ def test_a_factor_taken_in_logs_has_an_elasticity():
     x = pd.DataFrame({"gdp": np.r_[0.0, np.geomspace(1e9, 1e13, 50)]})
     values = 0.3 * np.log(np.maximum(x.to_numpy(), 1e9))
     none = np.zeros((2, 51, 1))
-    given = {"columns": {"gdp": [0]}, "quantile": 2.0, "own": ["gdp"], "logs": ["gdp"]}
+    given = {"columns": {"gdp": [0]}, "quantile": np.array([2.0]), "own": ["gdp"], "logs": ["gdp"]}
     row = natural_effects(x, values, none, np.ones(1), **given).loc["gdp"]
     assert row["step"] == "10 % more"
     assert row["effect_per_step"] == pytest.approx(100 * (1.1**0.3 - 1))

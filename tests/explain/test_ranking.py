@@ -189,6 +189,25 @@ def test_a_bend_that_every_fold_finds_is_kept():
     assert {column for term in bends_and_products for column in term.columns} <= drivers
 
 
+def test_what_hangs_on_the_deal_of_folds_is_not_told():
+    """By hand: repeats say 0, 0, 0, 0 and 1, so the mean 0.2 has a spread of 0.45; refits stand."""
+    rng = np.random.default_rng(0)
+    sign = np.where(np.arange(10) % 2 == 0, 1.0, -1.0)[:, None]
+    said = np.array([0.0, 0.0, 0.0, 0.0, 1.0])[:, None, None] * sign
+
+    def told(by_repeat):
+        found = SimpleNamespace(
+            values=0.2 * sign, by_repeat=by_repeat, freedom=40.0, years=None,
+            replicates=rng.normal(scale=0.001, size=(200, 1, 1)) * sign,
+            draws=rng.normal(scale=0.001, size=(200, 1, 1)) * sign,
+        )  # fmt: skip
+        table = _judge(found, {"a": [0]}, level=0.95, seed=0)[0]
+        return table["above_null"].iloc[0], table["importance_se"].iloc[0]
+
+    assert told(said) == (False, pytest.approx(np.std([0, 0, 0, 0, 1], ddof=1)))
+    assert told(np.stack([0.2 * sign] * 5))[0]
+
+
 def test_what_resampling_cannot_move_is_judged_by_the_posterior():
     """Hand calculation: two factors of importance 1 and 0.9 over ten rows. Replicates that move by
     0.001 put them in order; a posterior that moves by 0.2, as where only a few pairs have a tie,
@@ -202,8 +221,9 @@ def test_what_resampling_cannot_move_is_judged_by_the_posterior():
             return rng.normal(scale=spread, size=(200, 1, 2)) * sign
 
         found = SimpleNamespace(
-            values=values, replicates=moves(0.001), draws=moves(posterior), freedom=40.0
-        )
+            values=values, by_repeat=np.stack([values] * 5), replicates=moves(0.001),
+            draws=moves(posterior), freedom=40.0, years=None,
+        )  # fmt: skip
         return bool(_judge(found, {"a": [0], "b": [1]}, level=0.95, seed=0)[-1].at_once[0, 1])
 
     assert judged(0.0015) and not judged(0.2)

@@ -270,3 +270,12 @@ def test_factors_taken_in_logs_are_named_where_they_stand_above_chance(study: Ex
     only_second = {**metrics, "ranking": {"scales": {second: "log"}}}
     none = summarise(dataclasses.replace(beside, metrics=only_second))
     assert not [t for t in none.trust if "taken in logs" in t]
+
+
+def test_factors_of_years_are_said_to_have_as_many_numbers_as_years(study: Experiment) -> None:
+    first = study.factors.sort_values("rank")["factor"].iloc[0]
+    metrics = {**study.metrics, "ranking": {"of_years": {first: 14}}}
+    beside = summarise(dataclasses.replace(study, metrics=metrics))
+    (said,) = [t for t in beside.trust if "hardly between pairs" in t]
+    assert "14 years tell of them" in said
+    assert not [t for t in summarise(study).trust if "hardly between pairs" in t]
