@@ -79,7 +79,7 @@ def forecast_totals(
     Parameters
     ----------
     forecast : DataFrame
-        One year of `forecast_next`, with `in_focus` and `restless`.
+        One year of `forecast_next`, with `median`, `in_focus` and `restless`.
     calibration : Calibration
         Of that horizon.
 
@@ -100,18 +100,20 @@ def forecast_totals(
     years = forecast["year"].unique()
     if len(years) != 1:
         raise DataError(f"forecast totals: one year at a time, not {some(years)}")
-    if not {"in_focus", "restless"} <= set(forecast.columns):
+    lacking = {"in_focus", "restless", "median"} - set(forecast.columns)
+    if lacking:
         raise DataError(
-            "forecast totals: no columns in_focus and restless; use the table of forecast_next"
+            f"forecast totals: no column {some(sorted(lacking))}; use the table of forecast_next"
         )
     table = forecast[forecast["predicted"].notna()]
     names = sorted(set(table["country_a"]) | set(table["country_b"]))
     place = {c: i for i, c in enumerate(names)}
     ends = np.column_stack([table["country_a"].map(place), table["country_b"].map(place)])
     predicted = table["predicted"].to_numpy(dtype=float)
+    median = table["median"].to_numpy(dtype=float)
     restless = table["restless"].to_numpy(dtype=float)
     in_focus = table["in_focus"].to_numpy(dtype=bool)
-    sample = calibration.draw(predicted, restless, in_focus, ends, draws=draws, seed=seed)
+    sample = calibration.draw(median, restless, in_focus, ends, draws=draws, seed=seed)
     members = {"focus": in_focus, "all": np.ones(len(table), dtype=bool)}
     members |= {c: (ends == i).any(axis=1) for c, i in place.items()}
     rows = []

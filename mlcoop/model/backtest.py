@@ -254,7 +254,9 @@ def _origin_table(
             "country_a": panel.pairs["country_a"].to_numpy()[use],
             "country_b": panel.pairs["country_b"].to_numpy()[use],
             "observed": panel.counts[use, k + horizon],
-            "predicted": predicted[use],
+            "predicted": predicted[use]
+            if calibration is None
+            else calibration.expected(predicted[use]),
             "lower": low,
             "upper": high,
             **{name: values[use] for name, values in rules.items()},

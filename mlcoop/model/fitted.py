@@ -35,7 +35,7 @@ from mlcoop.model.history import INTERNATIONAL, FloatArray, History, build_histo
 from mlcoop.model.intervals import Calibration
 from mlcoop.schema import FORECAST_CSV
 
-FORMAT = 3
+FORMAT = 4
 EXTRA_HORIZON_ORIGINS = 6
 """Origins backtested for a horizon that no backtest was given for: enough to calibrate on."""
 
@@ -81,7 +81,8 @@ class FittedForecaster:
         level: float | None = None,
     ) -> pd.DataFrame:
         """Return the forecast of all pairs in FORECAST_CSV columns, then `p_zero` (the chance of
-        no work at all), `in_focus` and `restless` (how much its growth jumps; 1 is usual).
+        no work at all), `median` (what lies in the middle of the interval; `predicted` is the mean,
+        so that it adds up), `in_focus` and `restless` (how much its growth jumps; 1 is usual).
 
         Parameters
         ----------
@@ -293,8 +294,10 @@ def _horizon_table(
     restless = restlessness(growth, k)
     seen = np.isfinite(panel.counts)
     last_at = k - np.argmax(seen[:, ::-1], axis=1)
+    expected = predicted
     low = high = p_zero = np.full(len(predicted), np.nan)
     if model.calibration is not None:
+        expected = model.calibration.expected(predicted)
         p_zero = model.calibration.chance_of_zero(predicted)
         low, high = model.calibration.interval(predicted, restless, panel.in_focus, level)
     return pd.DataFrame(
@@ -304,12 +307,13 @@ def _horizon_table(
             "year": int(panel.years[k]) + horizon,
             "last_year": panel.years[last_at],
             "last_observed": panel.counts[np.arange(len(last_at)), last_at],
-            "predicted": predicted,
+            "predicted": expected,
             "lower": low,
             "upper": high,
             "level": level,
             "p_zero": p_zero,
+            "median": predicted,
             "in_focus": panel.in_focus,
             "restless": restless,
         }
-    )[[*FORECAST_CSV, "p_zero", "in_focus", "restless"]]
+    )[[*FORECAST_CSV, "p_zero", "median", "in_focus", "restless"]]

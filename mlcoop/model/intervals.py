@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.isotonic import IsotonicRegression
 
+from mlcoop.model.by_size import chance_of_zero, expected_works, fit_means, fit_zero_shares
 from mlcoop.model.growth import weighted_median
 from mlcoop.model.history import FloatArray
-from mlcoop.model.zeros import chance_of_zero, fit_zero_shares
 
 SIZE_SHARES = (0.5, 0.8, 0.95)
 """Bins of predicted size: the smaller half, up to four fifths, up to 95 %, the largest 5 %."""
@@ -109,8 +109,8 @@ class Calibration:
     country_sizes, country_shocks : float arrays
         Log of a country's total, rising, and the standard deviation of its yearly shock there,
         never rising: the largest countries' totals move by 2 %, the smallest ones' by 15 %.
-    zero_sizes, zero_shares : float arrays
-        See `mlcoop.model.zeros`.
+    zero_sizes, zero_shares, mean_sizes, mean_logs : float arrays
+        See `mlcoop.model.by_size`.
     origins : int
         Origins calibrated on.
     """
@@ -125,6 +125,8 @@ class Calibration:
     country_shocks: FloatArray
     zero_sizes: FloatArray
     zero_shares: FloatArray
+    mean_sizes: FloatArray
+    mean_logs: FloatArray
     origins: int
 
     def noise(self, predicted: FloatArray, restless: FloatArray) -> FloatArray:
@@ -174,6 +176,10 @@ class Calibration:
     def chance_of_zero(self, predicted: FloatArray) -> FloatArray:
         """Return the probability that a pair has no work, by the size of its forecast."""
         return chance_of_zero(self.zero_sizes, self.zero_shares, predicted)
+
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Return the works to be expected on average; `predicted` lies near their median."""
+        return expected_works(self.mean_sizes, self.mean_logs, predicted)
 
     def draw(
         self,
@@ -227,6 +233,8 @@ class Calibration:
             "country_shocks": self.country_shocks.tolist(),
             "zero_sizes": self.zero_sizes.tolist(),
             "zero_shares": self.zero_shares.tolist(),
+            "mean_sizes": self.mean_sizes.tolist(),
+            "mean_logs": self.mean_logs.tolist(),
             "origins": self.origins,
         }
 
@@ -253,6 +261,8 @@ class Calibration:
             np.array(state["country_shocks"]),
             np.array(state["zero_sizes"]),
             np.array(state["zero_shares"]),
+            np.array(state["mean_sizes"]),
+            np.array(state["mean_logs"]),
             int(state["origins"]),
         )
 
@@ -297,7 +307,8 @@ def calibrate(
     sizes, spreads = _fit_noise(predicted, residual)
     edges = tuple(float(e) for e in np.unique(np.quantile(past[-1].predicted, SIZE_SHARES)))
     shocks, zeros = _shocks(past, common), fit_zero_shares(predicted, observed)
-    draft = Calibration(sizes, spreads, edges, {}, *shocks, *zeros, len(past))
+    means = fit_means(predicted, observed, year)
+    draft = Calibration(sizes, spreads, edges, {}, *shocks, *zeros, *means, len(past))
     noise = draft.noise(predicted, restless)
     names = draft.bin_names(predicted, np.zeros(len(predicted), dtype=bool))
     prior = {name: SHOCK_LOG * float(horizon**power) for name, power in SHOCK_POWER.items()}

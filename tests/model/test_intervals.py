@@ -11,7 +11,6 @@ from mlcoop.model.intervals import (
     adapt,
     calibrate,
 )
-from mlcoop.model.zeros import chance_of_zero, fit_zero_shares
 
 
 def outcomes(
@@ -123,30 +122,6 @@ def test_large_pairs_of_the_focus_set_are_held_as_often_as_small_ones() -> None:
         shares.append((inside[large].mean(), inside[~large].mean()))
     large_share, small_share = np.mean(shares, axis=0)
     assert large_share >= 0.85 and small_share >= 0.85
-
-
-def test_the_chance_of_a_zero_is_poissons_on_poisson_counts() -> None:
-    # Truth: counts drawn from Poisson's law are zero with probability exp(-mean).
-    rng = np.random.default_rng(3)
-    mean = np.exp(rng.uniform(-3, 4, 40_000))
-    sizes, shares = fit_zero_shares(mean, rng.poisson(mean).astype(float))
-    asked = np.array([0.1, 0.3, 1.0, 2.0, 5.0, 30.0])
-    assert chance_of_zero(sizes, shares, asked) == pytest.approx(np.exp(-asked), abs=0.04)
-    # Invariant: a larger forecast is never likelier to be zero.
-    assert (np.diff(chance_of_zero(sizes, shares, np.sort(mean))) <= 0).all()
-
-
-def test_large_pairs_of_a_small_study_have_not_the_zeros_of_the_small() -> None:
-    # Truth: Poisson's law; 300 outcomes are those of 50 pairs and six origins.
-    rng = np.random.default_rng(5)
-    asked = np.array([0.2, 1.0, 20.0, 1000.0])
-    found = []
-    for _ in range(40):
-        mean = np.exp(rng.normal(1, 2, size=300))
-        found.append(chance_of_zero(*fit_zero_shares(mean, rng.poisson(mean) * 1.0), asked))
-    gap = np.abs(np.array(found) - np.exp(-asked)).mean(axis=0)
-    # a share of fifteen pairs has a standard error of 0.13 at most; in one heap all had 0.3
-    assert (gap < [0.1, 0.1, 0.02, 0.001]).all(), gap
 
 
 def test_sums_know_that_pairs_err_together() -> None:
