@@ -178,7 +178,8 @@ def test_a_sum_of_pairs_that_are_each_likely_none_is_not() -> None:
     table = pd.DataFrame(
         {
             "country_a": names[ends[:, 1]], "country_b": names[ends[:, 0]], "year": 2020,
-            "predicted": mean, "median": mean, "lower": lower, "upper": upper, "restless": one, "in_focus": none,
+            "predicted": mean, "median": mean, "lower": lower, "upper": upper, "restless": one,
+            "in_focus": none,
         }
     )  # fmt: skip
     totals = forecast_totals(table, calibration).set_index("total")
