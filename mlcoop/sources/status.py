@@ -124,11 +124,6 @@ def _wanted(
     return {pair for pair in pairs if lo <= pair[0] <= hi}
 
 
-def verify(cache: Cache) -> list[str]:
-    """Return one line for each record or answer that no longer matches its checksum."""
-    return cache.problems()
-
-
 def open_cache(folder: str | Path) -> Cache:
     """Return the cache in a folder (which may not be there yet)."""
     return Cache(folder)

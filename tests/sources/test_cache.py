@@ -117,9 +117,14 @@ def test_verify_prints_one_json_document(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("MLCOOP_CACHE_DIR", str(tmp_path))
     put(Cache(tmp_path), b"figures")
     whole = CliRunner().invoke(app, ["data", "verify", "--json"])
-    assert whole.exit_code == 0 and json.loads(whole.stdout) == {"whole": True, "damaged": []}
+    found = {"whole": True, "answers": 1, "damaged": []}
+    assert whole.exit_code == 0 and json.loads(whole.stdout) == found
     next((tmp_path / "bodies").rglob("*.gz")).write_bytes(b"")
     harmed = CliRunner().invoke(app, ["data", "verify", "--json"])
     document = json.loads(harmed.stdout)
     assert not document["whole"] and "example.org/a" in document["damaged"][0]
     assert isinstance(harmed.exception, DataError)
+    # An empty folder is no sound cache: a mistyped one would pass for it.
+    monkeypatch.setenv("MLCOOP_CACHE_DIR", str(tmp_path / "elsewhere"))
+    none = CliRunner().invoke(app, ["data", "verify"])
+    assert "elsewhere: 0 answers, nothing to check" in none.stdout

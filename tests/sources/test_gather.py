@@ -80,7 +80,7 @@ def test_a_fifth_of_all_answers_faulty_and_the_figures_are_the_same(
     same(gather(STUDY, client), faultless)
     faults = {entry["fault"] for entry in standin.log()} - {None}
     assert faults == {"500", "503", "429", "reset", "truncated", "garbage"}
-    assert status.verify(client.cache) == []
+    assert client.cache.problems() == []
 
 
 def test_an_empty_list_in_place_of_figures_is_not_taken_for_zeros(
@@ -155,7 +155,7 @@ def test_a_service_that_is_down_is_one_line_and_the_cache_stays_whole(
         with pytest.raises(SourceError, match="nobody answers") as caught:
             gather(STUDY, client)
         assert "\n" not in str(caught.value)
-        assert status.verify(client.cache) == []
+        assert client.cache.problems() == []
 
 
 def test_two_fetches_into_one_cache_at_a_time(
@@ -172,7 +172,7 @@ def test_two_fetches_into_one_cache_at_a_time(
         same(g, faultless)
     paths = [entry["path"] for entry in standin.log() if entry["status"] == 200]
     assert len(paths) == len(set(paths))
-    assert status.verify(clients[0].cache) == []
+    assert clients[0].cache.problems() == []
 
 
 def test_years_beyond_the_last_complete_one_are_refused(

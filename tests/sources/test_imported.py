@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlcoop.errors import ConfigError, DataError, MlcoopError
 from mlcoop.sources.cache import Cache
 from mlcoop.sources.imported import import_files, imported_variables, pair_figures
-from mlcoop.sources.status import cache_status, coverage, verify
+from mlcoop.sources.status import cache_status, coverage
 
 ALL = ["trade_kusd", "common_religion", "trade_agreement_wto"]
 # Gravity_V202211.csv has 87 columns; these and some that are passed over.
@@ -144,11 +144,11 @@ def test_a_second_import_reads_nothing_and_the_cache_accounts_for_it(tmp_path: P
     status = cache_status(cache, coverage(cache))
     assert status["source"].tolist() == ["CEPII Gravity"]
     assert "common_religion" in status["what"][0] and status["years"][0] == "2015-2016"
-    assert verify(cache) == []
+    assert cache.problems() == []
     # A damaged body is seen, and the file is read again.
     (body,) = (tmp_path / "cache" / "bodies").glob("*/*.gz")
     body.write_bytes(b"spoilt")
-    assert len(verify(cache)) == 1
+    assert len(cache.problems()) == 1
     assert import_files("gravity", [path], cache, today="2026-03-02").rows == {"g.csv": 4}
 
 
