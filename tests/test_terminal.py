@@ -13,7 +13,7 @@ from mlcoop.features.catalogue import FACTORS
 from mlcoop.schema import FORECAST_CSV, Experiment
 from mlcoop.terminal.comparison import print_comparison
 from mlcoop.terminal.factors import print_factors
-from mlcoop.terminal.forecast import print_totals
+from mlcoop.terminal.forecast import print_surprises, print_totals
 from mlcoop.terminal.study import print_experiment, print_forecast, print_list
 from mlcoop.terminal.tables import print_table
 
@@ -158,6 +158,19 @@ def test_a_sum_of_pairs_likely_to_have_no_work_is_wider_than_their_bounds(
     print_totals(finished(), pd.DataFrame([row], columns=heads))
     text = capsys.readouterr().out
     assert "0–3" in text and "never wider" not in text and "Poisson's law" in text
+
+
+def test_no_surprise_is_said_of_the_year_that_was_tested(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # By hand: the study has counts of 2019 and 2021, so 2021 has no forecast from the year before.
+    quiet = replace(
+        finished(),
+        surprises=pd.DataFrame({"in_focus": []}),
+        backtest=pd.DataFrame({"year": [2018, 2019]}),
+    )
+    print_surprises(quiet)
+    assert "No focus pair's count of 2019 fell outside" in capsys.readouterr().out
 
 
 def test_forecasts_in_full(capsys: pytest.CaptureFixture[str]) -> None:

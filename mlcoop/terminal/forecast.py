@@ -45,7 +45,10 @@ def print_surprises(experiment: Experiment) -> None:
     focal = (experiment.config.get("focus") or {}).get("focal")
     chosen = table[table["in_focus"].astype(bool)] if "in_focus" in table else table
     if chosen.empty:
-        print("No focus pair's last count fell outside its interval.")
+        # The last year is not among them where the year before it has no counts.
+        tested = experiment.backtest
+        of = "" if tested is None or tested.empty else f" of {tested['year'].max()}"
+        print(f"No focus pair's count{of} fell outside its interval.")
         return
     rows = [
         [
