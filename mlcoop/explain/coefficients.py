@@ -17,7 +17,7 @@ from mlcoop.explain.clusters import (
 )
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.regression import Regression
-from mlcoop.model.year_shocks import year_shocks
+from mlcoop.model.year_shocks import Shocks, freedom_with_years, year_shocks
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -64,7 +64,8 @@ def regression_table(
     """
     names = pair_names(matrix.rows.iloc[fit.rows])
     errors = _errors(fit, names, unit)
-    years = matrix.rows["year"].to_numpy()[fit.rows]
+    of_years = fit.basis.of_years
+    shared = _shocks(fit, names, matrix.rows["year"].to_numpy()[fit.rows]) if of_years else None
     z = fit.basis.standardise(x.to_numpy(float))
     rows = {}
     for factor, owned in columns.items():
@@ -85,8 +86,12 @@ def regression_table(
             rows[factor] = (coef, 100 * np.expm1(coef), *[np.nan] * 4, size)
             continue
         covariance, freedom = found
-        if fit.basis.of_years.intersection(owned):
-            covariance, freedom = _with_years(fit, names, years, combinations, covariance, freedom)
+        if shared and of_years.intersection(owned):
+            shocks, pull = shared[0], shared[1] @ combinations
+            squares = pull.T @ pull
+            _, share = shocks.added(np.diag(covariance), np.diag(squares))
+            covariance = covariance + shocks.variance * squares
+            freedom = freedom_with_years(share, freedom, shocks.left)
             error = float(np.sqrt(covariance[0, 0]))
         wald = fit.coef[at] @ np.linalg.pinv(covariance[1:, 1:]) @ fit.coef[at] / len(at)
         p = float(stats.f.sf(wald, len(at), freedom[1:].min()))
@@ -102,15 +107,8 @@ def regression_table(
     return table
 
 
-def _with_years(
-    fit: Regression,
-    names: np.ndarray,
-    years: np.ndarray,
-    combinations: np.ndarray,
-    covariance: np.ndarray,
-    freedom: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Add what shocks of years, which all clusters share, do to coefficients."""
+def _shocks(fit: Regression, names: np.ndarray, years: np.ndarray) -> tuple[Shocks, np.ndarray]:
+    """Return shocks of years, which all clusters share, and what one does to each coefficient."""
     code = np.unique(years, return_inverse=True)[1]
     Z = np.eye(code.max() + 1)[code]
     own = np.diag(np.bincount(code, fit.mean))
@@ -120,11 +118,7 @@ def _with_years(
     levels = np.bincount(pair, fit.residual) ** 2 / np.bincount(pair, fit.mean)
     within = (fit.residual**2 / fit.mean).sum() - levels.sum()
     chance = float(within / max(len(code) - len(levels), 1))
-    shocks = year_shocks(own, shared, fit.bread, Z.T @ fit.residual, chance)
-    pull = shared @ fit.bread @ combinations
-    wide = covariance + shocks.variance * pull.T @ pull
-    share = np.minimum(shocks.most * np.diag(pull.T @ pull) / np.diag(wide), 1.0)
-    return wide, np.minimum(1 / ((1 - share) ** 2 / freedom + share**2 / shocks.left), freedom)
+    return year_shocks(own, shared, fit.bread, Z.T @ fit.residual, chance), shared @ fit.bread
 
 
 def _errors(fit: Regression, names: np.ndarray, unit: str) -> Errors:

@@ -20,6 +20,7 @@ from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
 from mlcoop.model.basis import LOGS, learn_basis
 from mlcoop.model.learners import Learner
+from mlcoop.model.year_shocks import freedom_with_years
 from mlcoop.schema import ORDERS_CSV
 
 if TYPE_CHECKING:
@@ -388,7 +389,8 @@ def _of_years(explained: Explained, columns: list[int], sign: np.ndarray) -> tup
     if not whole.sum() > 0:
         return 1.0, explained.freedom
     share = float(whole @ doubt.share[columns] / whole.sum())
-    return float(np.sqrt(whole.sum() / own.sum())), doubt.freedom(share, explained.freedom)
+    freedom = freedom_with_years(share, explained.freedom, doubt.left)
+    return float(np.sqrt(whole.sum() / own.sum())), float(freedom)
 
 
 def _half_widths(explained: Explained, columns: dict[str, list[int]], level: float) -> np.ndarray:
@@ -397,7 +399,7 @@ def _half_widths(explained: Explained, columns: dict[str, list[int]], level: flo
     for owned in columns.values():
         sign = np.sign(explained.values[:, owned].sum(axis=1))
         freedom.append(_of_years(explained, owned, sign)[1])
-    return stats.t.ppf(0.5 + level / 2, freedom)
+    return np.array([_quantile(level, f) for f in freedom])
 
 
 def _widening(draws: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:

@@ -229,13 +229,10 @@ def explain_replicates(
         together = together * _lift(*signed).astype(np.float32)
     years = _year_doubt(estimators)
     if years is not None:
-        own = np.array([years.times[owned].max() for owned in factors.values()])
-        of_point = dict(zip(factors, own, strict=True))
-        by_point = [
-            np.full(len(e), of_point[f])
-            for f, e in zip(questions.steps.factors, questions.steps.edges, strict=True)
-        ]
-        moves = moves * np.maximum(1.0, np.concatenate([own, *by_point]) / lift)
+        own = {factor: years.times[owned].max() for factor, owned in factors.items()}
+        steps = questions.steps
+        by_point = np.repeat([own[f] for f in steps.factors], [len(e) for e in steps.edges])
+        moves = moves * np.maximum(1.0, np.r_[list(own.values()), by_point] / lift)
     units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
     # few units know the spread badly, and few replicates know what the units know (Satterthwaite)
     freedom = 1 / (1 / max(2.0, units - min(len(factors), units / 2)) + 1 / drawn_freedom)

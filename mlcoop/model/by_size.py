@@ -41,7 +41,11 @@ def fit_zero_shares(predicted: FloatArray, observed: FloatArray) -> tuple[FloatA
     group = min(GROUP, max(len(predicted) // GROUPS, 1))
     sizes, groups = _of_like_size(predicted, len(predicted) // group)
     shares = np.array([(observed[g] == 0).mean() for g in groups])
-    return _knots(sizes, IsotonicRegression(increasing=False).fit(sizes, shares).predict(sizes))
+    falling = IsotonicRegression(increasing=False).fit(sizes, shares).predict(sizes)
+    # Neighbours of one share say nothing more than their ends.
+    inside = (falling[1:-1] == falling[:-2]) & (falling[1:-1] == falling[2:])
+    keep = np.r_[True, ~inside, True] if len(falling) > 2 else np.ones(len(falling), dtype=bool)
+    return sizes[keep], np.asarray(falling, dtype=float)[keep]
 
 
 def chance_of_zero(sizes: FloatArray, shares: FloatArray, predicted: FloatArray) -> FloatArray:
@@ -104,10 +108,3 @@ def _of_like_size(predicted: FloatArray, groups: int) -> tuple[FloatArray, list[
     order = np.argsort(predicted, kind="stable")
     parts = np.array_split(order, max(groups, 1))
     return np.array([np.log1p(predicted[g]).mean() for g in parts]), parts
-
-
-def _knots(sizes: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    # Neighbours of one value say nothing more than their ends.
-    inside = (values[1:-1] == values[:-2]) & (values[1:-1] == values[2:])
-    keep = np.r_[True, ~inside, True] if len(values) > 2 else np.ones(len(values), dtype=bool)
-    return sizes[keep], np.asarray(values, dtype=float)[keep]

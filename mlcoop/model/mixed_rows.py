@@ -7,7 +7,8 @@ import numpy as np
 from mlcoop.model.basis import Basis
 from mlcoop.model.loglinear import Rows
 from mlcoop.model.training import Training
-from mlcoop.model.year_shocks import FEWEST_YEARS
+
+FEWEST_YEARS = 3  # of fewer, a year cannot be told from the others
 
 
 def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
@@ -22,9 +23,10 @@ def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
         Whether countries and years have effects of their own.
     """
     blocks = basis.blocks()
+    first = int(blocks.max()) + 1
     extra, extra_blocks = np.empty((len(data.y), 0)), np.empty(0, dtype=int)
     if nuisance:
-        extra, extra_blocks = _nuisance(data, int(blocks.max()) + 1)
+        extra, extra_blocks = _nuisance(data, first)
     return Rows(
         np.hstack([basis.design(basis.standardise(data.X)), extra]),
         np.r_[blocks, extra_blocks],
@@ -33,13 +35,8 @@ def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
         data.weight,
         data.starts,
         data.pair,
-        _year_columns(data) if nuisance else 0,
+        int((extra_blocks == first + 1).sum()),
     )
-
-
-def _year_columns(data: Training) -> int:
-    years = 0 if data.years is None else len(np.unique(data.years))
-    return years if years >= FEWEST_YEARS else 0
 
 
 def _nuisance(data: Training, first_block: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 FEWEST_FREEDOM = 0.5  # where factors that move over years leave no year over, nothing is told
-FEWEST_YEARS = 3
 
 
 class Shocks(NamedTuple):
@@ -26,6 +25,21 @@ class Shocks(NamedTuple):
     variance: float
     most: float
     left: float
+
+    def added(self, variance: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return variances with shocks, and the share of their doubt that is of years.
+
+        `squares` are sums over years of what a shock of one does, squared.
+        """
+        whole = variance + self.variance * squares
+        return whole, np.minimum(self.most * squares / whole, 1.0)
+
+
+def freedom_with_years(
+    share: np.ndarray | float, freedom: np.ndarray | float, left: float
+) -> np.ndarray:
+    """Return degrees of freedom where a share of the doubt is of years (Satterthwaite)."""
+    return np.minimum(1 / ((1 - share) ** 2 / freedom + share**2 / left), freedom)
 
 
 def year_shocks(
@@ -77,10 +91,6 @@ class YearDoubt(NamedTuple):
     share: np.ndarray
     left: float
 
-    def freedom(self, share: float, freedom: float) -> float:
-        """Return degrees of freedom where a share of the doubt is of years (Satterthwaite)."""
-        return min(1 / ((1 - share) ** 2 / freedom + share**2 / self.left), freedom)
-
 
 def year_doubt(
     shocks: Shocks, of_years: Sequence[int], pull: np.ndarray, variance: np.ndarray, n_features: int
@@ -98,10 +108,8 @@ def year_doubt(
         Of the coefficients over other pairs of the same years.
     n_features : int
     """
-    squares = (pull**2).sum(axis=0)
     variance = np.maximum(variance, 1e-18)
-    whole = variance + shocks.variance * squares
     times, share = np.ones(n_features), np.zeros(n_features)
+    whole, share[of_years] = shocks.added(variance, (pull**2).sum(axis=0))
     times[of_years] = np.sqrt(whole / variance)
-    share[of_years] = np.minimum(shocks.most * squares / whole, 1.0)
     return YearDoubt(times, share, shocks.left)
