@@ -22,7 +22,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Section(BaseModel):
     """A section of the experiment file; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -135,7 +135,7 @@ class Target(Section):
 class Simulated(Section):
     """The planted truth of a study with source: simulated."""
 
-    drivers: dict[str, Annotated[float, Field(strict=True, allow_inf_nan=False)]] = Field(
+    drivers: dict[str, Annotated[float, Field(strict=True)]] = Field(
         min_length=1,
         description="catalogue factor to change of log works per standard deviation",
         examples=[{"distance": -0.5}],

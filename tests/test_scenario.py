@@ -195,6 +195,7 @@ BAD = {
     "no such year": ("{factor: rd_share, countries: PAK, add: 1, years: 2050}", "[2050] not"),
     "two ways": ("{factor: rd_share, countries: PAK, add: 1, set: 2}", "just one of set, add"),
     "nobody": ("{factor: rd_share, add: 1}", "give countries or pairs"),
+    "no finite number": ("{factor: rd_share, countries: PAK, add: .inf}", "a finite number"),
     "an unknown key": ("{factor: rd_share, country: PAK, add: 1}", 'Did you mean "countries"'),
 }
 
