@@ -14,39 +14,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlcoop import __version__
-from mlcoop.cli import factors, forecast, planted
+from mlcoop.cli import factors, forecast, planted, study
 from mlcoop.cli.data import data_app
-from mlcoop.cli.progress import progress_shown
 from mlcoop.cli.shared import (
     EXPERIMENTS,
     MODELS,
-    ConfigPath,
-    DryRun,
     Experiments,
     Html,
     Json,
     Models,
     Name,
-    Overrides,
-    Workers,
-    core_count,
-    load_plan,
-    new_client,
     print_json,
-    records,
-    show,
-    today_utc,
 )
 from mlcoop.errors import DataError, MlcoopError, some
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlcoop.config import Config
-    from mlcoop.family import Family
-    from mlcoop.plan import Plan
     from mlcoop.schema import Experiment
-    from mlcoop.sources.http import Client
 
 # Commands import what they need when they need it, so that `mlcoop --help` answers at once and a
 # bad config does not wait for the modelling libraries.
@@ -62,6 +45,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(forecast.forecast_app, name="forecast")
 
+app.command(epilog=study.EPILOG)(study.run)
 app.command(epilog=factors.EPILOG)(factors.factors)
 app.command(epilog=planted.EPILOG)(planted.simulate)
 INTERRUPTED = 130
@@ -77,121 +61,6 @@ def _root(
     if version:
         print(__version__)
         raise typer.Exit()
-
-
-@app.command(
-    epilog="Example: mlcoop run configs/quickstart.yaml --set tuning.trials=10",
-)
-def run(
-    config: ConfigPath,
-    overrides: Overrides = [],  # noqa: B006
-    dry_run: DryRun = False,
-    force: Annotated[bool, typer.Option("--force", help="overwrite a finished study")] = False,
-    as_json: Json = False,
-    workers: Workers = None,
-    experiments: Experiments = EXPERIMENTS,
-    models: Models = MODELS,
-) -> None:
-    """Run a study, or a family of them, into experiments/ and models/; go on where it was cut off.
-
-    A config with a `vary:` section is a family: its members run one after the other and end in
-    their comparison.
-    """
-    from mlcoop.family import load_family
-
-    client = new_client()
-    family = load_family(config, overrides)
-    if family is not None:
-        _run_family(family, config, client, dry_run, force, as_json, workers, experiments, models)
-        return
-    plan = load_plan(config, overrides)
-    if dry_run:
-        show(_dry_run(plan, client, experiments, models), as_json)
-        return
-    from mlcoop.finished import is_finished
-    from mlcoop.run import run_study
-
-    root = experiments / plan.config.name
-    held = not force and is_finished(root, plan.config)
-    with progress_shown() as terminal:
-        experiment = run_study(
-            plan,
-            client,
-            experiments=experiments,
-            models=models,
-            listener=terminal,
-            force=force,
-            workers=workers or core_count(),
-        )
-        if held:
-            terminal.note(f"{root}: finished before from the same config; --force runs it again")
-    _print_experiment(experiment, as_json)
-
-
-def _run_family(
-    family: Family,
-    config: Path,
-    client: Client,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    workers: int | None,
-    experiments: Path,
-    models: Path,
-) -> None:
-    from mlcoop.artefacts import plain
-    from mlcoop.plan import plan_family
-    from mlcoop.terminal.tables import print_table
-
-    plans = plan_family(family, str(config), config.parent)
-    if dry_run:
-        members = {
-            plan.config.name: {
-                "sets": member.sets,
-                **_dry_run(plan, client, experiments, models, must_rank=True),
-            }
-            for member, plan in zip(family.members, plans, strict=True)
-        }
-        document = {"name": family.name, "members": members}
-        document["files"] = str(experiments / family.name)
-        if as_json:
-            print_json(plain(document))
-        else:
-            print(f"family {family.name}: {len(members)} members, compared in {document['files']}")
-            print_table(_members_table(plain(members)))
-        return
-    from mlcoop import run_family as runner
-    from mlcoop.terminal.comparison import print_comparison
-
-    with progress_shown() as terminal:
-        comparison = runner.run_family(
-            family,
-            plans,
-            client,
-            experiments=experiments,
-            models=models,
-            listener=terminal,
-            force=force,
-            workers=workers or core_count(),
-        )
-        terminal.note(f"compared: {experiments / family.name}/compare.html")
-    if as_json:
-        print_json(comparison.to_dict())
-    else:
-        print_comparison(comparison)
-
-
-def _members_table(members: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = []
-    for name, member in members.items():
-        sets = ", ".join(f"{key}: {value}" for key, value in member["sets"].items())
-        asked = member["requests"]
-        left = asked["left"] if isinstance(asked, dict) else asked
-        rows.append([name, sets, member["years"], member["learner"], member["refits"], left])
-    heads = ["member", "sets", "years", "learner", "refits", "requests left"]
-    return pd.DataFrame(rows, columns=heads)
 
 
 @app.command(epilog="Example: mlcoop compare china-bri china-bri-fields-physical --html cmp.html")
@@ -292,95 +161,6 @@ def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) 
         print_list(rows)
     if damaged:
         raise DataError("\n".join(damaged))
-
-
-def _dry_run(
-    plan: Plan, client: Client, experiments: Path, models: Path, *, must_rank: bool = False
-) -> dict[str, Any]:
-    from mlcoop.artefacts import plain
-    from mlcoop.assemble import gather_request, look_at_own_file, refuse_without_imports
-    from mlcoop.sources.gather import plan as count_requests
-
-    plan = look_at_own_file(plan, must_rank=must_rank)
-    config = plan.config
-    request = None
-    if config.panel is None and config.target.source != "simulated":
-        refuse_without_imports(plan, client)
-        request = gather_request(plan, today_utc())
-    return plain(
-        {
-            "name": config.name,
-            "focus": _focus_words(plan),
-            "years": "those of the file"
-            if config.panel is not None
-            else f"{config.years.start} to {config.years.end}",
-            "factors": _count_factors(plan),
-            "learner": config.learner.name,
-            "stages": ", ".join(plan.stages),
-            "trials": config.tuning.trials if config.tuning.enabled else 0,
-            "origins": config.evaluation.origins if config.evaluation.enabled else 0,
-            **_years_ahead(config),
-            "refits": config.explain.resamples if "explain" in plan.stages else 0,
-            **({"not_ranked": plan.not_ranked} if plan.not_ranked else {}),
-            "files": f"{experiments / config.name}, {models / config.name}",
-            "requests": count_requests(request, client) if request else 0,
-        }
-    )
-
-
-def _count_factors(plan: Plan) -> int:
-    """Return how many factors will be ranked, if none is left out for want of figures."""
-    if plan.config.panel is not None:
-        return len(plan.config.panel.factors)
-    # With one end that all pairs share, a national factor is ranked for either end.
-    ends = 2 if plan.focal or plan.config.focus.institution else 1
-    return sum(ends if factor.role == "country" else 1 for factor in plan.factors)
-
-
-def _focus_words(plan: Plan) -> str:
-    one, partners = plan.focal or plan.config.focus.institution, len(plan.partners)
-    if one:
-        return f"{one} and {partners} partners" if partners else f"{one} and all its partners"
-    return f"all pairs of {partners} countries" if partners else "all pairs"
-
-
-def _years_ahead(config: Config) -> dict[str, Any]:
-    """Return how many years ahead will be forecast, and why fewer than asked, where years tell."""
-    import numpy as np
-
-    from mlcoop.model.origins import forecast_horizons
-    from mlcoop.plan import UNTESTED
-
-    if not config.forecast.enabled:
-        return {"years_ahead": 0}
-    if not config.evaluation.enabled:
-        return {"years_ahead": 0, "warning": UNTESTED}
-    if config.panel is not None or config.years.end == "latest":
-        return {"years_ahead": config.forecast.horizon}
-    years = np.arange(config.years.start, config.years.end + 1)
-    possible, left_out = forecast_horizons(years, config.forecast.horizon)
-    return {"years_ahead": len(possible), **({"warning": left_out[0]} if left_out else {})}
-
-
-def _print_experiment(experiment: Experiment, as_json: bool) -> None:
-    from mlcoop.terminal.study import print_experiment
-
-    if as_json:
-        print_json(
-            {
-                "name": experiment.name,
-                "folder": experiment.folder,
-                "simulated": bool(experiment.coverage.get("simulated")),
-                "not_ranked": experiment.coverage.get("not_ranked"),
-                "factors": records(experiment.factors),
-                "groups": records(experiment.groups),
-                "witnesses": records(experiment.witnesses),
-                "forecast": records(experiment.forecast),
-                "metrics": experiment.metrics,
-            }
-        )
-    else:
-        print_experiment(experiment)
 
 
 def _headline(experiment: Experiment) -> dict[str, Any]:
