@@ -27,13 +27,17 @@ from mlcoop.sources.imported import how_to_get, imported_variables
 from mlcoop.study import (
     Study,
     base_name,
-    can_be_forecast,
     factor_coverage,
     study_from_panel,
+    why_not_forecast,
     without_constant,
 )
 
 Progress = Callable[[int, int], None]
+
+CROSS_SECTION = (
+    "No backtest and no forecast: the panel has no year column and is ranked as one cross-section."
+)
 
 
 def gather_request(plan: Plan, today: date) -> GatherRequest:
@@ -283,10 +287,7 @@ def _from_ready_panel(plan: Plan) -> Study:
     history = rows[[*PAIR_YEAR, "works"]].drop_duplicates(PAIR_YEAR).reset_index(drop=True)
     focus = history[PAIR].drop_duplicates(ignore_index=True)
     known = history["works"].notna()
-    whole = bool((history.loc[known, "works"] % 1 == 0).all())
     warnings = far_out(matrix)
-    if given.year is None:
-        warnings.append("The panel has no year column: it is ranked as one cross-section.")
     coverage = {
         "countries": sorted(set(focus["country_a"]) | set(focus["country_b"])),
         "dropped": [
@@ -311,5 +312,5 @@ def _from_ready_panel(plan: Plan) -> Study:
         table=pd.concat([rows, matrix.X], axis=1),
         coverage=coverage,
         inputs=[dict(owncounts.describe(plan.path))],
-        can_forecast=whole and given.year is not None and can_be_forecast(history),
+        not_forecast=why_not_forecast(history) if given.year else CROSS_SECTION,
     )

@@ -107,7 +107,7 @@ class Target(Section):
         examples=["counts.csv"],
     )
     counting: Literal["full", "fractional"] = Field(
-        "full", description="fractional: of an aggregated snapshot only"
+        "full", description="fractional: of an aggregated snapshot only; ranked, not forecast"
     )
     field: Literal["all", "physical", "life", "social", "health"] = "all"
     types: Literal["all", "article"] = "all"

@@ -88,7 +88,7 @@ def run_study(
             config,
             pairs_with_counts(rows[rows["in_focus"].astype(bool)]),
             of=len(study.focus),
-            can_forecast=study.can_forecast,
+            can_forecast=not study.not_forecast,
             must_rank=must_rank,
         )
         folder = RunFolder.open(experiments, models, config.name)
@@ -122,8 +122,8 @@ def _learn(
         staged.note(line)
     if config.audit.enabled:
         staged.audit(study)
-    if not study.can_forecast:
-        staged.warn("The history is too short, has gaps or no counts: no backtest and no forecast.")
+    if study.not_forecast:
+        staged.warn(study.not_forecast)
     horizons, left_out = stages.plan_horizons(study, config)
     for text in left_out:
         staged.warn(text)

@@ -93,8 +93,8 @@ def check_leaks(study: Study, config: Config) -> Made:
 
 def plan_horizons(study: Study, config: Config) -> tuple[list[int], list[str]]:
     """Return the horizons that are backtested, and a warning of those asked for that cannot be."""
-    if not (study.can_forecast and config.evaluation.enabled):
-        return [], [UNTESTED] if study.can_forecast and config.forecast.enabled else []
+    if study.not_forecast or not config.evaluation.enabled:
+        return [], [UNTESTED] if not study.not_forecast and config.forecast.enabled else []
     most = config.forecast.horizon if config.forecast.enabled else 1
     return forecast_horizons(years_with_counts(study.history), most)
 
@@ -131,7 +131,7 @@ def search_settings(
     settings = config.tuning
     fixed = dict(config.learner.params)
     # Without a backtest as with one of the next year, so that leaving it out moves no ranking.
-    tested = horizons or [1] * study.can_forecast
+    tested = horizons or ([] if study.not_forecast else [1])
     before = first_reported(study, tested, config.evaluation.origins)
     past = study.matrix.take(study.matrix.rows["year"] <= before)
     # Few pairs cannot be folded: the factor model then keeps its defaults.

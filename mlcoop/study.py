@@ -45,8 +45,8 @@ class Study:
         See `schema.Experiment`.
     inputs : list of dict
         Provenance of every source.
-    can_forecast : bool
-        Whether the history is long enough.
+    not_forecast : str or None
+        Why there is neither a backtest nor a forecast, as a sentence; None where both can be made.
     panel : DataFrame or None
         The whole panel with the years before the first count, and `factors` the catalogue's
         entries: what `matrix` was built from. None and empty for a ready panel.
@@ -59,7 +59,7 @@ class Study:
     table: pd.DataFrame
     coverage: dict[str, Any]
     inputs: list[dict[str, Any]] = field(default_factory=list)
-    can_forecast: bool = True
+    not_forecast: str | None = None
     panel: pd.DataFrame | None = None
     factors: tuple[Factor, ...] = ()
 
@@ -154,22 +154,36 @@ def study_from_panel(
         table=table,
         coverage=coverage,
         inputs=inputs,
-        # Intervals are made for whole counts.
-        can_forecast=plan.config.target.counting == "full" and can_be_forecast(table),
+        not_forecast=why_not_forecast(table),
         panel=panel.table,
         factors=tuple(factors),
     )
 
 
-def can_be_forecast(history: pd.DataFrame) -> bool:
-    """Whether years and pairs are observed often enough for a backtest and a forecast."""
+def why_not_forecast(history: pd.DataFrame) -> str | None:
+    """Return why counts allow neither a backtest nor a forecast, as a sentence; None if they do.
+
+    Examples
+    --------
+    >>> one = {"country_a": "CHN", "country_b": "PAK", "year": [2019, 2020], "works": [1.0, 2.5]}
+    >>> why_not_forecast(pd.DataFrame(one))
+    'No backtest and no forecast: intervals are made for whole counts, and 2.5 is none.'
+    """
+    seen = history[history["works"].notna()]
+    broken = seen.loc[seen["works"] % 1 != 0, "works"]
     years = years_with_counts(history)
-    seen_again = history[history["works"].notna()].duplicated(PAIR).any()
-    return (
-        len(years) >= FEWEST_FORECAST_YEARS
-        and bool(seen_again)
-        and bool(possible_origins(years, 1))
-    )
+    is_or_are = "is 1" if len(years) == 1 else f"are {len(years)}"
+    if len(broken):
+        reason = f"intervals are made for whole counts, and {broken.iloc[0]:.6g} is none"
+    elif len(years) < FEWEST_FORECAST_YEARS:
+        reason = f"they take {FEWEST_FORECAST_YEARS} years with counts, and there {is_or_are}"
+    elif not seen.duplicated(PAIR).any():
+        reason = "no pair has counts in two years"
+    elif not possible_origins(years, 1):
+        reason = "years without counts leave none that has some before it and one right after it"
+    else:
+        return None
+    return f"No backtest and no forecast: {reason}."
 
 
 def _own_side(institution: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from mlcoop.config import Config
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.origins import plan_origins
 from mlcoop.stages import first_reported, plan_horizons
-from mlcoop.study import Study
+from mlcoop.study import Study, why_not_forecast
 
 
 def study_of(years: range, missing: tuple[int, ...] = ()) -> Study:
@@ -42,6 +42,25 @@ def test_a_forecast_that_cannot_be_made_without_a_backtest_is_said() -> None:
     assert horizons == [] and said.startswith("No forecast: ")
     not_asked = Config(name="x", evaluation={"enabled": False}, forecast={"enabled": False})
     assert plan_horizons(study, not_asked) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("years", "gaps", "change", "reason"),
+    [
+        (range(2001, 2022), (), {}, None),
+        (range(2001, 2022), (), {"works": 9.5}, "whole counts, and 9.5 is none"),
+        (range(2017, 2022), (), {}, "take 6 years with counts, and there are 5"),
+        (range(2021, 2022), (), {}, "take 6 years with counts, and there is 1"),
+        (range(2001, 2013), range(2002, 2013, 2), {}, "leave none that has some before it"),
+        (range(2001, 2022), (), {"country_a": list("ACDEFGHIJKLMNOPQRSTUV")}, "no pair has counts"),
+    ],
+)
+def test_what_stands_against_a_forecast_is_named(
+    years: range, gaps: tuple[int, ...], change: dict, reason: str | None
+) -> None:
+    """By hand: each history lacks one thing that a backtest takes, or nothing."""
+    said = why_not_forecast(study_of(years, tuple(gaps)).history.assign(**change))
+    assert (said is None) if reason is None else (reason in (said or ""))
 
 
 def test_the_years_tuned_on_by_hand() -> None:
