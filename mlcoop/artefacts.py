@@ -29,6 +29,7 @@ from mlcoop.schema import (
     FACTORS_CSV,
     FORECAST_CSV,
     GROUPS_CSV,
+    OBSERVED_EXPECTED_CSV,
     ORDERS_CSV,
     Experiment,
 )
@@ -229,6 +230,7 @@ TABLES = {
     "interactions": ".csv",
     "totals": ".csv",
     "surprises": ".csv",
+    "observed_expected": ".csv",
     "collinearity": ".csv",
     "correlations": ".csv",
     "orders": ".csv",
@@ -241,6 +243,7 @@ COLUMNS = {
     "factors": FACTORS_CSV,
     "groups": GROUPS_CSV,
     "orders": ORDERS_CSV,
+    "observed_expected": OBSERVED_EXPECTED_CSV,
     "forecast": FORECAST_CSV,
     "backtest": BACKTEST_CSV,
 }

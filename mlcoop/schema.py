@@ -129,6 +129,19 @@ GROUPS_CSV = [
     "share_high",
 ]
 ORDERS_CSV = ["kind", "above", "below", "at_once", "p"]
+OBSERVED_EXPECTED_CSV = [
+    "country_a",
+    "country_b",
+    "first_year",
+    "last_year",
+    "works",
+    "expected",
+    "ratio",
+    "ratio_low",
+    "ratio_high",
+    "p",
+    "told",
+]
 
 FORECAST_CSV = [
     "country_a",
@@ -242,6 +255,7 @@ class Experiment:
     interactions: pd.DataFrame | None = None
     totals: pd.DataFrame | None = None
     surprises: pd.DataFrame | None = None
+    observed_expected: pd.DataFrame | None = None
     collinearity: pd.DataFrame | None = None
     correlations: pd.DataFrame | None = None
     orders: pd.DataFrame | None = None

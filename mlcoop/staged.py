@@ -181,6 +181,22 @@ class Staged:
             lambda: stages.relate(study, ranking),
         )
 
+    def expect(self, study: Study, params: dict[str, Any]) -> None:
+        """Set the focus pairs' works beside those that their factors lead one to expect."""
+        settings = self.config.explain
+        key = fingerprint(
+            self.data_key, self.learner.name, self.missing, params, settings.level, settings.unit,
+            self.config.seed,
+        )  # fmt: skip
+        self._carry_out(
+            "expected",
+            "works beside those that factors suggest",
+            key,
+            lambda: stages.compare_with_expected(
+                study, self.config, self.learner, params, workers=self.workers
+            ),
+        )
+
     def compare_missing(self, whole: FeatureMatrix, params: dict[str, Any]) -> dict[str, Any]:
         """Rank under each treatment of gaps; `whole` has them."""
         key = fingerprint(

@@ -20,6 +20,7 @@ from mlcoop.explain.collinearity import collinearity
 from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
 from mlcoop.explain.defence import defend
 from mlcoop.explain.missing import compare_treatments, treat, treated
+from mlcoop.explain.observed_expected import observed_over_expected
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
@@ -274,6 +275,22 @@ def rank(
             files["interactions_with_focus.csv"] = beside.interactions
         notes |= beside.notes
     return files, {"notes": plain(notes)}
+
+
+def compare_with_expected(
+    study: Study, config: Config, learner: Learner, params: dict[str, Any], *, workers: int
+) -> Made:
+    """Set the focus pairs' last works beside those that their factors lead one to expect."""
+    table = observed_over_expected(
+        study.matrix,
+        learner,
+        {**learner.defaults, **params},
+        level=config.explain.level,
+        unit=config.explain.unit,
+        seed=config.seed,
+        workers=workers,
+    )
+    return {"observed_expected.csv": table}, {}
 
 
 def relate(study: Study, ranking: pd.DataFrame) -> Made:

@@ -15,7 +15,7 @@ from mlcoop.explain.crossfit import fold_of_pairs, pair_names
 from mlcoop.explain.effects import LocalSteps
 from mlcoop.explain.interactions import strongest
 from mlcoop.explain.repeated import FOLDS, Asked, Joint, ask, cross_fit
-from mlcoop.explain.weights import resampling_weights, weights_key
+from mlcoop.explain.weights import resampling_weights, spread_freedom, weights_key
 from mlcoop.features.build import explain_rows
 from mlcoop.model.basis import Term
 from mlcoop.model.learners import Estimator, Learner
@@ -234,8 +234,7 @@ def explain_replicates(
         by_point = np.repeat([own[f] for f in steps.factors], [len(e) for e in steps.edges])
         moves = moves * np.maximum(1.0, np.r_[list(own.values()), by_point] / lift)
     units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
-    # few units know the spread badly, and few replicates know what the units know (Satterthwaite)
-    freedom = 1 / (1 / max(2.0, units - min(len(factors), units / 2)) + 1 / drawn_freedom)
+    freedom = spread_freedom(units, len(factors), drawn_freedom)
     return Explained(
         explained,
         fitted.values,

@@ -75,6 +75,17 @@ def resampling_weights(
     return times, scale, resamples - len(parts)
 
 
+def spread_freedom(units: int, factors: int, drawn: int) -> float:
+    """Return degrees of freedom of a spread: of what is resampled, and of its replicates.
+
+    Few units know the spread badly, and few replicates know what the units know (Satterthwaite).
+
+    >>> round(spread_freedom(126, 66, 190), 1)
+    47.3
+    """
+    return 1 / (1 / max(2.0, units - min(factors, units / 2)) + 1 / drawn)
+
+
 def weights_key(pairs: Iterable[str], unit: str, resamples: int, seed: int) -> str:
     """Return what weights are known by: rankings with the same key drew the same ones."""
     text = "\n".join([unit, str(resamples), str(seed), *pairs])

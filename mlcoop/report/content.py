@@ -74,6 +74,23 @@ class Together:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """Works of a pair in its last years (first and last; none of a cross-section), and expected.
+
+    `told` is "more", "less", or "" where the data cannot tell the ratio from one.
+    """
+
+    label: str
+    years: tuple[int, ...]
+    works: float
+    expected: float
+    ratio: float
+    low: float
+    high: float
+    told: str
+
+
+@dataclass(frozen=True)
 class FactorData:
     """Where the figures of a factor come from and how much of them there is (0 to 1)."""
 
@@ -238,6 +255,7 @@ class Summary:
     ends: tuple[str, str]  # what an end of a pair is called, and several of them
     factor_data: tuple[FactorData, ...]
     together: tuple[Together, ...] | None
+    beyond: tuple[Beyond, ...]
     collinear: Collinear | None
     missing: Missing | None
     left_out: tuple[Left, ...]

@@ -9,7 +9,13 @@ import pandas as pd
 
 from mlcoop.schema import PAIR, Experiment
 
-TABLES = {"backtest": PAIR, "forecast": PAIR, "surprises": PAIR, "totals": ["total"]}
+TABLES = {
+    "backtest": PAIR,
+    "forecast": PAIR,
+    "surprises": PAIR,
+    "observed_expected": PAIR,
+    "totals": ["total"],
+}
 
 
 def with_name(

@@ -22,6 +22,13 @@ from mlcoop.report import (
     sentences_factors,
     tables,
 )
+from mlcoop.report.beyond import (
+    beyond_dots,
+    beyond_sentences,
+    beyond_table,
+    farthest,
+    years_of,
+)
 from mlcoop.report.comparison import comparison_content
 from mlcoop.report.content import Summary, Tuning
 from mlcoop.report.content_forecast import SetErrors
@@ -187,6 +194,15 @@ def _content(s: Summary) -> dict[str, Any]:
         values["together_words"] = together_sentence(s.together)
         values["together_drawing"] = both(lambda w: together_bars(s.together or (), w))
         values["together_table"] = together_table(s.together)
+    if s.beyond:
+        drawn = farthest(s.beyond)
+        values |= {
+            "beyond_words": beyond_sentences(s.beyond, s.rank_level),
+            "beyond_years": years_of(s.beyond),
+            "beyond_drawn": len(drawn),
+            "beyond_drawing": both(lambda w: beyond_dots(drawn, w)),
+            "beyond_table": beyond_table(s.beyond, s.rank_level),
+        }
     values |= _forecast_content(s) | _outlook_content(s.outlook)
     values["error_parts"] = [_error_part(part, s) for part in s.errors]
     if s.calibration:
@@ -272,6 +288,7 @@ def _toc(s: Summary) -> list[tuple[str, str]]:
         ("effects", "Effects", True),
         ("defence", "Defence", s.defence is not None),
         ("collinearity", "Alike", s.collinear is not None),
+        ("beyond", "Pairs", bool(s.beyond)),
         ("forecasts", "Forecasts", True),
         ("backtest", "Backtest", True),
         ("intervals", "Intervals", True),

@@ -16,6 +16,7 @@ from mlcoop.report import (
     institution,
     sentences,
 )
+from mlcoop.report.beyond import gather_beyond
 from mlcoop.report.content import Planted, Summary
 from mlcoop.report.names import filled, number, optional, percent
 from mlcoop.report.outlook import focus_total, gather_outlook
@@ -131,6 +132,7 @@ def summarise(experiment: Experiment) -> Summary:
         resamples=resamples,
         factor_model=factor_model,
         together=gather_together(experiment, labels),
+        beyond=gather_beyond(experiment, focal),
         collinear=gather_factors.collinear(experiment, labels),
         missing=gather_factors.missing(experiment, labels),
         countries=countries,

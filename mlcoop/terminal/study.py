@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from mlcoop.report import sentences
+from mlcoop.report.beyond import beyond_sentences
 from mlcoop.report.content import Summary
 from mlcoop.report.content_forecast import SetErrors
 from mlcoop.report.names import (
@@ -40,6 +41,10 @@ def print_experiment(experiment: Experiment) -> None:
         console.print(_ranking(s))
     if s.groups:
         console.print(_groups(s))
+    if s.beyond:
+        say(console, f"\n{_titled(s, 'Works beside those that factors suggest').strip()}", "bold")
+        for text in beyond_sentences(s.beyond, s.rank_level):
+            say(console, text)
     if s.forecasts:
         console.print(_forecasts(s, LARGEST))
     for part in (p for p in s.errors if p.errors):

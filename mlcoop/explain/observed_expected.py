@@ -1,0 +1,179 @@
+"""Which pairs have more or fewer works than their factors lead one to expect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy import special, stats
+
+from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
+from mlcoop.explain.repeated import FOLDS
+from mlcoop.explain.replicates import choose_unit
+from mlcoop.explain.weights import resampling_weights, spread_freedom
+from mlcoop.features.build import explain_rows
+from mlcoop.model.learners import Learner
+from mlcoop.schema import OBSERVED_EXPECTED_CSV, PAIR
+
+if TYPE_CHECKING:
+    from mlcoop.features.build import FeatureMatrix
+
+YEARS = 3
+REFITS = 60
+GRID = (np.arange(99) + 0.5) / 99
+
+
+def observed_over_expected(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: dict[str, Any],
+    *,
+    level: float,
+    unit: str = "auto",
+    seed: int = 0,
+    workers: int = 1,
+) -> pd.DataFrame:
+    """Return the works of the focus pairs in the last years beside those their factors suggest.
+
+    Parameters
+    ----------
+    matrix : FeatureMatrix
+        Trained on all rows with known works. At least as many focus pairs as `FOLDS` have some.
+    learner, params
+        Entry of `LEARNERS` and all its parameters.
+    level : float in (0.5, 1)
+        Of the intervals; one less it is the false discovery rate of `told`.
+    unit : {"auto", "pair", "country"}
+        What is resampled whole.
+
+    Returns
+    -------
+    DataFrame
+        `country_a, country_b, first_year, last_year, works, expected, ratio, ratio_low,
+        ratio_high, p, told`, a row per focus pair with known works in the last `YEARS` years, the
+        largest ratio first. `expected` comes from models that were not trained on the pair, and is
+        a mean: where pairs differ much, most lie below it. `told` is "more", "less" or "".
+
+    Notes
+    -----
+    The interval is of the pair's mean works over the expected ones: Jeffreys' for a Poisson mean,
+    over an expectation that is uncertain by refits on resampled pairs or countries (or by the
+    learner's posterior where that is wider). Between counts of one pair more may vary than a
+    Poisson law has it; for small counts the interval is then too narrow. A ratio tells what the
+    study's factors leave open, which is as well a factor that it lacks as room to grow.
+
+    References
+    ----------
+    Brown, Cai and DasGupta 2003, Statistica Sinica 13, 19-49 (Jeffreys' interval); Egger 2002,
+    doi:10.1111/1467-9701.00432 (why gravity residuals are no trade potentials).
+    """
+    rows, X = matrix.rows, matrix.X
+    known = rows["works"].notna().to_numpy()
+    shown = known & explain_rows(matrix).to_numpy(bool)
+    last = np.sort(rows.loc[shown, "year"].unique())[-YEARS:]
+    shown &= rows["year"].isin(last).to_numpy()
+    pairs = pair_names(rows)
+    names, of_pair = np.unique(pairs[shown], return_inverse=True)
+    dealt = split_pairs(names, FOLDS, seed)
+    everywhere = fold_of_pairs(pairs, names, dealt)
+    exposure = rows["exposure"].to_numpy(float)[shown]
+
+    def expected(estimator: Any) -> np.ndarray:
+        by_row = estimator.predict(X[shown], exposure=exposure)
+        return np.maximum(np.bincount(of_pair, by_row, minlength=len(names)), 1e-12)
+
+    def fit(k: int) -> Any:
+        train = np.flatnonzero(known & (everywhere != k))
+        return fit_rows(matrix, learner, params, seed, train, pairs)
+
+    estimators = Parallel(n_jobs=workers)(delayed(fit)(k) for k in range(FOLDS))
+    said = np.log([expected(e) for e in estimators])
+    unit = choose_unit(rows[known], unit)
+    every = pd.Index(np.unique(pairs[known]))
+    left, right = (np.array([name.split("|")[end] for name in every]) for end in (0, 1))
+    weights, scale, drawn = resampling_weights(left, right, unit, REFITS, FOLDS, seed)
+
+    def again(b: int) -> np.ndarray:
+        refitted = estimators[b % FOLDS].refit(pd.Series(weights[b], index=every), seed + b + 1)
+        return np.log(expected(refitted)) - said[b % FOLDS]
+
+    moves = scale * np.array(Parallel(n_jobs=workers)(delayed(again)(b) for b in range(REFITS)))
+    spread = moves.std(axis=0, ddof=1)
+    if all(getattr(e, "has_posterior", False) for e in estimators):
+        draws = [
+            np.log(expected(estimators[b % FOLDS].draw(seed + b + 1))) - said[b % FOLDS]
+            for b in range(REFITS)
+        ]
+        spread = np.maximum(spread, np.std(draws, axis=0, ddof=1))
+    units = len(every) if unit == "pair" else len(np.unique(np.r_[left, right]))
+    freedom = spread_freedom(units, len({f.factor for f in matrix.features}), drawn)
+    table = rows[shown].assign(pair=of_pair).groupby("pair")
+    works = table["works"].sum().to_numpy(float)
+    mean = np.exp(said[dealt, np.arange(len(names))])
+    low, high, p = ratio_interval(works, mean, spread, freedom=freedom, level=level)
+    told = stats.false_discovery_control(p) <= 1 - level
+    found = pd.DataFrame(
+        {
+            **{end: table[end].first() for end in PAIR},
+            "first_year": table["year"].min(),
+            "last_year": table["year"].max(),
+            "works": works,
+            "expected": mean,
+            "ratio": works / mean,
+            "ratio_low": low,
+            "ratio_high": high,
+            "p": p,
+            "told": np.where(told, np.where(works > mean, "more", "less"), ""),
+        },
+        columns=OBSERVED_EXPECTED_CSV,
+    )
+    return found.sort_values(["ratio", *PAIR], ascending=[False, True, True], ignore_index=True)
+
+
+def ratio_interval(
+    works: np.ndarray, expected: np.ndarray, spread: np.ndarray, *, freedom: float, level: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the interval of Poisson means over uncertain expectations, and p of a ratio of one.
+
+    Parameters
+    ----------
+    works : array of shape (n_pairs,)
+        Counts, not below zero.
+    expected, spread : arrays of shape (n_pairs,)
+        Expected works, and the standard error of their logarithm, on `freedom` degrees of it.
+
+    Returns
+    -------
+    low, high, p : arrays of shape (n_pairs,)
+        `low` is 0 where there are no works. `p` is two-sided.
+
+    Examples
+    --------
+    Of 100 works where 100 were expected for sure (Jeffreys' interval, by R's qgamma):
+
+    >>> low, high, p = ratio_interval(*np.array([[100.0], [100.0], [0.0]]), freedom=9, level=0.95)
+    >>> low.round(3), high.round(3)
+    (array([0.818]), array([1.211]))
+    """
+    shape = works[:, None] + 0.5
+    about = expected[:, None] * np.exp(spread[:, None] * stats.t.ppf(GRID, freedom))
+
+    def below(ratio: np.ndarray) -> np.ndarray:
+        return special.gammainc(shape, ratio[:, None] * about).mean(axis=1)
+
+    def quantile(q: float) -> np.ndarray:
+        # between bounds that hold it for sure, by halving on the log scale
+        low = np.log(special.gammaincinv(shape, q)[:, 0] / about.max(axis=1) + 1e-300)
+        high = np.log(special.gammaincinv(shape, q)[:, 0] / about.min(axis=1) + 1e-300)
+        for _ in range(60):
+            middle = (low + high) / 2
+            under = below(np.exp(middle)) < q
+            low, high = np.where(under, middle, low), np.where(under, high, middle)
+        return np.exp((low + high) / 2)
+
+    tail = (1 - level) / 2
+    one = below(np.ones(len(works)))
+    low = np.where(works > 0, quantile(tail), 0.0)
+    return low, quantile(1 - tail), np.minimum(1.0, 2 * np.minimum(one, 1 - one))

@@ -1,0 +1,163 @@
+"""Observed over expected works on the page: pairs with more or fewer than their factors suggest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from mlcoop.errors import counted
+from mlcoop.report.content import Beyond
+from mlcoop.report.names import listing, number, pair_name, percent, span
+from mlcoop.report.svg import Canvas, cut, scale
+from mlcoop.report.tables import MOST_ROWS, Cell, Column, Table
+from mlcoop.schema import Experiment
+
+DRAWN = 10  # of either kind, where there are more pairs than both
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+
+
+def gather_beyond(experiment: Experiment, focal: str | None) -> tuple[Beyond, ...]:
+    """Return the rows of `observed_expected.csv`, the largest ratio first."""
+    table = experiment.observed_expected
+    if table is None:
+        return ()
+    has_years = bool(experiment.coverage.get("years"))  # a cross-section has none
+    return tuple(
+        Beyond(
+            label=pair_name(str(row["country_a"]), str(row["country_b"]), focal),
+            years=(int(row["first_year"]), int(row["last_year"])) if has_years else (),
+            works=float(row["works"]),
+            expected=float(row["expected"]),
+            ratio=float(row["ratio"]),
+            low=float(row["ratio_low"]),
+            high=float(row["ratio_high"]),
+            told=str(row["told"]) if row["told"] in ("more", "less") else "",
+        )
+        for row in table.to_dict("records")
+    )
+
+
+def years_of(rows: Sequence[Beyond]) -> str:
+    """Return the years that pairs are compared over, "" of a cross-section."""
+    years = [year for row in rows for year in row.years]
+    return span(min(years), max(years), str, "–") if years else ""
+
+
+def times(ratio: float) -> str:
+    """Return a ratio in two digits.
+
+    >>> times(4.268), times(2), times(0.0372), times(131.2), times(0)
+    ('4.3', '2.0', '0.037', '131', '0')
+    """
+    return number(ratio) if ratio >= 9.95 or ratio == 0 else f"{ratio:#.2g}"
+
+
+def beyond_sentences(rows: Sequence[Beyond], level: float) -> list[str]:
+    """Say how far pairs lie from their expectation, and of which it can be told."""
+    low, high = np.quantile([r.ratio for r in rows], [0.25, 0.75])
+    spread = f"Half of the pairs have {span(low, high, times)} times the works expected of them."
+    more = [_with_interval(r) for r in rows if r.told == "more"]
+    less = [_with_interval(r) for r in reversed(rows) if r.told == "less"]
+    if not (more or less):
+        return [
+            f"{spread} The data tell none of {counted(len(rows), 'pair')} from its expectation, "
+            "which is uncertain itself."
+        ]
+    parts = [
+        f"{words} than expected for {listing(found)}"
+        for words, found in (("more works", more), ("fewer works", less))
+        if found
+    ]
+    return [
+        spread,
+        f"Told at a false discovery rate of {percent(1 - level)}: {'; '.join(parts)}.",
+    ]
+
+
+def _with_interval(row: Beyond) -> str:
+    return f"{row.label} ({times(row.ratio)} times, {span(row.low, row.high, times)})"
+
+
+def farthest(rows: Sequence[Beyond]) -> list[Beyond]:
+    """Return the pairs to draw: those whose interval's near end lies farthest from one."""
+    if len(rows) <= 2 * DRAWN + 4:
+        return list(rows)
+    above = sorted(rows, key=lambda r: -r.low)[:DRAWN]
+    below = sorted((r for r in rows if r not in above), key=lambda r: r.high)[:DRAWN]
+    return [r for r in rows if r in above or r in below]
+
+
+def beyond_dots(rows: Sequence[Beyond], width: int) -> Markup:
+    """Draw ratios with their intervals on a log scale; grey where they cannot be told from one."""
+    narrow = width < 500
+    row_height, top = (38, 30) if narrow else (24, 30)
+    longest = max(len(r.label) for r in rows)
+    left = 14 if narrow else min(max(7.1 * longest + 14, 150), 330)
+    floor = min([r.ratio for r in rows if r.ratio > 0] + [r.high for r in rows]) / 3
+    ends = [math.log(max(v, floor)) for r in rows for v in (r.low, r.high)] + [0.0]
+    x = scale(min(ends), max(max(ends), min(ends) + 0.1), left, width - 20)
+    height = top + row_height * len(rows) + 4
+    label = "Works counted over works expected, with intervals; the table below holds the same"
+    canvas = Canvas(width, height, label, "observed-expected")
+
+    def at(value: float) -> float:
+        return x(math.log(max(value, floor)))
+
+    shown = [t for t in TICKS if min(ends) <= math.log(t) <= max(ends)]
+    for tick in shown[:: 2 if narrow and len(shown) > 5 else 1]:
+        canvas.line(at(tick), top - 6, at(tick), height, "zero" if tick == 1 else "grid")
+        canvas.text(at(tick), top - 12, f"{tick:g}", "tick", "middle")
+    for i, row in enumerate(rows):
+        y0 = top + i * row_height
+        y = y0 + (26 if narrow else row_height / 2)
+        tone = {"more": "g0", "less": "g3"}.get(row.told, "gx")
+        note = "" if row.told else "; cannot be told from its expectation"
+        canvas.open(
+            f"row{'' if row.told else ' null'}",
+            f"{_with_interval(row)}: {number(row.works)} counted, {number(row.expected)} "
+            f"expected{note}",
+        )
+        canvas.rect(0, y0, width, row_height, "hit")
+        if narrow:
+            canvas.text(left, y0 + 14, cut(row.label, width - 30), "label")
+        else:
+            canvas.text(left - 14, y + 4.5, cut(row.label, left - 14), "label", "end")
+        canvas.line(at(row.low), y, at(row.high), y, f"whisker {tone}")
+        canvas.dot(at(row.ratio), y, 5, f"dot {tone}")
+        canvas.close()
+    return canvas.markup("observed-expected")
+
+
+def beyond_table(rows: Sequence[Beyond], level: float) -> Table:
+    """Return works beside expected works; of very many pairs those farthest from one."""
+    columns = (
+        Column("pair", "Pair", numeric=False),
+        Column("years", "Years", numeric=False),
+        Column("works", "Works"),
+        Column("expected", "Expected"),
+        Column("ratio", "Times"),
+        Column("ratio_low", f"{percent(level)} interval"),
+        Column("ratio_high", "upper", shown=False),
+        Column("told", "Told", numeric=False),
+    )
+    order = sorted(rows, key=lambda r: max(r.low, 1 / max(r.high, 1e-9)), reverse=True)
+    kept = set(map(id, order[:MOST_ROWS]))
+    body = tuple(
+        (
+            Cell(r.label, r.label),
+            Cell(years_of([r]) or "–", r.years[-1] if r.years else None),
+            Cell(number(r.works), r.works),
+            Cell(number(r.expected), r.expected),
+            Cell(times(r.ratio), r.ratio),
+            Cell(span(r.low, r.high, times, "–"), r.low),
+            Cell("", r.high),
+            Cell(r.told or "no", r.told),
+        )
+        for r in rows
+        if id(r) in kept
+    )
+    note = f"The {MOST_ROWS:,} farthest from one of {len(rows):,}." if len(rows) > MOST_ROWS else ""
+    return Table("observed-expected", "Works counted and expected", columns, body, note)

@@ -1,0 +1,71 @@
+"""Works beside expected ones on the page: the numbers of the folder, in words and as drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.report.beyond import (
+    DRAWN,
+    beyond_dots,
+    beyond_sentences,
+    beyond_table,
+    farthest,
+    gather_beyond,
+    years_of,
+)
+from mlcoop.schema import Experiment
+
+TABLE = pd.DataFrame(
+    {
+        "country_a": ["CHN", "CHN", "BGD", "<b>"],
+        "country_b": ["PAK", "EGY", "CHN", "CHN"],
+        "first_year": 2019,
+        "last_year": [2021, 2021, 2021, 2020],
+        "works": [400, 120, 50, 0],
+        "expected": [100.0, 100.0, 100.0, 20.0],
+        "ratio": [4.0, 1.2, 0.5, 0.0],
+        "ratio_low": [2.0, 0.9, 0.3, 0.0],
+        "ratio_high": [8.0, 1.6, 0.83, 0.4],
+        "p": [0.001, 0.3, 0.01, 0.001],
+        "told": ["more", np.nan, "less", "less"],
+    }
+)
+
+
+def study(table: pd.DataFrame | None, years: tuple[int, ...] = (2001, 2021)) -> Experiment:
+    return Experiment("x", "x", {}, {}, coverage={"years": years}, observed_expected=table)
+
+
+def test_the_words_are_those_of_the_table() -> None:
+    rows = gather_beyond(study(TABLE), "CHN")
+    assert [r.label for r in rows[:3]] == ["China–Pakistan", "China–Egypt", "China–Bangladesh"]
+    spread, told = beyond_sentences(rows, 0.95)
+    # Quartiles of 0, 0.5, 1.2, 4 by hand: 0.375 and 1.9.
+    assert spread == "Half of the pairs have 0.38 to 1.9 times the works expected of them."
+    assert "more works than expected for China–Pakistan (4.0 times, 2.0 to 8.0); fewer" in told
+    assert told.index("<b>") < told.index("Bangladesh") and "Egypt" not in told
+    assert years_of(rows) == "2019–2021"
+    assert [row[-1].text for row in beyond_table(rows, 0.95).rows] == ["more", "no", "less", "less"]
+    drawn = str(beyond_dots(rows, 900))
+    assert drawn.count("cannot be told from its expectation") == 1 and "<b>" not in drawn
+
+
+def test_none_told_and_no_table_are_said_as_such() -> None:
+    rows = gather_beyond(study(TABLE.assign(told=np.nan)), "CHN")
+    assert "tell none of 4 pairs" in " ".join(beyond_sentences(rows, 0.95))
+    assert gather_beyond(study(None), None) == ()
+    once = gather_beyond(study(TABLE, ()), None)
+    assert years_of(once) == "" and beyond_table(once, 0.95).rows[0][1].text == "–"
+
+
+def test_of_many_pairs_those_are_drawn_whose_near_end_is_farthest_from_one() -> None:
+    """By hand: of 40 pairs each a little nearer to one the ten at either end."""
+    ratio = np.exp(np.linspace(2, -2, 40))
+    table = pd.DataFrame({"country_a": [f"a{i:02d}" for i in range(40)], "country_b": "b"})
+    table = table.assign(
+        **{c: TABLE[c][0] for c in TABLE if c not in table},
+    ).assign(ratio=ratio, ratio_low=ratio / 2, ratio_high=ratio * 2)
+    rows = gather_beyond(study(table), None)
+    assert farthest(rows) == [*rows[:DRAWN], *rows[-DRAWN:]]
+    assert farthest(rows[:5]) == list(rows[:5])
