@@ -71,13 +71,14 @@ def observed_over_expected(
     """
     rows, X = matrix.rows, matrix.X
     known = rows["works"].notna().to_numpy()
-    shown = known & explain_rows(matrix).to_numpy(bool)
-    last = np.sort(rows.loc[shown, "year"].unique())[-YEARS:]
-    shown &= rows["year"].isin(last).to_numpy()
+    focus = known & explain_rows(matrix).to_numpy(bool)
+    last = np.sort(rows.loc[focus, "year"].unique())[-YEARS:]
+    shown = focus & rows["year"].isin(last).to_numpy()
     pairs = pair_names(rows)
-    names, of_pair = np.unique(pairs[shown], return_inverse=True)
-    dealt = split_pairs(names, FOLDS, seed)
-    everywhere = fold_of_pairs(pairs, names, dealt)
+    # all focus pairs are dealt into folds: in the last years alone there may be too few
+    everywhere = fold_of_pairs(pairs, pairs[focus], split_pairs(pairs[focus], FOLDS, seed))
+    names, at, of_pair = np.unique(pairs[shown], return_index=True, return_inverse=True)
+    fold = everywhere[shown][at]
     exposure = rows["exposure"].to_numpy(float)[shown]
 
     def expected(estimator: Any) -> np.ndarray:
@@ -111,7 +112,7 @@ def observed_over_expected(
     freedom = spread_freedom(units, len({f.factor for f in matrix.features}), drawn)
     table = rows[shown].assign(pair=of_pair).groupby("pair")
     works = table["works"].sum().to_numpy(float)
-    mean = np.exp(said[dealt, np.arange(len(names))])
+    mean = np.exp(said[fold, np.arange(len(names))])
     low, high, p = ratio_interval(works, mean, spread, freedom=freedom, level=level)
     told = stats.false_discovery_control(p) <= 1 - level
     found = pd.DataFrame(

@@ -66,6 +66,16 @@ def test_a_pair_s_own_works_do_not_move_what_is_expected_of_it() -> None:
     assert (after["expected"] != before["expected"].loc[after.index]).sum() > 20
 
 
+def test_pairs_without_works_of_late_are_left_out_and_few_are_enough() -> None:
+    """Planted: three pairs, the only ones with counts of late, have what their factor says."""
+    panel = planted(1, {})
+    late = panel["year"] > 2015 - YEARS
+    kept = panel[~late | panel["i"].isin(["a01", "a02", "a03"])]
+    found = compare(kept)
+    assert sorted(found["country_a"]) == ["a01", "a02", "a03"]
+    assert found["ratio"].between(0.5, 2).all()  # planted: one
+
+
 def test_the_interval_is_jeffreys_for_a_sure_expectation_and_t_for_a_large_count() -> None:
     """Against scipy: quantiles of the gamma law, and of Student's t on the log scale."""
     works, expected = np.array([0.0, 4.0, 900.0]), np.array([2.0, 2.0, 2.0])
