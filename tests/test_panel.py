@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pandas as pd
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlcoop.errors import DataError
-from mlcoop.panel import Panel, build_panel, pairs_among, unordered
+from mlcoop.panel import Panel, build_panel, coverage_by_country, pairs_among, unordered
 from mlcoop.schema import TIE_VARIABLES
 
 COUNTRIES = ["ALB", "CHN", "NAM", "USA"]
@@ -40,6 +41,7 @@ def build(
     indicators: pd.DataFrame = INDICATORS,
     tie_table: pd.DataFrame | None = None,
     pairs: pd.DataFrame | None = None,
+    pair_figures: pd.DataFrame | None = None,
 ) -> Panel:
     return build_panel(
         counts,
@@ -50,6 +52,7 @@ def build(
         focus=unordered(["CHN", "CHN"], ["ALB", "USA"]),
         years=(2010, 2011),
         history_years=1,
+        pair_figures=pair_figures,
     )
 
 
@@ -70,6 +73,40 @@ def test_zeros_are_told_from_missing() -> None:
         {"kind": "country", "what": "NAM", "reason": "no work counted in any year", "count": 3}
     ]
     assert panel.warnings == ["1 of 6 pair-years have no count and are left out"]
+
+
+def test_a_country_is_kept_for_one_work_in_the_years_asked_for() -> None:
+    # By hand: Namibia has a work the year before and a known zero, all others one in 2010 or 2011.
+    rows = [("CHN", "NAM", 2009, 5.0), ("CHN", "NAM", 2010, 0.0)]
+    more = pd.DataFrame(rows, columns=COUNTS.columns)
+    assert [d["what"] for d in build(pd.concat([COUNTS.assign(works=1.0), more])).dropped] == [
+        "NAM"
+    ]
+
+
+def test_pair_figures_land_at_their_pair_and_year_and_drop_no_other() -> None:
+    figures = pd.DataFrame({"country_a": "CHN", "country_b": "USA", "year": [2010], "x": [7.0]})
+    table = build(pair_figures=figures).table
+    assert len(table) == len(build().table)
+    known = table[table["x"].notna()]
+    assert known[["country_a", "country_b", "year", "x"]].to_numpy().tolist() == [
+        ["CHN", "USA", 2010, 7.0]
+    ]
+
+
+def test_coverage_is_of_the_focus_countries_and_the_years_with_counts() -> None:
+    # By hand, of two figures in 2010 and 2011: China has its population of 2010 and both products,
+    # Albania and the USA the population of 2010. Albania's product of 2009 lies before the first
+    # year, but the USA's one figure of two is as many as asked for, half.
+    gdp = pd.DataFrame(
+        [("CHN", 2010, "gdp", 1.0), ("CHN", 2011, "gdp", 1.0), ("ALB", 2009, "gdp", 1.0)],
+        columns=INDICATORS.columns,
+    )
+    panel = build(indicators=pd.concat([INDICATORS, gdp]))
+    found = coverage_by_country(panel).set_index("iso3")["coverage"]
+    assert found.to_dict() == {"ALB": 0.25, "CHN": 0.75, "USA": 0.25}
+    narrow = replace(panel, focus=unordered(["CHN"], ["ALB"]))
+    assert coverage_by_country(narrow)["iso3"].tolist() == ["ALB", "CHN"]
 
 
 def test_country_figures_land_at_their_own_end_and_year() -> None:

@@ -101,6 +101,27 @@ def test_exposure_by_hand() -> None:
     # 2010: China 320, Germany 70, Pakistan 13 works with abroad, 403 in all; pair CHN-DEU 8 works.
     assert cell(matrix, "CHN", "DEU", 2011)["exposure"] == pytest.approx((320 - 8) * (70 - 8) / 403)
     assert cell(matrix, "CHN", "PAK", 2011)["exposure"] == pytest.approx((320 - 2) * (13 - 2) / 403)
+    # Two years ahead of 2010 it is that of 2010, the last year known, as well.
+    distance = select_factors(["distance"])
+    ahead = build_features(HAND, factors=distance, years=[2012], horizon=2, exposure=True)
+    assert ahead.rows["exposure"].tolist() == pytest.approx(matrix.rows["exposure"].tolist())
+    # Were all of Pakistan's works with China, it would have one with others: 318 * 1 / 392.
+    lone = HAND.assign(international_works_b=HAND["international_works_b"].replace(13.0, 2.0))
+    alone = build_features(lone, factors=distance, years=[2011], focal="CHN", exposure=True)
+    assert cell(alone, "CHN", "PAK", 2011)["exposure"] == pytest.approx(318 * 1 / 392)
+
+
+def test_of_two_figures_either_is_carried_by_itself() -> None:
+    # Lag 3: of 2010 the patents (30) and, since that year's is unknown, the population of 2009, in
+    # millions 2. Of 2009, the last year that has both, it would be 10 / 2.
+    panel = pd.DataFrame(
+        {"country_a": "CHN", "country_b": "PAK", "year": [2009, 2010], "works": 1.0}
+    )
+    for end in "ab":
+        panel[f"patents_resident_{end}"] = [10.0, 30.0]
+        panel[f"population_{end}"] = [2e6, np.nan]
+    matrix = build_features(panel, factors=select_factors(["patents"]), years=[2013])
+    assert matrix.X["patents_focal"].tolist() == pytest.approx([np.log1p(15)] * 2, rel=1e-6)
 
 
 def test_exposure_unknown_is_refused_not_invented() -> None:

@@ -1,11 +1,16 @@
 """Intervals: nesting, whole numbers, coverage on exchangeable data, and sums."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from mlcoop.model.intervals import (
     FOCUS_WIDEN,
+    GRID,
     WIDEN,
+    Bin,
     Calibration,
     Outcome,
     adapt,
@@ -139,6 +144,103 @@ def test_sums_know_that_pairs_err_together() -> None:
     bounds = calibration.interval(o.predicted, o.restless, o.in_focus, 0.9)
     naive = np.log(bounds[1].sum() / bounds[0].sum()) / 2
     assert (high - low) / 2 < naive
+
+
+def by_hand(**changed) -> Calibration:
+    """Return a calibration whose law is known: normal noise of 0.3, and shocks as given."""
+    zero, bell = np.zeros(1), Bin(stats.norm.ppf(GRID), 0.0, 14, 1.0)
+    given = {
+        "sizes": zero,
+        "spreads": np.log([0.3]),
+        "edges": (),
+        "bins": {"size0": bell},
+        "world_shock": 0.0,
+        "focus_shock": 0.0,
+        "country_sizes": np.log1p([100.0, 10_000.0]),
+        "country_shocks": zero.repeat(2),
+        "zero_sizes": zero,
+        "zero_shares": zero,
+        "mean_sizes": zero,
+        "mean_logs": zero,
+        "origins": 41,  # Student's t with 20 degrees of freedom: 20 / 18 of the variance
+    }
+    return Calibration(**{**given, **changed})
+
+
+def test_the_reach_of_an_interval_is_that_of_the_tables() -> None:
+    # Tables: 95 % of a bell lie below 1.645, of Student's t with 13 degrees of freedom below 1.771.
+    bell, none = stats.norm.ppf(GRID), np.zeros(len(GRID))
+    noise = np.array([0.1])
+    # of 200 quantiles the outer ones are the middles of their cells: 1 % less
+    assert Bin(bell, 0.0, 14, 1.0).reach(noise, 0.9) == pytest.approx([0.1645], rel=0.02)
+    assert Bin(none, 0.2, 14, 1.0).reach(noise, 0.9) == pytest.approx([0.3542], rel=1e-3)
+    assert Bin(bell, 0.2, 14, 2.0).reach(noise, 0.9) == pytest.approx(
+        [2 * np.hypot(0.1645, 0.3542)], rel=0.01
+    )
+    # noise falls as a power of works plus one between its knots: from 1 at 1 to 1/10 at 100
+    falling = by_hand(sizes=np.log([1.0, 100.0]), spreads=np.log([1.0, 0.1]))
+    found = falling.noise(np.array([0.0, 9.0, 99.0, 999.0]), np.ones(4))
+    assert found == pytest.approx([1, 10**-0.5, 0.1, 0.1])
+
+
+def test_shocks_start_from_their_prior_which_grows_with_the_horizon() -> None:
+    # By hand: five years without any error and five of the prior, 8 %, whose square is halved; in
+    # four years it has doubled (the root), and that of a set has gone fourfold.
+    years = [
+        Outcome(o.predicted, o.predicted, o.restless, o.in_focus, o.ends) for o in outcomes(5, 3)
+    ]
+    for horizon, times in ((1, (1, 1)), (4, (2, 4))):
+        bins = calibrate(years, horizon=horizon).bins
+        found = [bins[name].shock / (0.08 * np.sqrt(0.5)) for name in ("size0", "focus")]
+        assert found == pytest.approx(times)
+
+
+def test_widths_settle_where_the_same_comes_every_year() -> None:
+    # Closed form: w = w**0.5 * exp(step) at exp(2 * step); a focus set forgets nothing and runs to
+    # the ends, 0.5 and 2.5.
+    years = outcomes(6, 3)
+    o = years[5]
+    calibration = calibrate(years[:5])
+    for observed, step, end in ((o.predicted.round(), -0.07, 0.5), (o.predicted * 99, 0.3, 2.5)):
+        came = Outcome(o.predicted, observed, o.restless, o.in_focus, o.ends)
+        moved = calibration
+        for _ in range(40):
+            widths = adapt(moved, came)
+            bins = {name: replace(b, width=widths[name]) for name, b in moved.bins.items()}
+            moved = replace(moved, bins=bins)
+        assert widths == pytest.approx({**dict.fromkeys(widths, np.exp(2 * step)), "focus": end})
+
+
+def test_joint_draws_have_the_variances_and_covariances_of_their_shocks() -> None:
+    # Closed form: a pair's log has the countries' shocks, each by its total (A 10,000: 0.1; B, C
+    # and D by straight lines in logs), and the rest of the noise of 0.3; what a set or the world
+    # shares is added. Variances of shocks are 20 / 18 of their squares. s.e. of each is 1 %.
+    predicted = np.array([5_000.0, 5_000.0, 1_000.0])
+    ends = np.array([[0, 1], [0, 2], [2, 3]])
+    shocks = np.interp(
+        np.log1p([10_000.0, 5_000.0, 6_000.0, 1_000.0]), np.log1p([100.0, 10_000.0]), [0.18, 0.1]
+    )
+    heavy, ones = 20 / 18, np.ones(3)
+    focus = np.array([True, True, False])
+    for world, of_set in ((0.0, 0.0), (0.2, 0.1)):
+        calibration = by_hand(
+            country_shocks=np.array([0.18, 0.1]), world_shock=world, focus_shock=of_set
+        )
+        drawn = calibration.draw(predicted, ones, focus, ends, draws=40_000, seed=3)
+        found = np.cov(np.log((drawn + 1) / (predicted + 1)), rowvar=False)
+        both = (shocks[ends] ** 2).sum(axis=1)
+        expected = np.diag(0.3**2 - both + heavy * both) + heavy * world**2
+        expected[:2, :2] += heavy * of_set**2
+        expected[0, 1] += heavy * shocks[0] ** 2
+        expected[1, 2] += heavy * shocks[2] ** 2
+        at = np.triu_indices(3)
+        np.testing.assert_allclose(found[at], expected[at], rtol=0.05, atol=0.002)
+    # twice as wide, and restless as twice: only the pair's own part moves
+    wide = by_hand(bins={"size0": Bin(stats.norm.ppf(GRID), 0.0, 14, 2.0)})
+    drawn = wide.draw(predicted, 2 * ones, focus, ends, draws=40_000, seed=3)
+    assert np.log((drawn + 1) / (predicted + 1)).std(axis=0) == pytest.approx(
+        0.6 * 2 ** np.minimum(np.log1p(predicted) / 8, 1), rel=0.03
+    )
 
 
 def test_few_pairs_are_calibrated_by_all() -> None:
