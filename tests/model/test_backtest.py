@@ -20,6 +20,7 @@ from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.forecasters import EXPERTS, fit_expert, fit_linear, to_works, training_set
 from mlcoop.model.growth import (
     common_errors,
+    country_effects,
     expect_common,
     growth_features,
     measure_growth,
@@ -99,6 +100,69 @@ def test_no_work_after_the_origin_matters() -> None:
     assert not one.equals(growth_features(measure_growth(build_history(world())), 10))
     cut = measure_growth(build_history(table).until(2010))
     pd.testing.assert_frame_equal(one, growth_features(cut, 10))
+
+
+def test_growth_features_by_hand() -> None:
+    """Truth: works plus one that double, jump, stand still or go to and fro; all pairs double."""
+    t = np.arange(7)
+    plus_one = {
+        ("A", "B"): [2, 4, 8, 16, 32, 64, 512],  # doubles, and four times more at last
+        ("A", "C"): 64 * 2**t,  # most of all works
+        ("B", "C"): [5] * 7,
+        ("B", "D"): 4 * 2**t * np.where(t % 2, 1, 2),
+    }
+    table = pd.DataFrame(
+        [(*p, 2000 + i, w - 1.0) for p, ws in plus_one.items() for i, w in enumerate(ws)],
+        columns=["country_a", "country_b", "year", "works"],
+    )
+    growth = measure_growth(build_history(table))
+    assert growth.common == pytest.approx([0, *[np.log(2)] * 6])
+    f = growth_features(growth, 6).set_index(pd.Index(["AB", "AC", "BC", "BD"])) / np.log(2)
+    zero = dict.fromkeys(["growth1", "drift3", "drift5", "drift8", "jump", "slope", "noise"], 0.0)
+    means = dict.fromkeys(["above_mean3", "above_median5"], 0.0)
+    jump = {"growth1": 2, "drift3": 2 / 3, "drift5": 2 / 5, "drift8": 2 / 6, "jump": 2}
+    falls = {**dict.fromkeys(["growth1", "drift3", "drift5", "drift8", "slope"], -1)}
+    expected = {
+        "AB": {"last": 9, **zero, **jump, "growth2": 0, "above_mean3": 4 / 3, "above_median5": 2},
+        "AC": {"last": 12, **zero, **means, "growth4": 0},
+        "BC": {**zero, **falls, "growth4": -1, "above_mean3": -1, "above_median5": -2},
+        # 0 1 0 1 0 and then 1: their mean is 0.4, and 0.4 or 0.6 from each
+        "BD": {"growth1": 1, "growth2": -1, "slope": 0, "jump": 0.6, "noise": 0.48},
+    }
+    for pair, values in expected.items():
+        assert f.loc[pair, list(values)].to_dict() == pytest.approx(values, abs=1e-9), pair
+    # Elsewhere A has C alone (4095 works, 2047 the year before, 511 three years before), B has C
+    # and D (515, 131 and 35); of works plus five, beyond the doubling of all.
+    one = [np.log2(4100 / 2052) - 1, np.log2(520 / 136) - 1]
+    three = [np.log2(4100 / 516) / 3 - 1, np.log2(520 / 40) / 3 - 1]
+    for span, both in ((1, one), (3, three)):
+        found = f.loc["AB", [f"others_{k}{span}" for k in ("sum", "low", "high")]]
+        assert found.tolist() == pytest.approx([sum(both), min(both), max(both)])
+    # Totals: A 4606, B 1026, all pairs 5121; and five works or one more.
+    sizes = np.log2([1031, 4611])
+    assert f.loc["AB", ["smaller", "larger"]].tolist() == pytest.approx(sizes.tolist())
+    assert f.loc["AB", "association"] == pytest.approx(9 - sizes.sum() + np.log2(5122))
+    # A-C's works and a half over the root of both totals, plus one: last year's over the median.
+    totals = np.array([[p[0] + p[1] - 2, p[1] + 3] for p in zip(*list(plus_one.values())[:2])])
+    share = (64 * 2**t - 0.5) / (np.sqrt(totals.prod(axis=1)) + 1)
+    assert f.loc["AC", "above_share"] == pytest.approx(np.log2(share[6] / np.median(share[1:6])))
+
+
+def test_growth_of_countries_is_found_and_shrunk() -> None:
+    """Closed forms: sums of two effects are taken apart; a common one is shrunk by its prior."""
+    ends = np.array([(i, j) for i in range(10) for j in range(i)])
+    planted = np.linspace(-0.2, 0.3, 10)
+    change = planted[ends].sum(axis=1)
+    many = np.full(len(ends), 1e8)
+    assert country_effects(change, many, ends, 10) == pytest.approx(planted, abs=2e-3)
+    # Nine pairs of weight sqrt(4) - 0.9 each; changes are cut at 0.7, of which each end has half.
+    few = np.full(len(ends), 3.0)
+    expected = 0.35 * 19.8 / (19.8 + 0.3 * 20)
+    assert country_effects(np.full(len(ends), 5.0), few, ends, 10) == pytest.approx(
+        np.full(10, expected), rel=1e-3
+    )
+    gone = np.where((ends == 9).any(axis=1), np.nan, change)
+    assert country_effects(gone, many, ends, 10)[9] == 0
 
 
 def test_shares_of_international_works_by_hand() -> None:
