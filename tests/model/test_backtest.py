@@ -143,7 +143,8 @@ def test_growth_features_by_hand() -> None:
     assert f.loc["AB", ["smaller", "larger"]].tolist() == pytest.approx(sizes.tolist())
     assert f.loc["AB", "association"] == pytest.approx(9 - sizes.sum() + np.log2(5122))
     # A-C's works and a half over the root of both totals, plus one: last year's over the median.
-    totals = np.array([[p[0] + p[1] - 2, p[1] + 3] for p in zip(*list(plus_one.values())[:2])])
+    with_b, with_c = np.array(plus_one["A", "B"]), plus_one["A", "C"]
+    totals = np.column_stack([with_b + with_c - 2, with_c + 3])
     share = (64 * 2**t - 0.5) / (np.sqrt(totals.prod(axis=1)) + 1)
     assert f.loc["AC", "above_share"] == pytest.approx(np.log2(share[6] / np.median(share[1:6])))
 

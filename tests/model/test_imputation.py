@@ -93,6 +93,23 @@ def test_values_add_up_and_come_back_from_json(name: str) -> None:
     np.testing.assert_allclose(back.margin(X), fitted.margin(X), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "pairs", "spread"),
+    [("ppml", 10, False), ("ppml", 500, True), ("poisson_boosting", 10, True)],
+)
+def test_only_lines_of_few_pairs_learn_from_the_regressions_values(name, pairs, spread) -> None:
+    # By the docstring of Imputing: to trees values without spread are told from known ones.
+    X = table(500)
+    learner = imputing(LEARNERS[name])
+    params = learner.defaults | ({"trees": 5} if "trees" in learner.defaults else {})
+    works = np.random.default_rng(0).poisson(np.exp(1 + X["a"]))
+    fitted = learner.make(params, 0).fit(X, works, pairs=np.arange(500) % pairs)
+    flat = fitted.inner.predict(fitted.imputer.fill(X, spread=spread))
+    np.testing.assert_array_equal(fitted.predict(X), flat)
+    other = fitted.inner.predict(fitted.imputer.fill(X, spread=not spread))
+    assert not np.array_equal(other, flat)
+
+
 def test_a_factor_never_seen_and_one_without_spread() -> None:
     X = pd.DataFrame({"a": np.arange(30.0), "never": np.nan, "still": 2.0})
     X.loc[3:5, "still"] = np.nan
