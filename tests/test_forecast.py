@@ -199,3 +199,32 @@ def test_surprises_are_outside_and_last_year_only(backtest: Backtest) -> None:
     assert (found["year"] == table["year"].max()).all()
     assert found.loc[0, "observed"] == table.loc[first, "observed"]
     assert ((found["observed"] < found["lower"]) | (found["observed"] > found["upper"])).all()
+
+
+def test_surprises_by_hand() -> None:
+    # All pairs double every year: 100 % more are expected of all. A-B: 40 a year before, 60 were
+    # forecast, 100 came, 20 above; A-C: none before, so no change in percent, 30 below its bound.
+    history = pd.DataFrame(
+        [(*p, 2000 + t, 2.0 ** (t + 3) - 1) for p in ("AB", "AC", "BC") for t in range(5)],
+        columns=["country_a", "country_b", "year", "works"],
+    )
+    table = pd.DataFrame(
+        [
+            (2002, 2003, "A", "B", 9.0, 1.0, 1.0, 2.0, 1.0),  # an earlier year
+            (2003, 2004, "A", "B", 100.0, 60.0, 50.0, 80.0, 40.0),
+            (2003, 2004, "A", "C", 0.0, 50.0, 30.0, 70.0, 0.0),
+            (2003, 2004, "B", "C", 30.0, 20.0, 10.0, 30.0, 20.0),  # on its bound
+        ],
+        columns=[
+            "origin", "year", "country_a", "country_b", "observed", "predicted", "lower", "upper",
+            "persistence",
+        ],
+    ).assign(in_focus=True)  # fmt: skip
+    found = find_surprises(table, history)
+    assert (found["country_a"] + found["country_b"]).tolist() == ["AC", "AB"]
+    assert found["last_observed"].tolist() == [0, 40]
+    assert found["change_pct"].tolist() == pytest.approx([np.nan, 150], nan_ok=True)
+    assert found["expected_change_pct"].tolist() == pytest.approx([np.nan, 50], nan_ok=True)
+    assert found["shared_change_pct"].tolist() == pytest.approx([100, 100])
+    assert found["ratio"].tolist() == pytest.approx([1 / 51, 101 / 61])
+    assert find_surprises(table)["shared_change_pct"].isna().all()

@@ -32,6 +32,16 @@ def test_two_factors_need_the_two_sided_quantile():
     assert not claims_of([10 + 0.95 * bound, 10], noise).any()
 
 
+def test_factors_that_move_as_one_may_both_be_of_the_other_sign():
+    """Closed form: their difference is plain, and their sum, of error 2, needs 1.97 of these."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(4000, 1)) + 0.01 * rng.normal(size=(4000, 2))
+    error = noise.sum(axis=1).std(ddof=1)
+    for times, is_told in ((1.05, True), (0.95, False)):
+        half = times * stats.t.ppf(0.975, 200) * error / 2
+        assert claims_of([half + 0.1, half - 0.1], noise)[0, 1] == is_told
+
+
 def test_simultaneous_error_rate_under_ties():
     """Stated rate: eight tied effects, 400 worlds; a claim in 5 % of them (3 s.e. = 3.3 %)."""
     rng = np.random.default_rng(1)

@@ -101,8 +101,8 @@ def test_only_lines_of_few_pairs_learn_from_the_regressions_values(name, pairs, 
     # By the docstring of Imputing: to trees values without spread are told from known ones.
     X = table(500)
     learner = imputing(LEARNERS[name])
-    params = learner.defaults | ({"trees": 5} if "trees" in learner.defaults else {})
-    works = np.random.default_rng(0).poisson(np.exp(1 + X["a"]))
+    params = learner.defaults | ({"trees": 20} if "trees" in learner.defaults else {})
+    works = np.random.default_rng(0).poisson(np.exp(1 + X["c"].fillna(3) / 2))
     fitted = learner.make(params, 0).fit(X, works, pairs=np.arange(500) % pairs)
     flat = fitted.inner.predict(fitted.imputer.fill(X, spread=spread))
     np.testing.assert_array_equal(fitted.predict(X), flat)
