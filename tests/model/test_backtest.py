@@ -260,6 +260,35 @@ def test_metrics_by_hand() -> None:
     assert m["sets"]["focus"]["model"]["mae"] == pytest.approx(1.0)
 
 
+def test_coverage_by_size_by_hand() -> None:
+    # Last counts 1 to 20 at one origin and 100 times that at the next: bins of 10, 6, 3 and 1 pair
+    # at either. In the first year 5 of 10, 6 of 6, 1 of 3 and 0 of 1 lie inside, then all; widths
+    # are 1 on sums of 55, 81 (11 to 16), 54 and 20 works, and of 100 times these.
+    last = np.arange(1, 21.0)
+    outside = np.isin(last, [1, 2, 3, 4, 5, 18, 19, 20])
+    years = []
+    for year, times, misses in ((2010, 1, outside), (2011, 100, outside & False)):
+        low = times * last - 0.5 + misses
+        part = pd.DataFrame({"observed": times * last, "lower": low, "upper": low + 1})
+        rules = {**dict.fromkeys(["predicted", *BASELINES], 0.0), "persistence": times * last}
+        part = part.assign(**rules)
+        years.append(part.assign(origin=year - 1, year=year))
+    table = pd.concat(years).sample(frac=1, random_state=0)
+    table = table.assign(in_focus=True, largest=True)
+    found = measure_backtest(table, horizon=1, level=0.9)["coverage_by_size"]
+    expected = {
+        "size_half": ({2010: 0.5, 2011: 1.0}, 10 / 55),
+        "size_30pct": ({2010: 1.0, 2011: 1.0}, 6 / 81),
+        "size_15pct": ({2010: 1 / 3, 2011: 1.0}, 3 / 54),
+        "size_5pct": ({2010: 0.0, 2011: 1.0}, 1 / 20),
+    }
+    assert list(found) == list(expected)
+    for size, (by_year, share) in expected.items():
+        assert found[size]["by_year"] == pytest.approx(by_year)
+        assert found[size]["mean"] == pytest.approx(np.mean(list(by_year.values())))
+        assert found[size]["width_share"] == pytest.approx(share * 1.01 / 2)
+
+
 @pytest.mark.parametrize("empty", [[2010], [2009, 2010]])
 def test_years_without_a_work_are_left_out(empty: list[int]) -> None:
     # Invariant: a year in which nothing came has no error as a share of works, so skill and width
