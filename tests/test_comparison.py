@@ -164,6 +164,19 @@ def test_simultaneous_intervals_hold_together() -> None:
     assert wrong / 400 <= 0.1 + 3 * 0.015
 
 
+def test_the_half_width_is_a_conformal_quantile_of_paired_replicates() -> None:
+    """By hand: of ten paired replicates one turns two names round.
+
+    Changes are 0 nine times and 1 once: 0.1 on average, so 0.1 and 0.9 away. The ninth of ten,
+    as 0.8 (10 + 1) = 8.8 asks for, is 0.1, the tenth (0.9 * 11 = 9.9) 0.9.
+    """
+    one = pd.DataFrame([[2.0, 1.0]] * 10, index=range(10))
+    other = pd.DataFrame([[2.0, 1.0]] * 9 + [[1.0, 2.0]] * 4, index=range(13))
+    for level, half in ((0.8, 0.1), (0.9, 0.9)):
+        np.testing.assert_allclose(half_widths(one, other, level), half)
+    assert half_widths(one, other.iloc[10:], 0.9) is None
+
+
 def test_the_interval_of_agreement_makes_good_what_noise_takes() -> None:
     """Planted: both studies have one order of 15 names, 8 of them without effect, so tau-b is 1.
 

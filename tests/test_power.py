@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -109,6 +111,31 @@ def test_more_is_never_harder_to_tell():
     assert 0.125 < smallest < 0.25
     # The line below the table is the table's own.
     assert (rises["probability"] >= 0.8).tolist() == (rises["per_sd"] >= smallest).tolist()
+
+
+def test_shares_of_what_was_wrong_are_counted_over_all_that_was_told(monkeypatch):
+    """By hand: of 8 factors 3 have an effect. Told are all 56 orders, of which 3 among these and
+    15 of these above the others are right; and 8 factors are found, 5 of them nulls."""
+
+    def boast(matrix, all_told, **_):
+        names = [f.factor for f in matrix.features]
+        told = pd.DataFrame(all_told & ~np.eye(8, dtype=bool), index=names, columns=names)
+        table = pd.DataFrame({"factor": names, "above_null": all_told})
+        return SimpleNamespace(factors=table, told=told)
+
+    found = []
+    for all_told in (True, False):
+        monkeypatch.setattr("mlcoop.power.rank_factors", partial(boast, all_told=all_told))
+        found.append(power_analysis(covariates(16), "ppml", worlds=3, seed=1, **FAST))
+    assert found[0].false_found == pytest.approx(5 / 8)
+    assert found[0].wrong_orders == pytest.approx(38 / 56)
+    assert found[0].smallest_order == found[0].smallest_found == found[0].found["per_sd"].iloc[0]
+    assert found[1].false_found == found[1].wrong_orders == 0
+    assert found[1].smallest_order is None and found[1].smallest_found is None
+    for of, probability in zip(found, (1, 0), strict=True):
+        for table in (of.found, of.order):
+            np.testing.assert_allclose(table["probability"], probability, atol=0.05)
+            np.testing.assert_allclose(table["percent"], 100 * np.expm1(table["per_sd"]))
 
 
 def test_curve_equals_statsmodels():

@@ -127,6 +127,45 @@ def test_a_factor_without_association_moves_nothing(model: ScenarioModel, tmp_pa
     assert (done.table[nothing] == 0).all(axis=None) and (done.totals[nothing] == 0).all(axis=None)
 
 
+class Sloped:
+    """A log-linear model of one factor."""
+
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+
+    def margin(self, X):
+        return self.slope * X["rd_share_partner"].to_numpy(float)
+
+
+def test_bounds_are_those_of_the_refits_and_of_the_forecast(model, tmp_path) -> None:
+    """Closed form: steps of 0.5 * 0.4, and 5 refits whose slopes are off by -0.2 to 0.2.
+
+    Their standard deviation is sqrt(0.1 / 4), t with 4 degrees of freedom is 2.132 at 95 %
+    (tables), and deviations count twice, as where countries are drawn.
+    """
+    slopes = [0.5, *(0.5 + np.array([-0.2, -0.1, 0.0, 0.1, 0.2]))]
+    known = replace(model, estimators=tuple(map(Sloped, slopes)), spread=2.0)
+    text = "changes: [{factor: rd_share, countries: [Pakistan], add: 0.4, years: 2021}]"
+    done = play(known, tmp_path, text)
+    row, doubt = done.table.iloc[0], 2 * 2.132 * np.sqrt(0.1 / 4) * 0.4
+    assert row["difference_pct"] == pytest.approx(100 * (np.exp(0.2) - 1), rel=1e-4)
+    bounds = [100 * (np.exp(0.2 + side * doubt) - 1) for side in (-1, 1)]
+    found = row[["difference_lower", "difference_upper"]].tolist()
+    assert found == pytest.approx(bounds, rel=1e-3)
+    # The forecast is 100, from 70 to 140: both doubts, as independent ones, around 122.14.
+    low, high = (np.hypot(np.log(101 / (b + 1)), doubt) for b in (70, 140))
+    assert row["scenario_lower"] == np.floor(123.14 * np.exp(-low) - 1)
+    assert row["scenario_upper"] == np.ceil(123.14 * np.exp(high) - 1)
+    # Of a sum the steps of a refit go together: 100 works of each pair, 4 of a kind.
+    many = "changes: [{factor: rd_share, countries: [PAK, IRN, EGY, TUR], add: 0.4, years: 2021}]"
+    total = play(known, tmp_path, many).totals.iloc[0]
+    sums = 400 * np.expm1(0.4 * np.array(slopes))
+    wide = 2 * 2.132 * sums[1:].std(ddof=1)
+    found = total[["difference", "difference_lower", "difference_upper"]].tolist()
+    assert found == pytest.approx([sums[0], sums[0] - wide, sums[0] + wide], rel=1e-3)
+    assert total["predicted"] == 400 and total["pairs"] == 4
+
+
 class Gravity:
     """Works go with the 0.9th power of either country's output: the sum of both in logs."""
 

@@ -326,6 +326,9 @@ def test_deviance_explained_by_hand() -> None:
     y = np.array([1.0, 3.0, 8.0])
     assert score_method(y, y)["deviance_explained"] == pytest.approx(1.0)
     assert score_method(y, np.full(3, 4.0))["deviance_explained"] == pytest.approx(0.0)
+    # Logs of works plus one, 2 for 1 and twice 4 for 8: ln(3 / 2) once and ln(9 / 5) once of three.
+    off = np.sqrt((np.log(3 / 2) ** 2 + np.log(9 / 5) ** 2) / 3)
+    assert score_method(y, np.array([2.0, 3.0, 4.0]))["rmsle"] == pytest.approx(off)
 
 
 def test_weighted_median_minimises_weighted_absolute_error() -> None:
