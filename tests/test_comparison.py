@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau, weightedtau
 
 from mlcoop.comparison import MEASURES, agreements, compare
-from mlcoop.comparison.changes import half_widths
+from mlcoop.comparison.changes import _turned, half_widths
 from mlcoop.errors import DataError
 from mlcoop.explain.inference import orders_at_once, orders_told
 from mlcoop.schema import Experiment
@@ -162,6 +162,22 @@ def test_simultaneous_intervals_hold_together() -> None:
         ranks = (-points).argsort(1).argsort(1)
         wrong += bool((np.abs(ranks[1] - ranks[0]) > half).any())
     assert wrong / 400 <= 0.1 + 3 * 0.015
+
+
+def test_orders_of_names_that_are_not_shared_turn_nothing_round() -> None:
+    """By hand: b above a in the one and a above b in the other; of x, which only one has, nothing.
+
+    One of the two orders has to be among those right at once, whichever.
+    """
+    orders = {"kind": "factor", "above": ["b", "x", "a"], "below": ["a", "a", "x"], "at_once": True}
+    other = pd.DataFrame({"kind": "factor", "above": ["a"], "below": ["b"], "at_once": [False]})
+    one, names = pd.DataFrame(orders), ["a", "b"]
+    assert _turned(one, other, "factor", names).all() and _turned(other, one, "factor", names).all()
+    assert not _turned(one.iloc[1:], other, "factor", names).any()
+    swapped = other.rename(columns={"above": "below", "below": "above"})
+    assert not _turned(one.iloc[1:], swapped, "factor", names).any()
+    assert not _turned(one.assign(at_once=False), other, "factor", names).any()
+    assert not _turned(one, other, "group", names).any()
 
 
 def test_the_half_width_is_a_conformal_quantile_of_paired_replicates() -> None:
