@@ -22,8 +22,9 @@ class Hindsight:
     ----------
     scores : DataFrame
         One row for a set and year: `set`, `year`, `pairs`, `wape`, `best_rule`, `best_rule_wape`
-        (the simple rule with the lowest error on that set and year, in hindsight), a column for
-        each simple rule, `bias` (predicted over observed), `coverage`, `level`, `width_share`.
+        (the simple rule with the lowest error on that set and year, in hindsight; None where no
+        work came, or no rule is there), a column for each simple rule, `bias` (predicted over
+        observed), `coverage`, `level`, `width_share`.
     pairs : DataFrame
         Every pair that was forecast and observed, largest miss first: keys, `observed`,
         `predicted`, `lower`, `upper`, `miss` (observed less predicted), `inside`, `in_focus`.
@@ -109,7 +110,10 @@ def score_forecast(
         }
     )
     order = miss.abs().sort_values(ascending=False, kind="stable").index
-    return Hindsight(pd.DataFrame(rows), pairs.loc[order].reset_index(drop=True), unobserved)
+    scores = pd.DataFrame(rows)
+    # Beside names pandas would make NaN of None, which passes for a name.
+    scores["best_rule"] = pd.Series([r["best_rule"] for r in rows], dtype=object)
+    return Hindsight(scores, pairs.loc[order].reset_index(drop=True), unobserved)
 
 
 def _span(years: pd.Series) -> str:

@@ -5,6 +5,8 @@ import pytest
 
 from mlcoop.errors import DataError
 from mlcoop.hindsight import score_forecast, worst_pairs
+from mlcoop.schema import Experiment
+from mlcoop.terminal.forecast import print_hindsight
 
 FORECAST = pd.DataFrame(
     {
@@ -62,3 +64,36 @@ def test_simple_rules_are_those_of_the_history() -> None:
     scores = score_forecast(FORECAST, OBSERVED, history).scores.set_index("set")
     assert scores.loc["all", "drift1"] == pytest.approx(4 / 14)
     assert scores.loc["all", "persistence"] == pytest.approx(5 / 14)
+
+
+def test_rules_reach_as_far_ahead_as_the_year_that_is_scored() -> None:
+    # A-B went 9, 5, 8: from 2021 one-year drift says 11 in 2022 and 14 in 2023; 20 came.
+    both = pd.concat([FORECAST.head(1), FORECAST.head(1).assign(year=2023)])
+    came = OBSERVED.head(1)
+    came = pd.concat([came, came.assign(year=2023, works=20.0)])
+    history = (
+        came.head(1)
+        .drop(columns=["year", "works"])
+        .merge(pd.DataFrame({"year": [2019, 2020, 2021], "works": [9.0, 5.0, 8.0]}), how="cross")
+    )
+    scores = score_forecast(both, came, history).scores.set_index(["set", "year"])
+    assert scores.loc["all", "drift1"].tolist() == pytest.approx([1 / 10, 6 / 20])
+    # Known by then, a year needs no rule: its error is told, and no rule beside it.
+    late = pd.concat([history, came.head(1)])
+    scores = score_forecast(both, came, late).scores.set_index(["set", "year"])
+    assert scores.loc["all", "wape"].tolist() == pytest.approx([1 / 10, 11 / 20])
+    assert scores.loc[("all", 2022), "best_rule"] is None
+    assert scores.loc[("all", 2023), "drift1"] == pytest.approx(8 / 20)
+
+
+def test_a_set_without_works_has_no_best_rule_beside_one_that_has(capsys) -> None:
+    # The focus pair had no work: 9 forecast of 0 are no share, and no rule is the best one.
+    found = score_forecast(FORECAST, OBSERVED.assign(works=[0.0, 4.0]))
+    assert found.scores.set_index("set")["best_rule"].to_dict() == {
+        "focus": None,
+        "all": "persistence",
+    }
+    print_hindsight(Experiment("x", "x", config={"name": "x"}, provenance={}), found)
+    focus, both = capsys.readouterr().out.splitlines()[:2]
+    assert "focus pairs" in focus and "rule" not in focus
+    assert "the best simple rule in hindsight, last year's count" in both
