@@ -125,6 +125,11 @@ def test_years_ahead_that_cannot_be_tested_are_left_out() -> None:
     assert found.forecast is not None
     assert sorted(found.forecast["year"].unique()) == [2011, 2012, 2013, 2014]
     assert [w for w in found.warnings if "No forecast 5 years ahead" in w and "14 years" in w]
+    # Every year ahead is tested, has intervals and sums.
+    assert list(found.metrics["horizons"]) == [1, 2, 3, 4]
+    assert found.forecast["lower"].notna().all()
+    assert found.totals is not None
+    assert sorted(found.totals["year"].unique()) == [2011, 2012, 2013, 2014]
     near = look_ahead(table, FOCUS, origins=3, horizons=4, params=FAST)
     pd.testing.assert_frame_equal(found.forecast, near.forecast)
     assert not [w for w in near.warnings if "No forecast" in w]
@@ -162,6 +167,29 @@ def test_totals(model: FittedForecaster) -> None:
     assert both == pytest.approx(2 * totals.loc["all", "predicted"])
     with pytest.raises(DataError, match="one year at a time"):
         forecast_totals(model.predict(world(), FOCUS), calibration)
+
+
+def test_the_interval_of_a_sum_is_that_of_the_shock_its_pairs_share() -> None:
+    """Tables: of Student's t with 20 degrees of freedom 90 % lie within 1.725, 50 % in 0.687."""
+    ends = np.array([(i, j) for i in range(8) for j in range(i)])
+    names, ones = np.array([f"C{i:02d}" for i in range(8)]), np.ones(len(ends))
+    flat = np.zeros(len(ends), dtype=bool)
+    past = [Outcome(1e4 * ones, 1e4 * ones, ones, flat, ends) for _ in range(41)]  # df 20
+    still = calibrate(past)
+    calm = {name: replace(b, own=np.zeros_like(b.own)) for name, b in still.bins.items()}
+    calibration = replace(still, bins=calm, world_shock=0.1)
+    table = pd.DataFrame(
+        {
+            "country_a": names[ends[:, 1]], "country_b": names[ends[:, 0]], "year": 2020,
+            "predicted": 1e4, "median": 1e4, "lower": 0.0, "upper": 1e5, "restless": 1.0,
+            "in_focus": False,
+        }
+    )  # fmt: skip
+    for level, quantile in ((0.9, 1.725), (0.5, 0.687)):
+        totals = forecast_totals(table, calibration, level=level, draws=20_000).set_index("total")
+        for name, pairs in (("all", 28), ("C03", 7)):
+            moved = np.log(totals.loc[name, ["lower", "upper"]].astype(float) / (pairs * 1e4))
+            assert moved.tolist() == pytest.approx([-0.1 * quantile, 0.1 * quantile], rel=0.03)
 
 
 def test_a_sum_of_pairs_that_are_each_likely_none_is_not() -> None:
@@ -214,6 +242,7 @@ def test_surprises_by_hand() -> None:
             (2003, 2004, "A", "B", 100.0, 60.0, 50.0, 80.0, 40.0),
             (2003, 2004, "A", "C", 0.0, 50.0, 30.0, 70.0, 0.0),
             (2003, 2004, "B", "C", 30.0, 20.0, 10.0, 30.0, 20.0),  # on its bound
+            (2003, 2004, "B", "D", 10.0, 20.0, 10.0, 30.0, 20.0),
         ],
         columns=[
             "origin", "year", "country_a", "country_b", "observed", "predicted", "lower", "upper",

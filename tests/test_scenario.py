@@ -271,6 +271,10 @@ def test_a_changed_factor_leaves_filled_gaps_as_they_are(tmp_path: Path) -> None
     ratio = table["scenario"] / table["predicted"]
     assert len(table) == 2 * len(PARTNERS)
     assert ratio.to_numpy() == pytest.approx(ratio.iloc[0], rel=1e-6)
+    # A figure that is unknown this year may be given: it is a change of this pair's forecasts.
+    text = "changes: [{factor: belt_and_road, pairs: [CHN-IND], set: 5}]"
+    known = play(with_gaps, tmp_path, text).table
+    assert known[["country_b", "year"]].to_numpy().tolist() == [["IND", 2020], ["IND", 2021]]
 
 
 def test_a_change_that_touches_nothing_is_refused(model: ScenarioModel, tmp_path: Path) -> None:
