@@ -108,9 +108,7 @@ def build_panel(
     wanted = sorted(set(pairs["country_a"]) | set(pairs["country_b"]))
 
     window = indicators[indicators["year"].between(first - history_years, last)]
-    reasons = _reasons_to_drop(
-        wanted, counts, covered, window, ties, years=years, min_coverage=min_coverage
-    )
+    reasons = _reasons_to_drop(wanted, counts, window, ties, years=years, min_coverage=min_coverage)
     for country, reason in sorted(reasons.items()):
         touched = (pairs["country_a"] == country) | (pairs["country_b"] == country)
         dropped.append(
@@ -172,7 +170,6 @@ def build_panel(
 def _reasons_to_drop(
     countries: list[str],
     counts: pd.DataFrame,
-    covered: pd.DataFrame,
     indicators: pd.DataFrame,
     ties: pd.DataFrame,
     *,

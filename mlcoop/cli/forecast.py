@@ -81,7 +81,7 @@ def show(
         return
     forecast = _ahead(_needed(experiment.forecast, experiment, "forecast.csv"), horizon)
     if scenario is not None:
-        outcome = _play(experiment, forecast, scenario, experiments, models)
+        outcome = _play(experiment, forecast, scenario, models)
         print_json(plain(outcome.to_dict())) if as_json else terminal.print_scenario(outcome)
     elif totals:
         table = _ahead(_needed(experiment.totals, experiment, "totals.csv"), horizon)
@@ -160,9 +160,7 @@ def _ahead(table: pd.DataFrame, horizon: int | None) -> pd.DataFrame:
     return table[table["year"] == years[horizon - 1]]
 
 
-def _play(
-    experiment: Experiment, forecast: pd.DataFrame, path: Path, experiments: Path, models: Path
-) -> Any:
+def _play(experiment: Experiment, forecast: pd.DataFrame, path: Path, models: Path) -> Any:
     from mlcoop.scenario import play_scenario
     from mlcoop.scenario_file import find_moves, read_scenario
     from mlcoop.scenario_store import read_scenario_model

@@ -49,8 +49,8 @@ class Explained:
     draws : array of shape (n_draws, n_rows, n_features), float32
         The same for coefficients drawn from the learner's own posterior; empty where it has none.
     freedom : float
-        Of the spread: resampled units less terms fitted, at least 8, and replicates less blocks,
-        put together as variances of the spread.
+        Of the spread: resampled units less factors, at least half of the units, and replicates less
+        blocks, put together as variances of the spread.
     unit : str
     estimators : tuple of Estimator
         One per fold of the first repeat, as are `fold_of_row` and the fits that are made again.

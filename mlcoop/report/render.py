@@ -204,7 +204,7 @@ def _content(s: Summary) -> dict[str, Any]:
             "beyond_table": beyond_table(s.beyond, s.rank_level),
         }
     values |= _forecast_content(s) | _outlook_content(s.outlook)
-    values["error_parts"] = [_error_part(part, s) for part in s.errors]
+    values["error_parts"] = [_error_part(part) for part in s.errors]
     if s.calibration:
         values["calibration_table"] = tables.calibration(s)
         values["calibration_level"] = percent(s.calibration[0].level)
@@ -269,7 +269,7 @@ def _map_caption(s: Summary) -> str:
     )
 
 
-def _error_part(part: SetErrors, s: Summary) -> dict[str, Any]:
+def _error_part(part: SetErrors) -> dict[str, Any]:
     won, of = tables.won_years(part)
     count = f" Year by year the forecast beat that rule in {won} of {of}." if of else ""
     drawing = _draw(len(part.by_year) > 1, lambda w: charts_time.errors_by_year(part, w))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pandas as pd
 
@@ -122,11 +121,6 @@ def _wanted(
     if countries and not request.most_active:
         pairs = {pair for pair in pairs if pair[1] in countries}
     return {pair for pair in pairs if lo <= pair[0] <= hi}
-
-
-def open_cache(folder: str | Path) -> Cache:
-    """Return the cache in a folder (which may not be there yet)."""
-    return Cache(folder)
 
 
 def year_ranges(years: set[int]) -> str:

@@ -196,6 +196,18 @@ def test_shares_of_highly_cited_works_by_hand(tmp_path: Path) -> None:
     china, germany = table.loc["CHN"], table.loc["DEU"]
     assert china["share_international"] == 0.75 and china["share_domestic"] == 0.2
     assert germany["share_international"] == 0.75 and pd.isna(germany["share_domestic"])
+    # Other types and fields: a review and a work of another domain, both highly cited.
+    more = [work("CN", "DE", top=True, type="review"), work("CN", "DE", top=True, field="1")]
+    write(tmp_path / "in", more, "part_001")
+    aggregate(tmp_path / "in", tmp_path / "out")
+    for filters, of in (
+        (Filters(), (6, 5)),
+        (Filters(types="article"), (5, 4)),
+        (Filters(field="physical"), (5, 4)),
+        (Filters(types="article", field="physical"), (4, 3)),
+    ):
+        china = highly_cited_shares(tmp_path / "out", filters).set_index("iso3").loc["CHN"]
+        assert (china["international"], china["share_international"]) == (of[0], of[1] / of[0])
 
 
 def test_a_run_that_was_cut_off_goes_on_and_reads_nothing_twice(
