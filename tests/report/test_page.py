@@ -71,6 +71,60 @@ def test_forecasts_are_the_folders(page: Page, study: Experiment) -> None:
     )
 
 
+def test_the_outlook_shows_sums_surprises_farther_years_and_sizes(study: Experiment) -> None:
+    """Truth: the tables and metrics given here; sums in the order stated, per cents by hand.
+
+    No folder above has them.
+    """
+    sums = [("CHN", 2022, 70.0), ("all", 2022, 99.0), ("focus", 2023, 80.0), ("DEU", 2022, 90.0),
+            ("focus", 2022, 70.0)]  # fmt: skip
+    totals = pd.DataFrame(sums, columns=["total", "year", "predicted"])
+    totals = totals.assign(lower=totals["predicted"] - 9, upper=totals["predicted"] + 21, level=0.9)
+    surprises = pd.DataFrame(
+        [("CHN", "DEU", 2021, 150.0, 110.0, 90.0, 130.0, 50.0, 10.0, 7.0, "Distance −3 %", True),
+         ("CHN", "KOR", 2021, 5.0, 2.0, 1.0, 3.0, np.nan, np.nan, 7.0, np.nan, True),
+         ("FRA", "KOR", 2021, 9.0, 2.0, 1.0, 3.0, 8.0, 9.0, 7.0, "", False)],
+        columns=["country_a", "country_b", "year", "observed", "predicted", "lower", "upper",
+                 "change_pct", "expected_change_pct", "shared_change_pct", "factors", "in_focus"],
+    )  # fmt: skip
+    wape = {"model": 0.2, "drift5": 0.25, "persistence": 0.3, "ppml": None}
+    ahead = {
+        "origins": [2017, 2018, 2019],
+        "wape": {"focus": wape, "all": {"model": None}},
+        "skill": {"focus": {"value": 0.2, "low": -0.1, "high": 0.4}},
+        "coverage": {"focus": {"mean": 0.87, "width_share": 0.5}},
+    }
+    size = {"mean": 0.95, "width_share": 1.5, "by_year": {"2020": 0.9, "2021": 1.0}}
+    forecast = {**study.metrics["forecast"], "horizons": {"1": ahead, "2": ahead}}
+    forecast["coverage_by_size"] = {"size_5pct": size, "size_half": {"mean": None}}
+    metrics = {**study.metrics, "forecast": forecast}
+    shown = Page(render_report(changed(study, totals=totals, surprises=surprises, metrics=metrics)))
+    table = shown.tables["totals"]
+    assert list(zip(table.column("total"), table.column("year"), strict=True)) == [
+        ("focus", "2022"), ("focus", "2023"), ("all", "2022"), ("DEU", "2022"), ("CHN", "2022"),
+    ]  # fmt: skip
+    assert numbers(table.column("predicted")).tolist() == [70, 80, 99, 90, 70]
+    assert table.rows[2][3][1] == "90–120" and numbers(table.column("upper"))[0] == 91
+    assert table.texts(0)[3] == "Germany" and "joint" in shown.text
+    # The total of the first year is the one that the answer tells.
+    assert "(90 % interval 61 to 91)" in shown.text
+    table = shown.tables["surprises"]
+    assert table.texts(0) == ["China–Germany", "China–South Korea"]  # of the focus alone
+    assert [table.rows[0][i][1] for i in (2, 3, 5, 6, 7, 8)] == [
+        "150", "90–130", "+50 %", "+10 %", "+7 %", "Distance −3 %",
+    ]  # fmt: skip
+    assert [table.rows[1][i][1] for i in (5, 6, 8)] == ["–", "–", ""]
+    table = shown.tables["horizons"]
+    _, row = table.rows
+    assert [v for v, _ in row] == [
+        "2", "focus", "3", "0.2", "drift5", "0.25", "0.2", "-0.1", "0.4", "0.87",
+    ]  # fmt: skip
+    assert row[7][1] == "−10.0 to 40.0 %" and row[6][1] == "+20.0 %"
+    table = shown.tables["coverage-by-size"]
+    assert table.column("size") == ["size_5pct"] and table.keys[3:] == ["2020", "2021"]
+    assert numbers([v for v, _ in table.rows[0][1:]]).tolist() == [0.95, 1.5, 0.9, 1.0]
+
+
 def test_errors_by_year_are_those_of_the_metrics(page: Page, study: Experiment) -> None:
     """Truth: metrics.json; every baseline stands in the table, of either set."""
     by_year = pd.DataFrame(study.metrics["forecast"]["by_year"])

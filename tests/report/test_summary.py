@@ -106,7 +106,14 @@ def test_the_verdict_follows_the_interval(
     s = summarise(dataclasses.replace(study, metrics=metrics))
     assert s.errors[0].verdict == verdict
     assert words in s.trust[0]
-    assert ("5.0 % more error" if value < 0 else "5.0 % less error") in s.trust[0]
+    side = "5.0 % more error" if value < 0 else "5.0 % less error"
+    assert side in s.trust[0]
+    # The lead says the same, of the focus set and of all pairs alone.
+    (lead,) = [t for t in s.outlook.lead if t.startswith(f"On {s.errors[0].label} ")]
+    told = {"won": "the forecast beats the best simple rule", "lost": f"beats the forecast: {side}"}
+    assert told.get(verdict, f": {side} (") in lead
+    assert ("not told from" in lead) == (verdict == "undecided")
+    assert ("no interval was made" in lead) == (low is None)
 
 
 def test_a_rule_that_was_exactly_right_wins_and_is_told_so(study: Experiment) -> None:
