@@ -87,7 +87,9 @@ class Bin:
     def reach(self, noise: FloatArray, level: float) -> FloatArray:
         """Return the half-widths at `level` of pairs with this noise, in log units."""
         shared = self.shock * float(stats.t.ppf((1 + level) / 2, max(self.years - 1, 3)))
-        return self.width * np.hypot(float(np.quantile(np.abs(self.own), level)) * noise, shared)
+        # `own` are the middles of 200 cells of equal probability, which is Hazen's rule
+        own = float(np.quantile(np.abs(self.own), level, method="hazen"))
+        return self.width * np.hypot(own * noise, shared)
 
 
 @dataclass(frozen=True)
