@@ -287,7 +287,7 @@ def _toc(s: Summary) -> list[tuple[str, str]]:
         ("factors-ranking", "Factors", True),
         ("effects", "Effects", True),
         ("defence", "Defence", s.defence is not None),
-        ("collinearity", "Alike", s.collinear is not None),
+        ("alike", "Alike", s.collinear is not None),
         ("beyond", "Pairs", bool(s.beyond)),
         ("forecasts", "Forecasts", True),
         ("backtest", "Backtest", True),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mlcoop.countries import is_iso3
 from mlcoop.report.content import Planted, Ranked
 from mlcoop.report.content_forecast import Calibration, Expected, Held, SetErrors
 from mlcoop.report.names import (
@@ -42,6 +43,8 @@ def about(config: Mapping[str, Any]) -> str:
 
     >>> about({"focus": {"focal": "CHN", "partners": "belt-and-road"}})
     'China and the Belt and Road countries'
+    >>> about({"focus": {"partners": ["asean", "KOR"]}})
+    'the ASEAN countries and South Korea'
     """
     focus = config.get("focus") or {}
     focal, partners = focus.get("focal"), focus.get("partners")
@@ -59,12 +62,15 @@ def _cased(word: str) -> str:
 
 
 def _partners(partners: Any) -> str:
-    if isinstance(partners, str):
-        named = country_name(partners)
-        words = " ".join(_cased(w) for w in partners.split("-"))
-        return named if named != partners else f"the {words} countries"
-    listed = [country_name(str(p)) for p in partners or []]
-    return listing(listed) if listed else "its partners"
+    given = [partners] if isinstance(partners, str) else partners or []
+    return listing([_partner(str(p)) for p in given]) or "its partners"
+
+
+def _partner(name: str) -> str:
+    """Return a country, or a group of countries, in words; plans spell them in codes and keys."""
+    if is_iso3(name):
+        return country_name(name)
+    return f"the {' '.join(_cased(w) for w in name.split('-'))} countries"
 
 
 def asked(

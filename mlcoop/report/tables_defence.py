@@ -170,7 +170,9 @@ def interactions(rows: Sequence[Interaction]) -> Table:
         for r in rows
     )
     note = "Log works per standard deviation over the focus pairs; q is the false discovery rate."
-    return Table("interactions", "Do factors act alike in the focus set?", columns, body, note)
+    return Table(
+        "interactions-with-focus", "Do factors act alike in the focus set?", columns, body, note
+    )
 
 
 def orders(d: Defence) -> Table:

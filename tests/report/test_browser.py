@@ -103,7 +103,7 @@ def test_one_country_at_a_time(study: Experiment, tmp_path: Path) -> None:
     """Truth: forecast.csv; the largest dozen pairs at first, then those of the country chosen."""
     script = """
     const fans = () => Array.from(document.querySelectorAll(".fans .cell"))
-      .filter((c) => c.getClientRects().length).map((c) => c.dataset.pair);
+      .filter((c) => c.getClientRects().length).map((c) => c.dataset.a + " " + c.dataset.b);
     const list = document.getElementById("country");
     const pick = (code) => { list.value = code; list.dispatchEvent(new Event("change")); };
     seen.first = fans();
@@ -134,6 +134,23 @@ def test_one_country_at_a_time(study: Experiment, tmp_path: Path) -> None:
     assert seen["saved"] == "china-bri-forecast.svg" and seen["sheet"] == ["svg", 1]
     assert seen["back"] == len(ordered)
     assert sorted(seen["options"]) == sorted({*pairs["country_a"], *pairs["country_b"]} - {"CHN"})
+
+
+def test_ends_with_a_space_in_their_name_are_found(study: Experiment, tmp_path: Path) -> None:
+    """Truth: forecast.csv; the ends of a ready panel may be towns."""
+    towns = {"CHN": "New York", "KAZ": "Los Angeles", "SGP": "New Haven"}
+    tables = {
+        k: getattr(study, k).replace({"country_a": towns, "country_b": towns})
+        for k in ("forecast", "backtest")
+    }
+    script = """
+    const list = document.getElementById("country");
+    list.value = "Los Angeles"; list.dispatchEvent(new Event("change"));
+    seen.fans = Array.from(document.querySelectorAll(".fans .cell"))
+      .filter((c) => c.getClientRects().length).map((c) => [c.dataset.a, c.dataset.b]);
+    """
+    seen = act(render_report(dataclasses.replace(study, **tables)), script, tmp_path)
+    assert [set(pair) for pair in seen["fans"]] == [{"New York", "Los Angeles"}]
 
 
 def test_csv_and_svg_are_made_in_the_page(study: Experiment, tmp_path: Path) -> None:

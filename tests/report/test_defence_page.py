@@ -144,7 +144,7 @@ def test_tables_hold_the_folders_numbers(defended: Experiment) -> None:
         assert found == pytest.approx(defended.group_players[column].tolist())
     told = defended.factors[defended.factors["above_null"]]
     assert tables["steps"].column("factor") == told["factor"].tolist()
-    assert tables["interactions"].column("differs") == ["yes", "no"]
+    assert tables["interactions-with-focus"].column("differs") == ["yes", "no"]
     assert tables["orders"].column("before") == ["1", "0"]
     assert tables["orders"].column("after") == ["0", "1"]
 
@@ -173,3 +173,39 @@ def test_a_hostile_sentence_is_text_and_a_bare_study_has_no_section(
     assert 'id="defence"' not in render_report(study)
     orders = dataclasses.replace(study, orders=defended.orders)
     assert 'id="defence"' in render_report(orders) and 'id="witnesses"' not in render_report(orders)
+
+
+def test_no_two_parts_share_an_address(defended: Experiment) -> None:
+    """Truth: a button that saves or searches a table finds it by its id, which names one thing."""
+    first, second = defended.factors["factor"].head(2)
+    full = dataclasses.replace(
+        defended,
+        interactions=pd.DataFrame(
+            {
+                "factor": [first],
+                "other": [second],
+                "strength": [9.0],
+                "low": [5.0],
+                "high": [13.0],
+                "share": [0.1],
+                "told": [True],
+            }
+        ),
+        collinearity=pd.DataFrame(
+            {
+                "factor": [first, second],
+                "group": "pair",
+                "position": [1, 2],
+                "cluster": 1,
+                "neighbour": [second, first],
+                "spearman": 0.9,
+                "close": True,
+                "told": True,
+            }
+        ),
+        correlations=pd.DataFrame({"factor": [first], "other": [second], "spearman": [0.9]}),
+    )
+    page = Page(render_report(full))
+    assert {"interactions", "interactions-with-focus", "collinearity"} <= set(page.tables)
+    assert sorted(page.ids) == sorted(set(page.ids))
+    assert {v[1:] for k, v in page.loads if k == "href"} <= set(page.ids)

@@ -232,7 +232,8 @@
     const show = () => {
       const code = chosenCode();
       cells.forEach((cell, i) => {
-        cell.hidden = code !== "" ? !cell.dataset.pair.split(" ").includes(code) : !open && i >= FEW;
+        const ofCode = [cell.dataset.a, cell.dataset.b].includes(code);
+        cell.hidden = code !== "" ? !ofCode : !open && i >= FEW;
       });
       button.hidden = code !== "" || cells.length <= FEW;
       button.textContent = open ? "Show the first " + FEW : "Show all " + cells.length;
