@@ -45,8 +45,8 @@ def model_card(
         f"past collaboration of the pair among its inputs. {use}",
         *(
             [
-                "- `forecaster.json`: the forecast ensemble and its interval widths, for the year "
-                f"after {years[1]}."
+                "- `forecaster.json`: the forecast ensemble and its interval widths, for "
+                f"{_ahead(metrics['forecast'])} after {years[1]}."
             ]
             if metrics.get("forecast") and config.forecast.enabled
             else []
@@ -83,3 +83,9 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _ahead(forecast: dict[str, Any]) -> str:
+    # those asked for that could be tested
+    years = len(forecast.get("horizons") or {1: None})
+    return "the year" if years == 1 else f"the {years} years"

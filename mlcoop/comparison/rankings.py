@@ -228,7 +228,11 @@ def _labels(
             known.setdefault(str(row["factor"]), str(row.get("label") or row["factor"]))
     shared = {(e.config.get("focus") or {}).get("focal") for e in experiments}
     focal = shared.pop() if len(shared) == 1 else None
-    sides = {"partner": "partner", "focal": name_of(focal) if focal else "focal country"}
+    sides = {
+        "partner": "partner",
+        "focal": name_of(focal) if focal else "focal country",
+        "both": "either country",
+    }
     about = pd.concat(tables)
     for name, row in about[~about.index.duplicated()].iterrows():
         group = str(row["group"])

@@ -135,7 +135,7 @@ def halves_agreement(by_half: np.ndarray, chosen: np.ndarray) -> dict[str, float
     """Return mean Kendall's tau between the halves, over all factors and over the chosen ones."""
 
     def tau(mask: np.ndarray) -> float:
-        if mask.sum() < 2:
+        if mask.sum() < 3:  # of two there is one order, kept or turned round: -1 or 1
             return float("nan")
         return float(np.mean([stats.kendalltau(a[mask], b[mask]).statistic for a, b in by_half]))
 

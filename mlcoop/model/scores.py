@@ -110,11 +110,12 @@ def measure_backtest(
 
 def _sizes(table: pd.DataFrame) -> dict[str, pd.Series]:
     """Return masks of four bins by last count, at every origin: the smaller half to the top 5 %."""
-    last = table["persistence"]
+    last, largest = table["persistence"], table["largest"].astype(bool)
     rank = last.groupby(table["origin"]).rank(pct=True, method="first")
-    cuts = {"size_half": (0.0, 0.5), "size_30pct": (0.5, 0.8), "size_15pct": (0.8, 0.95)}
-    masks = {name: (rank > low) & (rank <= high) for name, (low, high) in cuts.items()}
-    return {**masks, "size_5pct": rank > 0.95}
+    cuts = {"size_half": (0.0, 0.5), "size_30pct": (0.5, 0.8), "size_15pct": (0.8, 1.0)}
+    masks = {n: (rank > low) & (rank <= high) & ~largest for n, (low, high) in cuts.items()}
+    # 5 % of few pairs is no whole number: rounded here otherwise, the page's two rows differed
+    return {**masks, "size_5pct": largest}
 
 
 def _plain(means: pd.Series) -> dict[str, float | None]:

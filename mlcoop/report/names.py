@@ -22,6 +22,7 @@ METHODS = {
     "smoothing": "damped smoothing",
     "ppml": "PPML with pair effects and trend",
 }
+ROLES = {"partner": "partner", "focal": "focal", "both": "either country"}
 SETS = {"focus": "focus pairs", "all": "all pairs", "largest_5pct": "the largest 5 % of pairs"}
 
 
@@ -45,15 +46,17 @@ def base_group(key: str) -> str:
 
 
 def group_name(key: str, role: str = "", focal: str | None = None) -> str:
-    """Return the words for a group of factors, with whose it is where both ends have one.
+    """Return the words for a group of factors, with whose it is unless the pair's own.
 
     >>> group_name("economy_market", "partner"), group_name("economy_market", "focal", "CHN")
     ('Economy and market (partner)', 'Economy and market (China)')
+    >>> group_name("economy_market", "both"), group_name("economy_market", "pair")
+    ('Economy and market (either country)', 'Economy and market')
     """
     words = base_group(key)
     if role == "focal" and focal:
         return f"{words} ({country_name(focal)})"
-    return f"{words} ({role})" if role in ("partner", "focal") else words
+    return f"{words} ({ROLES[role]})" if role in ROLES else words
 
 
 def pair_name(a: str, b: str, focal: str | None = None) -> str:

@@ -76,11 +76,16 @@ def player_sentences(d: Defence) -> tuple[str, ...]:
             "say little."
         )
     lost = max(d.players, key=lambda p: p.lost)
-    texts.append(
-        f"Left out, {lost.label} costs most: the learner explains {percent(d.all_explained, 1)} of "
+    text = f"Left out, {lost.label} costs most: " if lost.lost > 0 else "Left out, no group costs: "
+    text += (
+        f"the learner explains {percent(d.all_explained, 1)} of "
         f"the deviance of unseen focus pairs around their own mean with all groups and "
-        f"{percent((d.all_explained or 0) - lost.lost, 1)} without it. What the other groups can "
-        "stand in for is not lost, so losses do not add up to what is explained."
+        f"{percent((d.all_explained or 0) - lost.lost, 1)} without "
+    )
+    text += "it. " if lost.lost > 0 else f"{lost.label}. "
+    texts.append(
+        f"{text}What the other groups can stand in for is not lost, so losses do not add up to "
+        "what is explained."
     )
     return tuple(texts)
 

@@ -21,7 +21,8 @@ def collinear_sentences(found: Collinear) -> tuple[str, ...]:
         )
         if mixed:
             text += (
-                f"; {mixed} of them hold factors from more than one group of the catalogue, whose "
+                f"; {mixed} of them {'holds' if mixed == 1 else 'hold'} factors from more than one "
+                "group of the catalogue, whose "
                 "shares are hard to part"
             )
         texts.append(f"{text}.")
@@ -78,7 +79,8 @@ def missing_sentences(found: Missing) -> tuple[str, ...]:
             row, turned = found.between.get((how, mine)), True
         if row is None:
             pairs = found.explained[how][1]
-            texts.append(f"{words}, {pairs} focus pairs are left: too few to rank by.")
+            left = f"{counted(pairs, 'focus pair')} {'is' if pairs == 1 else 'are'} left"
+            texts.append(f"{words}, {left}: too few to rank by.")
             continue
         rows, pairs = found.explained[how]
         kept = ""

@@ -91,8 +91,10 @@ def witnesses(rows: Sequence[Witness]) -> Table:
         "* stands out of chance at the study’s false discovery rate. Permuted: share of the null "
         "deviance of unseen focus pairs that is lost when the factor’s values change places, over "
         "all rows or among rows in which the rest of its group predicts the same. PPML: works per "
-        "standard deviation over the focus pairs, errors clustered as the ranking resamples; "
-        "no test where a factor hangs on one pair or country, or pairs are too few."
+        "standard deviation over the focus pairs, errors clustered as the ranking resamples. "
+        "A factor of either country has the sum of its ends there, and z is that sum’s; p tests "
+        "both ends at once. No test where a factor hangs on one pair or country, or pairs are too "
+        "few."
     )
     return Table("witnesses", "Four witnesses of every factor", columns, tuple(body), note)
 
@@ -141,7 +143,8 @@ def players(rows: Sequence[Player], d: Defence) -> Table:
         "Importances are mean absolute Shapley values on the log scale. Lost: deviance explained "
         f"on unseen focus pairs with all groups ({percent(d.all_explained, 1)}; PPML "
         f"{percent(d.all_explained_ppml, 1)}) less that of a refit without the group; below zero "
-        "the rest predicts better alone."
+        "the rest predicts better alone. These refits share two or three folds, fewer than the "
+        "models of the ranking, so what all groups explain here is not what those do."
     )
     return Table(
         "players", "Groups as players, and without each", tuple(columns), tuple(body), note

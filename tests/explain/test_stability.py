@@ -36,6 +36,8 @@ def test_disjoint_halves_of_a_clear_world_agree():
     assert (found[:, 0] != found[:, 1]).all()
     taus = halves_agreement(found, np.array([True, True, True, False]))
     assert taus["pair_halves_tau"] > 0.8 and taus["pair_halves_tau_told"] == pytest.approx(1)
+    # of two factors a split says -1 or 1, whatever the data
+    assert np.isnan(halves_agreement(found, np.arange(4) < 2)["pair_halves_tau_told"])
 
 
 def test_halves_that_share_the_other_pairs_differ_less():

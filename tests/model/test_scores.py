@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import mean_poisson_deviance
 
-from mlcoop.model.scores import _skill, poisson_deviance
+from mlcoop.model.scores import _sizes, _skill, poisson_deviance
 
 ROWS = 7
 
@@ -46,3 +46,14 @@ def test_few_origins_give_no_interval_of_the_skill():
         found = _skill(wapes, seed=0, resamples=100)
         assert found["value"] == pytest.approx(1 - wapes["model"].mean() / 0.15)
         assert (found["low"] is not None) == (found["high"] is not None) == told
+
+
+@pytest.mark.parametrize("pairs", [1, 10, 28, 55, 210])
+def test_the_largest_pairs_are_the_same_wherever_they_are_told(pairs):
+    """Truth: by definition; every row is in one bin, and the top one is the backtest's largest."""
+    last = np.random.default_rng(pairs).integers(0, 9, pairs)  # many tie
+    largest = np.zeros(pairs, dtype=bool)
+    largest[np.argsort(-last, kind="stable")[: max(round(0.05 * pairs), 1)]] = True
+    masks = _sizes(pd.DataFrame({"origin": 2010, "persistence": last, "largest": largest}))
+    assert (np.sum([m.to_numpy() for m in masks.values()], axis=0) == 1).all()
+    assert (masks["size_5pct"].to_numpy() == largest).all()

@@ -53,6 +53,13 @@ def test_neighbours_and_groups_are_the_folders(related: Experiment) -> None:
     assert html.count(": 0.93") == 2 and html.count(": −0.61") == 2 and ": 0.10" not in html
 
 
+def test_one_group_holds_and_two_hold(related: Experiment) -> None:
+    """By hand: factors of one catalogue group in the first suggested group, of two in the other."""
+    groups = ["pair", "pair", "pair", "policy", "pair", "pair"]
+    one = dataclasses.replace(related, collinearity=related.collinearity.assign(group=groups))
+    assert "; 1 of them holds factors from more than one group" in render_report(one)
+
+
 def test_the_tree_is_drawn_and_left_out_with_its_tables(
     related: Experiment, study: Experiment
 ) -> None:

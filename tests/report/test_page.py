@@ -58,6 +58,13 @@ def test_effects_and_shares_are_shown_rounded(page: Page, study: Experiment) -> 
     np.testing.assert_allclose(effect, study.factors["effect_low_to_high"])
 
 
+def test_of_few_factors_no_first_fifteen_are_told(study: Experiment) -> None:
+    few = Page(render_report(changed(study, factors=study.factors.head(15)))).text
+    assert "value of each of the factors (10th" in few
+    more = Page(render_report(changed(study, factors=study.factors.head(16)))).text
+    assert "value of each of the first 15 factors (10th" in more
+
+
 def test_forecasts_are_the_folders(page: Page, study: Experiment) -> None:
     """Truth: forecast.csv, every pair once."""
     shown = page.tables["forecast"]

@@ -11,7 +11,7 @@ import pytest
 from mlcoop.errors import DataError
 from mlcoop.report import gather
 from mlcoop.report.display import forecast_card
-from mlcoop.report.sentences import total_misses
+from mlcoop.report.sentences import about, total_misses
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 
@@ -286,3 +286,18 @@ def test_factors_of_years_are_said_to_have_as_many_numbers_as_years(study: Exper
     (said,) = [t for t in beside.trust if "hardly between pairs" in t]
     assert "14 years tell of them" in said
     assert not [t for t in summarise(study).trust if "hardly between pairs" in t]
+
+
+def test_groups_of_a_study_without_a_focal_country_are_told_apart(study: Experiment) -> None:
+    """Countries' own figures and the pair's gaps of one group have a row each in groups.csv."""
+    first = study.groups["group"].iloc[0]
+    rows = study.groups.head(2).assign(group=first, role=["both", "pair"])
+    labels = [g.label for g in summarise(dataclasses.replace(study, groups=rows)).groups]
+    assert labels[0] == f"{labels[1]} (either country)"
+
+
+def test_a_group_in_a_list_of_partners_is_named_as_alone() -> None:
+    """A list may mix groups and countries; plans spell them as keys and codes."""
+    listed = about({"focus": {"focal": "FRA", "partners": ["africa"]}})
+    assert listed == about({"focus": {"focal": "FRA", "partners": "africa"}})
+    assert "the EU countries and Chile" in about({"focus": {"partners": ["eu", "CHL"]}})
