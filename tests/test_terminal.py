@@ -11,7 +11,7 @@ from test_comparison import IMPORTANCE, REVERSED, study
 from mlcoop.comparison import compare
 from mlcoop.features.catalogue import FACTORS
 from mlcoop.schema import FORECAST_CSV, Experiment
-from mlcoop.terminal.comparison import print_comparison
+from mlcoop.terminal.comparison import _change, print_comparison
 from mlcoop.terminal.factors import print_factors
 from mlcoop.terminal.forecast import print_surprises, print_totals
 from mlcoop.terminal.study import print_experiment, print_forecast, print_list
@@ -177,3 +177,23 @@ def test_forecasts_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     print_forecast(finished())
     text = capsys.readouterr().out
     assert "China–Brunei" in text and "50.0 % less error, better than the rule" in text
+
+
+def test_the_bounds_of_a_told_change_of_rank_hold_no_zero() -> None:
+    """By hand: between -1.95 and -0.05 the only whole change is -1; -0.4 to 1.6 holds 0 and 1."""
+    row = pd.Series({"change": -1.0, "low": -1.95, "high": -0.05, "told": True})
+    assert _change(row).strip() == "−1 (−1) *"
+    row = pd.Series({"change": 1.0, "low": -0.4, "high": 1.6, "told": False})
+    assert _change(row).strip() == "+1 (0 to 1)"
+
+
+def test_sums_stand_year_by_year_the_largest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand: what grows from year to year does not stand before another country's first year."""
+    sums = [("KOR", 2013, 5.0), ("KOR", 2014, 9.0), ("JPN", 2013, 6.0), ("JPN", 2014, 7.0)]
+    rows = [(country, year, n, n, n, 0.9) for country, year, n in sums]
+    heads = ["total", "year", "predicted", "lower", "upper", "level"]
+    print_totals(finished(), pd.DataFrame(rows, columns=heads))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "20" in line]
+    assert [(line[-4], line[-3]) for line in lines] == [
+        ("Japan", "2013"), ("Korea", "2013"), ("Korea", "2014"), ("Japan", "2014"),
+    ]  # fmt: skip

@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from scipy.special import gammaln
 
 from mlcoop.explain.crossfit import pair_names, split_pairs
+from mlcoop.features.build import explain_rows
 from mlcoop.model.learners import as_seen
 from mlcoop.model.scores import poisson_deviance
 from mlcoop.model.training import draw_rows
@@ -238,13 +239,15 @@ def drop_groups(
         folds = 2 if scored.sum() < known.sum() / 3 else 3
     fold = np.full(len(rows), -1)
     fold[scored] = split_pairs(pairs[scored], folds, seed)
+    # Seen from the other end the partner's group is the focal country's: the two cost the same.
+    scored &= explain_rows(matrix).to_numpy(bool)
     y, exposure = rows["works"].to_numpy(float), rows["exposure"].to_numpy(float)
     weight, years = rows["weight"].to_numpy(float), rows["year"].to_numpy()
 
     def split(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         train = np.flatnonzero(known & (fold != k))
         drawn, drawn_weight = draw_rows(y[train], weight[train], pairs[train], DROP_ROWS, seed + k)
-        return train[drawn], drawn_weight, fold == k
+        return train[drawn], drawn_weight, scored & (fold == k)
 
     splits = [split(k) for k in range(folds)]
     everything = {c for owned in groups.values() for c in owned}

@@ -103,7 +103,8 @@ def build_features(
     -------
     FeatureMatrix
         Sorted by pair, year and orientation. With any country factor each pair and year stands
-        twice, once from either end, with weight 0.5; else once with weight 1.
+        twice, once from either end, with weight 0.5; without one, or where every pair is the focal
+        country's (then from its end), once with weight 1.
 
     Raises
     ------
@@ -118,8 +119,11 @@ def build_features(
         needed |= {"works", "international_works_a", "international_works_b"}
     grid = _Grid(panel, sorted(needed | {"works"}))
     pairs = grid.pairs
-    both_ways = any(factor.role == "country" for factor in factors)
-    ways = 2 if both_ways else 1
+    # Where every pair is the focal country's, rows from the other end would lend its own figures
+    # what differs between its partners: it has but as many of its own as there are years.
+    every = pairs[["country_a", "country_b"]].eq(focal).any(axis=1).all()
+    ways = 2 if any(factor.role == "country" for factor in factors) and not every else 1
+    from_b = np.repeat(pairs["country_b"].to_numpy() == focal, len(years))
 
     columns: dict[str, np.ndarray] = {}
     features: list[Feature] = []
@@ -136,7 +140,9 @@ def build_features(
         by_role = {"partner": (at_b, at_a), "focal": (at_a, at_b)}
         for role, values in by_role.items():
             name = f"{factor.name}_{role}"
-            columns[name] = np.stack(values, axis=1).ravel()
+            columns[name] = (
+                np.stack(values, axis=1).ravel() if ways == 2 else np.where(from_b, *values[::-1])
+            )
             features.append(_role_feature(factor, name, role, focal))
 
     rows = _rows(grid, years, ways, focal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -189,7 +190,8 @@ def _change_table(c: Comparison, kind: str) -> Table:
     for row in changes.to_dict("records"):
         before, after = ranks[(c.names[0], row["name"])], ranks[(row["experiment"], row["name"])]
         bounded = pd.notna(row["low"])
-        bounds = span(row["low"], row["high"], lambda v: number(v, 1)) if bounded else "–"
+        # the whole ranks within, so that a bound near 0 is not shown as 0
+        bounds = span(math.ceil(row["low"]), math.floor(row["high"])) if bounded else "–"
         low, high = (row["low"], row["high"]) if bounded else (None, None)
         sign = "+" if row["change"] > 0 else ""
         told = {None: "no replicates", True: "yes", False: "no"}[row["told"]]

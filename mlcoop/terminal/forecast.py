@@ -21,9 +21,9 @@ def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
     totals = with_name(totals, experiment, ["total"])
     level = percent(float(totals["level"].iloc[0]))
     first = totals["total"].isin(["focus", "all"])
-    shown = pd.concat(
-        [totals[first], totals[~first].sort_values("predicted", ascending=False, kind="stable")]
-    )
+    by = ["year", "predicted"]
+    rest = totals[~first].sort_values(by, ascending=[True, False], kind="stable")
+    shown = pd.concat([totals[first], rest])
     rows = [
         [_total_name(str(r["total"])), str(r["year"]), number(r["predicted"]),
          span(r["lower"], r["upper"], joint="–")]

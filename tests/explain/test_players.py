@@ -6,10 +6,12 @@ from itertools import permutations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from worlds import wide_matrix
 
 from mlcoop.explain.players import drop_groups, group_players, group_shapley
+from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.model.learners import LEARNERS
 
 RNG = np.random.default_rng(0)
@@ -127,3 +129,34 @@ def test_what_is_lost_without_a_group_is_what_it_alone_knew():
     assert table.loc["g0", "ppml_lost"] > 0.4
     assert abs(table.loc["g1", "ppml_lost"]) < 0.05
     assert (table["ppml_all"] == table["ppml_all"].iloc[0]).all()
+
+
+def test_a_group_is_left_out_for_the_end_that_it_is_of():
+    """Planted truth: works go with both ends' size; the focal country's is the mean of all.
+
+    So nothing is lost without its group, and without the partners' all that differs between pairs.
+    """
+    rng = np.random.default_rng(0)
+    names = [f"C{k:02d}" for k in range(20)]
+    size = dict(zip(names, [0.0, *rng.normal(size=19)], strict=True))
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    works = [rng.poisson(np.exp(3 + 0.8 * (size[a] + size[b]))) for a, b in pairs]
+    rows = pd.DataFrame(pairs, columns=["country_a", "country_b"]).assign(
+        works=np.array(works, float), year=2001, exposure=1.0, weight=0.5
+    )
+    rows["in_focus"] = rows["country_a"] == "C00"
+    there = rows.assign(focal=rows["country_a"], partner=rows["country_b"])
+    back = rows.assign(focal=rows["country_b"], partner=rows["country_a"])
+    both = pd.concat([there, back], ignore_index=True)
+    roles = ("focal", "partner")
+    matrix = FeatureMatrix(
+        both,
+        pd.DataFrame({role: both[role].map(size) for role in roles}),
+        tuple(Feature(role, role, role, f"size_{role}", role) for role in roles),
+        "C00",
+    )
+    ppml = LEARNERS["ppml"]
+    groups = {"size_focal": [0], "size_partner": [1]}
+    table = drop_groups(matrix, {"ppml": (ppml, ppml.defaults)}, groups, seed=0, workers=1)
+    assert abs(table.loc["size_focal", "ppml_lost"]) < 0.1
+    assert table.loc["size_partner", "ppml_lost"] > 0.8

@@ -36,6 +36,10 @@ HAND = pd.DataFrame(
 )
 
 
+# A pair that is not the focal country's.
+ELSEWHERE = HAND[HAND["country_b"] == "PAK"].assign(country_a="DEU")
+
+
 def cell(matrix, focal: str, partner: str, year: int) -> pd.Series:
     rows = matrix.rows
     where = (rows["focal"] == focal) & (rows["partner"] == partner) & (rows["year"] == year)
@@ -45,7 +49,8 @@ def cell(matrix, focal: str, partner: str, year: int) -> pd.Series:
 
 def test_lag_is_by_year_and_each_end_keeps_its_own() -> None:
     factors = select_factors(["gdp", "works_with_others", "distance"])
-    matrix = build_features(HAND, factors=factors, years=[2011], focal="CHN")
+    wide = pd.concat([HAND, ELSEWHERE], ignore_index=True)
+    matrix = build_features(wide, factors=factors, years=[2011], focal="CHN")
     row = cell(matrix, "CHN", "DEU", 2011)
     # gdp has lag 2: 2009; works with others lag 1: 2010, without the 8 works of the pair itself.
     assert row["gdp_focal"] == pytest.approx(np.log(200), rel=1e-6)
@@ -57,6 +62,27 @@ def test_lag_is_by_year_and_each_end_keeps_its_own() -> None:
     other = cell(matrix, "DEU", "CHN", 2011)
     assert other["gdp_focal"] == row["gdp_partner"] and other["gdp_partner"] == row["gdp_focal"]
     assert other["distance"] == row["distance"] and other["works"] == 9
+
+
+@pytest.mark.parametrize("focal", ["CHN", "PAK"])
+def test_a_focal_countrys_own_figures_differ_between_years_alone(focal: str) -> None:
+    """By hand: of one country's pairs alone each is seen from its end, once, in either place.
+
+    Seen from the other end, too, its columns would hold its partners' figures: on 54 pairs of
+    China its own works were told from chance by what differs between African countries.
+    """
+    table = pd.concat([HAND, ELSEWHERE], ignore_index=True)
+    table = table[(table["country_a"] == focal) | (table["country_b"] == focal)]
+    factors = select_factors(["gdp", "distance"])
+    matrix = build_features(table, factors=factors, years=[2011, 2012], focal=focal)
+    rows = matrix.rows
+    assert (rows["focal"] == focal).all() and (rows["weight"] == 1).all()
+    assert len(rows) == 2 * len(table[["country_a", "country_b"]].drop_duplicates())
+    end, other = ("a", "b") if focal == "CHN" else ("b", "a")
+    for _, row in table[table["year"] == 2009].iterrows():
+        seen = cell(matrix, focal, row[f"country_{other}"], 2011)
+        assert seen["gdp_focal"] == pytest.approx(np.log(row[f"gdp_usd2015_{end}"]), rel=1e-6)
+        assert seen["gdp_partner"] == pytest.approx(np.log(row[f"gdp_usd2015_{other}"]), rel=1e-6)
 
 
 def test_horizon_moves_every_lag_by_one_year_less() -> None:
