@@ -24,6 +24,7 @@ from mlcoop.explain.weights import SPREAD, resampling_weights
 from mlcoop.features.build import FeatureMatrix, explain_rows
 from mlcoop.model.learners import Estimator, as_seen
 from mlcoop.model.stored import from_json, to_json
+from mlcoop.model.year_shocks import YearDoubt, freedom_with_years
 from mlcoop.scenario_file import Move, Scenario
 from mlcoop.schema import PAIR, PAIR_YEAR
 
@@ -51,12 +52,16 @@ class ScenarioModel:
     rows : DataFrame
         `focal`, `partner`, `country_a`, `country_b`, `in_focus`, and a column for each feature:
         the factors of the next year.
+    years : YearDoubt or None
+        What shocks of years add to the doubt of factors that move over years alone; None where the
+        learner or the panel knows none.
     """
 
     estimators: tuple[Estimator, ...]
     spread: float
     features: tuple[dict[str, Any], ...]
     rows: pd.DataFrame
+    years: YearDoubt | None = None
 
     @property
     def names(self) -> list[str]:
@@ -69,6 +74,7 @@ class ScenarioModel:
             "spread": self.spread,
             "features": list(self.features),
             "estimators": [to_json(e) for e in self.estimators],
+            "years": None if self.years is None else [*map(list, self.years[:2]), self.years.left],
         }
 
     @staticmethod
@@ -83,7 +89,11 @@ class ScenarioModel:
         try:
             estimators = tuple(from_json(e) for e in state["estimators"])
             features = tuple(dict(f) for f in state["features"])
-            return ScenarioModel(estimators, float(state["spread"]), features, rows)
+            of_years = None
+            if state.get("years") is not None:  # a study without such factors has none
+                times, share, left = state["years"]
+                of_years = YearDoubt(np.array(times), np.array(share), float(left))
+            return ScenarioModel(estimators, float(state["spread"]), features, rows, of_years)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"stored scenario model: damaged ({error}); run the study again with --force"
@@ -148,7 +158,8 @@ def fit_scenario_model(
         for f in matrix.features
     )
     table = pd.concat([shown, asked.X[keep]], axis=1).reset_index(drop=True)
-    return ScenarioModel((estimator, *again), SPREAD[unit], features, table)
+    years = getattr(estimator, "year_doubt", lambda: None)()
+    return ScenarioModel((estimator, *again), SPREAD[unit], features, table, years)
 
 
 @dataclass(frozen=True)
@@ -213,13 +224,16 @@ def play_scenario(
     """
     level = float(forecast["level"].iloc[0])
     parts, warnings = [], []
+    changed = np.zeros(len(model.features), dtype=bool)
     years = sorted(int(y) for y in forecast["year"].unique())
     base = model.rows[model.names]
     seen = [as_seen(e, base) for e in model.estimators]
     margins = [e.margin(whole) for e, whole in zip(model.estimators, seen, strict=True)]
     for year in years:
-        X, touched, said = _changed(model, [m for m in moves if m.holds_in(year)])
+        X, moved, said = _changed(model, [m for m in moves if m.holds_in(year)])
         warnings += said
+        touched = moved.any(axis=1)
+        changed |= moved.any(axis=0)
         if not touched.any():
             continue
         steps = np.stack(
@@ -245,8 +259,7 @@ def play_scenario(
     both = pd.concat(parts, ignore_index=True)
     steps = both[list(range(len(model.estimators)))].to_numpy(dtype=float)
     both = both.drop(columns=list(range(len(model.estimators))))
-    reach = float(stats.t.ppf((1 + level) / 2, len(model.estimators) - 2)) * model.spread
-    table, totals = _differences(both, steps, reach)
+    table, totals = _differences(both, steps, _reach(model, changed, level))
     order = table["difference"].abs().sort_values(ascending=False, kind="stable").index
     return Outcome(
         table.loc[order].reset_index(drop=True),
@@ -256,10 +269,25 @@ def play_scenario(
     )
 
 
+def _reach(model: ScenarioModel, changed: np.ndarray, level: float) -> float:
+    """Return the half width of an interval in standard deviations of the refits.
+
+    Refits on resampled pairs know nothing of what the pairs of a year share, which is most of the
+    doubt of a factor that moves over years alone, such as a focal country's own figures.
+    """
+    times, freedom = 1.0, float(len(model.estimators) - 2)
+    if model.years is not None and changed.any():
+        most = int(np.argmax(np.where(changed, model.years.times, 0)))
+        times = max(times, float(model.years.times[most]))
+        share = float(model.years.share[most])
+        freedom = float(freedom_with_years(share, freedom, model.years.left))
+    return float(stats.t.ppf((1 + level) / 2, freedom)) * model.spread * times
+
+
 def _changed(
     model: ScenarioModel, moves: Sequence[Move]
 ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
-    """Return changed features, which rows they differ in, and where they leave the data."""
+    """Return changed features, the cells that differ, and where they leave the data."""
     base = model.rows[model.names]
     X = base.copy()
     warnings = []
@@ -287,7 +315,7 @@ def _changed(
                     "the kind was seen, so the figure there is a guess"
                 )
     moved = (base != X) & ~(X.isna() & base.isna())
-    return X, moved.any(axis=1).to_numpy(), warnings
+    return X, moved.to_numpy(), warnings
 
 
 def _differences(

@@ -370,6 +370,7 @@ def fit_factor_model(
         exposure=rows["exposure"].to_numpy(float),
         weight=rows["weight"].to_numpy(float),
         pairs=pair_names(rows),
+        years=rows["year"].to_numpy(),
     )
 
 

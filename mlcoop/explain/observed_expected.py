@@ -53,8 +53,9 @@ def observed_over_expected(
     DataFrame
         `country_a, country_b, first_year, last_year, works, expected, ratio, ratio_low,
         ratio_high, p, told`, a row per focus pair with known works in the last `YEARS` years, the
-        largest ratio first. `expected` comes from models that were not trained on the pair, and is
-        a mean: where pairs differ much, most lie below it. `told` is "more", "less" or "".
+        largest ratio first. `expected` comes from models that were not trained on the pair, at the
+        level that all other pairs have in the same years, and is a mean: where pairs differ much,
+        most lie below it. `told` is "more", "less" or "".
 
     Notes
     -----
@@ -79,54 +80,67 @@ def observed_over_expected(
     everywhere = fold_of_pairs(pairs, pairs[focus], split_pairs(pairs[focus], FOLDS, seed))
     names, at, of_pair = np.unique(pairs[shown], return_index=True, return_inverse=True)
     fold = everywhere[shown][at]
-    exposure = rows["exposure"].to_numpy(float)[shown]
+    recent = np.flatnonzero(known & rows["year"].isin(last))
+    year = np.searchsorted(last, rows["year"].to_numpy()[recent])
+    of_shown = np.flatnonzero(shown[recent])
+    works, weight, exposure = (
+        rows[name].to_numpy(float)[recent] for name in ("works", "weight", "exposure")
+    )
+    every = pd.Index(np.unique(pairs[known]))
+    of_every = every.get_indexer(pairs[recent])
 
-    def expected(estimator: Any) -> np.ndarray:
-        by_row = estimator.predict(X[shown], exposure=exposure)
-        return np.maximum(np.bincount(of_pair, by_row, minlength=len(names)), 1e-12)
+    def expected(estimator: Any, k: int, times: np.ndarray | None = None) -> np.ndarray:
+        by_row = estimator.predict(X.iloc[recent], exposure=exposure)
+        # what is expected of a year adds up to what came, over the pairs that the model has seen
+        count = weight * (everywhere[recent] != k)
+        count = count if times is None else count * times[of_every]
+        came, said = (np.bincount(year, count * v, len(last)) for v in (works, by_row))
+        level = np.divide(came, said, out=np.ones(len(last)), where=(came > 0) & (said > 0))
+        of_pairs = (by_row * level[year])[of_shown]
+        return np.log(np.maximum(np.bincount(of_pair, of_pairs, len(names)), 1e-12))
 
     def fit(k: int) -> Any:
         train = np.flatnonzero(known & (everywhere != k))
         return fit_rows(matrix, learner, params, seed, train, pairs)
 
     estimators = Parallel(n_jobs=workers)(delayed(fit)(k) for k in range(FOLDS))
-    said = np.log([expected(e) for e in estimators])
+    said = np.array([expected(e, k) for k, e in enumerate(estimators)])
     unit = choose_unit(rows[known], unit)
-    every = pd.Index(np.unique(pairs[known]))
     left, right = (np.array([name.split("|")[end] for name in every]) for end in (0, 1))
     weights, scale, drawn = resampling_weights(left, right, unit, REFITS, FOLDS, seed)
 
     def again(b: int) -> np.ndarray:
-        refitted = estimators[b % FOLDS].refit(pd.Series(weights[b], index=every), seed + b + 1)
-        return np.log(expected(refitted)) - said[b % FOLDS]
+        k = b % FOLDS
+        refitted = estimators[k].refit(pd.Series(weights[b], index=every), seed + b + 1)
+        return expected(refitted, k, weights[b]) - said[k]
 
     moves = scale * np.array(Parallel(n_jobs=workers)(delayed(again)(b) for b in range(REFITS)))
     spread = moves.std(axis=0, ddof=1)
     if all(getattr(e, "has_posterior", False) for e in estimators):
         draws = [
-            np.log(expected(estimators[b % FOLDS].draw(seed + b + 1))) - said[b % FOLDS]
+            expected(estimators[b % FOLDS].draw(seed + b + 1), b % FOLDS) - said[b % FOLDS]
             for b in range(REFITS)
         ]
         spread = np.maximum(spread, np.std(draws, axis=0, ddof=1))
     units = len(every) if unit == "pair" else len(np.unique(np.r_[left, right]))
     freedom = spread_freedom(units, len({f.factor for f in matrix.features}), drawn)
     table = rows[shown].assign(pair=of_pair).groupby("pair")
-    works = table["works"].sum().to_numpy(float)
+    counted = table["works"].sum().to_numpy(float)
     mean = np.exp(said[fold, np.arange(len(names))])
-    low, high, p = ratio_interval(works, mean, spread, freedom=freedom, level=level)
+    low, high, p = ratio_interval(counted, mean, spread, freedom=freedom, level=level)
     told = stats.false_discovery_control(p) <= 1 - level
     found = pd.DataFrame(
         {
             **{end: table[end].first() for end in PAIR},
             "first_year": table["year"].min(),
             "last_year": table["year"].max(),
-            "works": works,
+            "works": counted,
             "expected": mean,
-            "ratio": works / mean,
+            "ratio": counted / mean,
             "ratio_low": low,
             "ratio_high": high,
             "p": p,
-            "told": np.where(told, np.where(works > mean, "more", "less"), ""),
+            "told": np.where(told, np.where(counted > mean, "more", "less"), ""),
         },
         columns=OBSERVED_EXPECTED_CSV,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,15 @@ from mlcoop.comparison import Comparison
 from mlcoop.report import charts_compare
 from mlcoop.report.charts import group_colours
 from mlcoop.report.charts_windows import stream
-from mlcoop.report.names import base_group, listing, number, percent, small_percent, span
+from mlcoop.report.names import (
+    base_group,
+    listing,
+    number,
+    percent,
+    ranks_within,
+    small_percent,
+    span,
+)
 from mlcoop.report.svg import WIDE, both
 from mlcoop.report.tables import Cell, Column, Table
 
@@ -190,8 +197,7 @@ def _change_table(c: Comparison, kind: str) -> Table:
     for row in changes.to_dict("records"):
         before, after = ranks[(c.names[0], row["name"])], ranks[(row["experiment"], row["name"])]
         bounded = pd.notna(row["low"])
-        # the whole ranks within, so that a bound near 0 is not shown as 0
-        bounds = span(math.ceil(row["low"]), math.floor(row["high"])) if bounded else "–"
+        bounds = ranks_within(row["low"], row["high"]) if bounded else "–"
         low, high = (row["low"], row["high"]) if bounded else (None, None)
         sign = "+" if row["change"] > 0 else ""
         told = {None: "no replicates", True: "yes", False: "no"}[row["told"]]

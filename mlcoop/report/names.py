@@ -178,6 +178,16 @@ def span(low: Any, high: Any, form: Any = number, joint: str = " to ") -> str:
     return f"{left}{joint}{right}"
 
 
+def ranks_within(low: float, high: float) -> str:
+    """Return the whole ranks within an interval: a bound near 0 is not shown as 0.
+
+    >>> ranks_within(-1.95, -0.05), ranks_within(-0.4, 3.0), ranks_within(0.2, 0.8)
+    ('−1', '0 to 3', '0.2 to 0.8')
+    """
+    whole = math.ceil(low), math.floor(high)
+    return span(*whole) if whole[0] <= whole[1] else span(low, high, lambda v: number(v, 1))
+
+
 def filled(table: pd.DataFrame | None) -> bool:
     """Tell whether a stage left a table with rows."""
     return table is not None and len(table) > 0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 from rich.table import Table
 
 from mlcoop.comparison import Comparison
-from mlcoop.report.names import base_group, number, percent, span
+from mlcoop.report.names import base_group, number, percent, ranks_within
 from mlcoop.terminal.tables import say, stdout, text_table
 
 LARGEST = 30  # changes of rank shown
@@ -96,8 +94,8 @@ def _agreement_range(comparison: Comparison) -> Table:
 def _change(row: pd.Series) -> str:
     change = float(row["change"])
     text = f"{'+' if change > 0 else ''}{number(change)}"
-    if pd.notna(row["low"]):  # the whole ranks within, so that a bound near 0 is not shown as 0
-        text += f" ({span(math.ceil(row['low']), math.floor(row['high']))})"
+    if pd.notna(row["low"]):
+        text += f" ({ranks_within(row['low'], row['high'])})"
     return text + (" *" if row["told"] is True else "  ")
 
 

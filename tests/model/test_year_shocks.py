@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from mlcoop.explain.coefficients import regression_table
 from mlcoop.explain.ranking import rank_factors
@@ -13,6 +16,9 @@ from mlcoop.explain.regression import regress
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.learners import LEARNERS
 from mlcoop.model.year_shocks import year_shocks
+from mlcoop.scenario import ScenarioModel, fit_scenario_model, play_scenario
+from mlcoop.scenario_file import Change, Move, Scenario
+from mlcoop.stages import fit_factor_model
 
 
 def panel_of(seed, *, years=12, pairs=40, mean=1e5, shock=0.2, effect=0.0):
@@ -76,6 +82,26 @@ def test_a_factor_of_years_is_told_by_as_many_numbers_as_years(seed):
     assert doubt.share == pytest.approx([1, 0], abs=0.02)
     assert doubt.times[1] == 1
     assert doubt.times[0] * spread[0] == pytest.approx(of_years.bse.iloc[1], rel=0.15)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_scenario_of_a_factor_of_years_is_as_uncertain_as_years_make_it(seed):
+    """Truth: statsmodels on twelve yearly means, of one unit more; refits alone give a fiftieth."""
+    table = panel_of(seed, effect=0.5)
+    matrix = matrix_of(table, ["national", "distance"])
+    fitted = fit_factor_model(matrix, LEARNERS["linear_boosting"], {"products": False}, 0)
+    made = fit_scenario_model(matrix, None, fitted, unit="pair")
+    model = ScenarioModel.from_json(json.loads(json.dumps(made.to_json())), made.rows)
+    forecast = model.rows[["country_a", "country_b", "in_focus"]]
+    forecast = forecast.assign(year=2012, predicted=100.0, lower=90.0, upper=110.0, level=0.9)
+    scenario = Scenario(changes=[Change(factor="national", pairs="all", add=1.0)])
+    move = Move(("national",), None, None, False, None, "add", 1.0, "")
+    row = play_scenario(scenario, model, forecast, [move]).table.iloc[0]
+    low, high = np.log1p(row[["difference_lower", "difference_upper"]].astype(float) / 100)
+    by_years = by_year(table, ["national"])
+    unit = table.groupby("t")["national"].mean().std(ddof=0)
+    half = stats.t.ppf(0.95, by_years.df_resid) * by_years.bse.iloc[1] / unit
+    assert (high - low) / 2 == pytest.approx(half, rel=0.5)  # sixteen refits: s.e. 18 %
 
 
 def test_ppml_tests_a_factor_of_years_as_a_regression_on_years_does():
