@@ -12,11 +12,13 @@ from scipy import stats
 from mlcoop.explain.clusters import clustered, shared_country
 from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names
 from mlcoop.explain.regression import MOST_ROWS, regress
+from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.model.basis import of_years
 from mlcoop.model.scores import poisson_deviance
+from mlcoop.schema import PAIR_YEAR
 
 if TYPE_CHECKING:
     from mlcoop.explain.replicates import Explained
-    from mlcoop.features.build import FeatureMatrix
     from mlcoop.model.learners import Learner
 
 DRAWS = 20_000
@@ -152,8 +154,9 @@ def focus_interactions(
         `p`: of the sum of all squared z, given how they vary together; `clusters`: the median
         over factors of how many pairs, of equal weight, would carry as much (no more than
         countries would, where they are the unit and none is held fixed); `tested`, `differ`:
-        how many factors. Those that fewer than four pairs carry are not tested; where none is,
-        `p` and `clusters` are missing and the table is empty.
+        how many factors. Those that fewer than four pairs carry are not tested, nor those that
+        move over years alone inside the focus set (the focal country's own), of which pairs tell
+        nothing; where none is left, `p` and `clusters` are missing and the table is empty.
 
     Notes
     -----
@@ -165,6 +168,7 @@ def focus_interactions(
     one (Carter, Schnepel and Steigerwald 2017, doi:10.1162/REST_a_00639); with countries as the
     unit no more than that of countries.
     """
+    matrix = _from_focal_end(matrix)
     rows = matrix.rows
     focus = rows["in_focus"].to_numpy(float)
     fit = regress(matrix, seed=seed, most_rows=most_rows, added=focus)
@@ -178,7 +182,10 @@ def focus_interactions(
     ends = np.unique(ends, return_inverse=True)[1].reshape(ends.shape)
     weighted = fit.design * fit.mean[:, None]
     parts, tested, difference, clusters = [], [], [], []
+    alike = of_years(z[inside], fit.mean[inside], rows["year"].to_numpy()[fit.rows][inside])
     for factor, owned in columns.items():
+        if alike.issuperset(owned):
+            continue
         added = np.where(inside[:, None], z[:, owned], 0.0).sum(axis=1)
         spread = added[inside].std()
         if spread <= 1e-9:
@@ -222,6 +229,20 @@ def focus_interactions(
         "differ": int(table["differs"].sum()),
     }
     return table, joint
+
+
+def _from_focal_end(matrix: FeatureMatrix) -> FeatureMatrix:
+    """Return a matrix whose focus pairs are seen as they are explained, at their whole weight.
+
+    Seen from the other end, too, the partner's figures stand in the focal country's columns, and
+    the slope of either would be tested as that of both.
+    """
+    focus = matrix.rows["in_focus"].to_numpy(bool)
+    kept = matrix.take(~focus | explain_rows(matrix).to_numpy(bool))
+    left = kept.rows.groupby([*PAIR_YEAR])["weight"].transform("sum")
+    whole = matrix.rows.groupby([*PAIR_YEAR])["weight"].transform("sum")
+    rows = kept.rows.assign(weight=kept.rows["weight"] * whole[kept.rows.index] / left)
+    return FeatureMatrix(rows, kept.X, kept.features, kept.focal)
 
 
 def _freed(

@@ -169,7 +169,7 @@ def learn_basis(
     # relative to the mean, so that a factor in a small unit is no constant
     scale = np.sqrt(np.where(variance > (1e-9 * mean) ** 2, variance, 1.0))
     z = Basis(mean, scale).standardise(X)
-    basis = Basis(mean, scale, scales=scales, of_years=_of_years(z, weight, years))
+    basis = Basis(mean, scale, scales=scales, of_years=of_years(z, weight, years))
     if not smooth:
         return basis
     bent = [k for k in range(z.shape[1]) if k not in basis.of_years]
@@ -177,7 +177,8 @@ def learn_basis(
     return replace(basis, smooths=tuple(smooths))
 
 
-def _of_years(z: np.ndarray, weight: np.ndarray, years: np.ndarray | None) -> frozenset[int]:
+def of_years(z: np.ndarray, weight: np.ndarray, years: np.ndarray | None) -> frozenset[int]:
+    """Return the columns that move over years and hardly differ between the pairs of a year."""
     if years is None:
         return frozenset()
     code = np.unique(years, return_inverse=True)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from worlds import columns_of, wide_matrix
 
@@ -13,8 +14,10 @@ from mlcoop.explain.wide import (
     refitted_deviance,
     unseen_deviance,
 )
-from mlcoop.features.build import FeatureMatrix
+from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.model.learners import LEARNERS
+
+ROLES = ("partner", "focal")
 
 
 @pytest.mark.parametrize("unit", ["pair", "country"])
@@ -25,6 +28,43 @@ def test_a_slope_that_differs_in_focus_is_found(unit):
     assert table["differs"].tolist() == [True, False, False]
     assert table.loc["x0", "difference"] == pytest.approx(0.6, abs=0.25)
     assert joint["p"] < 0.05 and 4 < joint["clusters"] <= 39
+
+
+def both_ways(countries: int, seed: int, more: float) -> FeatureMatrix:
+    """Return all pairs seen from either end; of C00's the partner's figure has a slope of `more`.
+
+    Every year has a shock of its own for the pairs of C00, whose own figure moves over years.
+    """
+    rng = np.random.default_rng(seed)
+    names, years = [f"C{k:02d}" for k in range(countries)], range(2001, 2011)
+    size = rng.normal(size=(countries, 1)) + 0.4 * rng.normal(size=(countries, len(years)))
+    shock = 0.3 * rng.normal(size=len(years))
+    rows, X = [], []
+    for i, a in enumerate(names):
+        for j in range(i + 1, countries):
+            level = 0.2 * rng.normal()
+            for t, year in enumerate(years):
+                log = 3 + level + 0.4 * (size[i, t] + size[j, t])
+                log += (more * size[j, t] + shock[t]) if i == 0 else 0.0
+                works = float(rng.poisson(np.exp(log)))
+                for p, q in ((i, j), (j, i)):
+                    rows.append((names[p], names[q], a, names[j], year, works, 1.0, 0.5, i == 0))
+                    X.append((size[q, t], size[p, t]))
+    ends = ["focal", "partner", "country_a", "country_b", "year", "works", "exposure", "weight"]
+    features = tuple(Feature(f"x_{role}", f"x_{role}", "X", "g", role) for role in ROLES)
+    values = pd.DataFrame(X, columns=[f.name for f in features])
+    return FeatureMatrix(pd.DataFrame(rows, columns=[*ends, "in_focus"]), values, features, "C00")
+
+
+def test_a_partner_s_slope_is_not_taken_for_the_focal_country_s():
+    """Planted: the partner's slope is 0.5 steeper in focus, where ten years tell of C00's own."""
+    matrix = both_ways(24, 3, 0.5)
+    table, _ = focus_interactions(matrix, columns_of(matrix), unit="country", level=0.95, seed=0)
+    assert table.index.tolist() == ["x_partner"] and table.loc["x_partner", "differs"]
+    assert table.loc["x_partner", "difference"] > 0.3
+    same = both_ways(24, 3, 0.0)
+    table, _ = focus_interactions(same, columns_of(same), unit="country", level=0.95, seed=0)
+    assert not table["differs"].any()
 
 
 def test_common_slopes_are_left_alone_at_the_stated_rate():
