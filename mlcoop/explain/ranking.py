@@ -121,7 +121,7 @@ def rank_factors(
     resamples : int
         Refits, at least 20.
     unit : {"auto", "pair", "country"}
-        What is resampled whole; `auto` takes countries where both ends vary.
+        What is resampled whole; `auto` takes countries where they have several pairs each.
     seed, workers : int
         The seed settles every number; workers change none.
     progress : callable (done, of), optional

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CHUNK = 12  # refits that a worker does at a time: handing a fit over takes as long as one of them
 MOST_EXPLAINED = 3000
 FEWEST_DRAWS = 40
+COUNTRIES_PER_PAIR = 0.75  # up to which a country's pairs are several
 
 Moves = tuple[np.ndarray, np.ndarray, np.ndarray]  # of values, of effects, of interactions
 
@@ -101,18 +102,17 @@ class Explained:
 
 
 def choose_unit(rows: pd.DataFrame, unit: str) -> str:
-    """Resolve `auto`: countries where both ends take many values, pairs elsewhere.
+    """Resolve `auto`: countries where pairs are a third more than they, pairs elsewhere.
 
     With a focal country in every pair its partner *is* the pair, and resampling the focal country
-    would resample nothing.
+    would resample nothing. Of two focal countries with the same partners every partner has two
+    pairs, which share what is the partner's: resampled apart, on planted worlds of two and 40
+    8 % of the orders told were wrong and rank sets held in 6 of 9, by country none and in all 9.
     """
     if unit != "auto":
         return unit
-    ends = pd.concat([rows["country_a"], rows["country_b"]])
-    pairs = rows.drop_duplicates(["country_a", "country_b"])
-    most = pd.concat([pairs["country_a"], pairs["country_b"]]).value_counts()
-    several = ends.nunique() < 0.5 * len(pairs)
-    return "country" if several and most.iloc[0] < 0.5 * len(pairs) else "pair"
+    pairs = rows[["country_a", "country_b"]].drop_duplicates()
+    return "country" if len(np.unique(pairs)) <= COUNTRIES_PER_PAIR * len(pairs) else "pair"
 
 
 def explain_replicates(

@@ -150,6 +150,15 @@ def test_unit_is_country_only_where_both_ends_vary():
     assert choose_unit(pd.DataFrame(ends, columns=["country_a", "country_b"]), "auto") == "country"
 
 
+@pytest.mark.parametrize("shared", [20, 12])
+def test_unit_is_country_where_two_focal_countries_share_their_partners(shared):
+    """By hand: with 20 of 20 partners shared 22 countries have 40 pairs, with 12 of 20 32."""
+    ends = [("A", f"P{k}") for k in range(20)] + [("B", f"P{k}") for k in range(shared)]
+    table = pd.DataFrame(ends, columns=["country_a", "country_b"])
+    assert choose_unit(pd.concat([table, table]), "auto") == "country"
+    assert choose_unit(table.iloc[:24], "auto") == "pair"  # four of them have a second pair
+
+
 def test_settings_out_of_range_are_refused(world):
     for bad in ({"level": 1.5}, {"resamples": 3}, {"unit": "year"}):
         with pytest.raises(ConfigError):
