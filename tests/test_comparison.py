@@ -15,6 +15,7 @@ from scipy.stats import kendalltau, weightedtau
 
 from mlcoop.comparison import MEASURES, agreements, compare
 from mlcoop.comparison.changes import _turned, half_widths
+from mlcoop.comparison.differences import explains_alike
 from mlcoop.errors import DataError
 from mlcoop.explain.inference import orders_at_once, orders_told
 from mlcoop.schema import Experiment
@@ -193,7 +194,8 @@ def test_the_half_width_is_a_conformal_quantile_of_paired_replicates() -> None:
     assert half_widths(one, other.iloc[10:], 0.9) is None
 
 
-def test_the_interval_of_agreement_makes_good_what_noise_takes() -> None:
+@pytest.mark.parametrize("same_draws", [False, True], ids=["apart", "same draws, other counts"])
+def test_the_interval_of_agreement_makes_good_what_noise_takes(same_draws: bool) -> None:
     """Planted: both studies have one order of 15 names, 8 of them without effect, so tau-b is 1.
 
     Effects fall from 1 to 0.2 with a standard error of 0.1, 50 times; nominal 0.95, three standard
@@ -213,6 +215,8 @@ def test_the_interval_of_agreement_makes_good_what_noise_takes() -> None:
         )
         one = study(name, dict(zip(names, points, strict=True)), noise=None, seed=int(name))
         given = {**one.config, "explain": {"level": 0.95}}
+        if same_draws:
+            given |= {"seed": 0, "target": {"field": name}}
         return replace(one, config=given, resamples=long.assign(kind="factor"))
 
     held = 0
@@ -242,6 +246,15 @@ def test_of_independent_studies_a_change_is_told_where_an_order_turns_round() ->
     # with shared draws replicates tell how far ranks move
     shared = replace(two, config={**two.config, "seed": 0})
     assert compare([one, shared]).changes.query("kind == 'factor'")["told"].all()
+    # ... but not where other works are counted, whose noise is their own
+    life, column = {"target": {"field": "life"}}, {"panel": {"target": "patents"}}
+    for other in (life, column):
+        apart = replace(shared, config={**shared.config, **other})
+        changes = compare([one, apart]).changes.query("kind == 'factor'").set_index("name")
+        assert changes.index[changes["told"].astype(bool)].tolist() == ["a", "h"]
+        assert any("counts" in note for note in compare([one, apart]).notes)
+    file = {"inputs": [{"source": "own counts", "sha256": "a"}]}
+    assert not explains_alike(shared, replace(shared, provenance=file))
 
 
 def test_equal_factors_of_independent_studies_change_no_rank() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.comparison.common import Common
-from mlcoop.comparison.differences import shares_draws
+from mlcoop.comparison.differences import same_counts, shares_draws
 from mlcoop.explain.agreement import MEASURES, agreements, chance_agreement
 
 COLUMNS = ["kind", "experiment_a", "experiment_b", "measure", "value", "low", "high"]
@@ -45,7 +45,8 @@ def agreement_table(common: Common, level: float) -> pd.DataFrame:
         # noise is not shared it took more than that: the outer ends are corrected for attenuation.
         chance = chance_agreement(order.shape[-1])[:, None, None]
         own = [experiments[i] for i in with_draws]
-        kept = np.where([[shares_draws(a, b) for b in own] for a in own], 1, _kept(stack, chance))
+        shared = [[shares_draws(a, b) and same_counts(a, b) for b in own] for a in own]
+        kept = np.where(shared, 1, _kept(stack, chance))
         floor = np.array([-1.0, -1.0, 0.0])[:, None, None]
         down = np.minimum(2 * values[at] - bounds[0], values[at]) - chance
         up = np.maximum(2 * values[at] - bounds[1], values[at]) - chance

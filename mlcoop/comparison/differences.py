@@ -99,14 +99,15 @@ def shares_draws(a: Experiment, b: Experiment) -> bool:
     """
     drawn = [(e.metrics.get("ranking") or {}).get("weights") for e in (a, b)]
     # Older folders do not say: the same pairs, years, focus and seed drew the same.
-    return drawn[0] == drawn[1] if all(drawn) else explains_alike(a, b)
+    return drawn[0] == drawn[1] if all(drawn) else _draws_alike(a, b)
 
 
 def explains_alike(a: Experiment, b: Experiment) -> bool:
-    """Tell whether both experiments draw alike and explain the same pairs in the same years."""
-    if a is b:
-        return True
+    """Tell whether both experiments draw alike and explain the same counts of the same pairs."""
+    return a is b or (_draws_alike(a, b) and same_counts(a, b))
 
+
+def _draws_alike(a: Experiment, b: Experiment) -> bool:
     def draw(e: Experiment) -> tuple[Any, ...]:
         explain = e.config.get("explain") or {}
         coverage = e.coverage
@@ -121,6 +122,27 @@ def explains_alike(a: Experiment, b: Experiment) -> bool:
         )
 
     return draw(a) == draw(b)
+
+
+def same_counts(a: Experiment, b: Experiment) -> bool:
+    """Tell whether both experiments count the same works.
+
+    Two fields of science, or two columns of one panel, have noise of their own, whatever is drawn
+    alike: it moves both rankings, and no replicate of either shows how they part by it.
+    """
+
+    def counted(e: Experiment) -> tuple[Any, ...]:
+        target, panel = (dict(e.config.get(key) or {}) for key in ("target", "panel"))
+        inputs = e.provenance.get("inputs") or []
+        return (
+            target | {"path": None},  # the checksum says what is in the file
+            e.config.get("simulated"),
+            panel.get("target"),
+            panel.get("exposure"),
+            sorted(str(i.get("sha256")) for i in inputs if i.get("source") == "own counts"),
+        )
+
+    return counted(a) == counted(b)
 
 
 def weaknesses(experiments: Sequence[Experiment]) -> list[str]:
@@ -139,9 +161,9 @@ def weaknesses(experiments: Sequence[Experiment]) -> list[str]:
     other = [e.name for e in experiments if not explains_alike(experiments[0], e)]
     if other:
         notes.append(
-            f"{some(other)}: not the pairs and years of {experiments[0].name}, or not its draws. A "
-            "change of rank is told only where an order of the name is told in both and turned "
-            "round: names that tie change places more than intervals say."
+            f"{some(other)}: not the pairs, years and counts of {experiments[0].name}, or not its "
+            "draws. A change of rank is told only where an order of the name is told in both and "
+            "turned round: names that tie change places more than intervals say."
         )
     flags = {bool(e.coverage.get("simulated")) for e in experiments}
     if len(flags) > 1:

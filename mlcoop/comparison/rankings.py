@@ -46,7 +46,7 @@ class Comparison:
     changes : DataFrame
         kind, name, label, group, reference, experiment, change (of rank; below zero is a rise),
         low, high, told (True: the data tell it from none, and the name from chance in one of the
-        two; between studies of other pairs, years or draws some order of the name is told in both
+        two; between studies of other pairs, years, counts or draws some order of it is told in both
         and turned round; None: no replicates), paired.
     agreement : DataFrame
         kind, experiment_a, experiment_b, measure (tau_b, weighted_tau, rbo), value, low, high.
