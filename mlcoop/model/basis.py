@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-FEW_VALUES = 8  # up to which a factor's effect is straight and its scale as given
+FEWEST_TO_BEND = 3  # values: scores of one to five may act above three, or in the middle, too
+FEW_VALUES = 8  # up to which a factor's scale is as given
 SMOOTH_KNOTS = 6
 SMOOTH_COLUMNS = 4
 OF_YEARS = 0.75
@@ -154,7 +155,7 @@ def learn_basis(
     X : array of shape (n_rows, n_features), NaN where missing
     weight : array of shape (n_rows,)
     smooth : bool
-        Whether factors with more than eight distinct values get a bent part.
+        Whether factors with three distinct values or more get a bent part.
     scales : tuple of Scale
         Of the factors that are not taken as given.
     years : array of shape (n_rows,), optional
@@ -194,7 +195,7 @@ def of_years(z: np.ndarray, weight: np.ndarray, years: np.ndarray | None) -> fro
 
 def _learn_smooth(z: np.ndarray, column: int) -> Smooth | None:
     values = np.unique(z)
-    if len(values) <= FEW_VALUES:
+    if len(values) < FEWEST_TO_BEND:
         return None
     low, high = np.quantile(z, [0.005, 0.995])
     knots = np.unique(np.quantile(z, np.linspace(0, 1, SMOOTH_KNOTS + 2)[1:-1]))

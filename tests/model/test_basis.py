@@ -34,3 +34,16 @@ def test_a_line_is_not_bent() -> None:
     half = np.where(RNG.random(800) < 0.5, 0.0, RNG.gamma(1.0, 1.0, 800))[:, None]
     (bent,) = learn_basis(half, weight=np.ones(800), smooth=True).smooths
     assert np.abs(bent.rotation).max() < 1e3
+
+
+@pytest.mark.parametrize("levels", [3, 5])
+def test_a_score_of_few_values_may_bend_and_yes_or_no_may_not(levels: int) -> None:
+    """Planted: one log work in the middle of a score, none at its ends; least squares finds both."""
+    score = RNG.integers(levels, size=(600, 1)).astype(float)
+    peak = np.where(score[:, 0] == levels // 2, 1.0, 0.0)
+    basis = learn_basis(score, weight=np.ones(600), smooth=True)
+    design = basis.design(basis.standardise(score))
+    coef, *_ = np.linalg.lstsq(design, peak, rcond=None)
+    left = peak - design @ coef
+    assert left.var() < (1e-12 if levels == 3 else 0.2) * peak.var()  # of a line all is left
+    assert not learn_basis(np.minimum(score, 1), weight=np.ones(600), smooth=True).smooths
