@@ -76,6 +76,8 @@ class Basis:
         Of the factors that are not taken as given.
     of_years : frozenset of int
         Factors that move over years and hardly differ between pairs.
+    drifts : tuple of int
+        Factors whose slope may drift over the years in the fit, beside their products.
     """
 
     mean: np.ndarray
@@ -84,6 +86,7 @@ class Basis:
     products: tuple[tuple[int, int], ...] = ()
     scales: tuple[Scale, ...] = ()
     of_years: frozenset[int] = frozenset()
+    drifts: tuple[int, ...] = ()
 
     @property
     def terms(self) -> frozenset[Term]:
@@ -96,7 +99,12 @@ class Basis:
         """Return the basis with these bends and products and no others."""
         smooths = tuple(s for s in self.smooths if Term("bend", (s.column,)) in terms)
         products = sorted((t.columns[0], t.columns[1]) for t in terms if t.kind == "product")
-        return replace(self, smooths=smooths, products=tuple(products))
+        return replace(self, smooths=smooths).multiplied(tuple(products))
+
+    def multiplied(self, products: tuple[tuple[int, int], ...]) -> Basis:
+        """Return the basis with these products, and drifts of what stands in them."""
+        drifts = tuple(sorted({column for pair in products for column in pair}))
+        return replace(self, products=products, drifts=drifts)
 
     def standardise(self, X: np.ndarray) -> np.ndarray:
         """Return z-scores; a missing value is set to the training mean, so it has no effect."""

@@ -27,6 +27,9 @@ def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
     extra, extra_blocks = np.empty((len(data.y), 0)), np.empty(0, dtype=int)
     if nuisance:
         extra, extra_blocks = _nuisance(data, first)
+        drifts = _drifts(basis, data)
+        extra = np.hstack([drifts, extra])
+        extra_blocks = np.r_[np.full(drifts.shape[1], first + 2), extra_blocks]
     return Rows(
         np.hstack([basis.design(basis.standardise(data.X)), extra]),
         np.r_[blocks, extra_blocks],
@@ -64,3 +67,16 @@ def _nuisance(data: Training, first_block: int) -> tuple[np.ndarray, np.ndarray]
     if not parts:
         return np.empty((len(data.y), 0)), np.empty(0, dtype=int)
     return np.hstack(parts), np.array(blocks)
+
+
+def _drifts(basis: Basis, data: Training) -> np.ndarray:
+    """Return what drifts of slopes over the years do to each row.
+
+    The product of a factor with another that rises within pairs, such as an agreement that more
+    and more of them have, would pass for a slope that fades or grows.
+    """
+    if data.years is None or len(np.unique(data.years)) < FEWEST_YEARS:
+        return np.empty((len(data.y), 0))
+    since = np.asarray(data.years, dtype=float)
+    since = (since - since.mean()) / since.std()
+    return basis.standardise(data.X)[:, list(basis.drifts)] * since[:, None]

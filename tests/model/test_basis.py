@@ -38,7 +38,7 @@ def test_a_line_is_not_bent() -> None:
 
 @pytest.mark.parametrize("levels", [3, 5])
 def test_a_score_of_few_values_may_bend_and_yes_or_no_may_not(levels: int) -> None:
-    """Planted: one log work in the middle of a score, none at its ends; least squares finds both."""
+    """Planted: one log work in the middle of a score, none at its ends; least squares finds it."""
     score = RNG.integers(levels, size=(600, 1)).astype(float)
     peak = np.where(score[:, 0] == levels // 2, 1.0, 0.0)
     basis = learn_basis(score, weight=np.ones(600), smooth=True)

@@ -11,6 +11,7 @@ import pytest
 
 from mlcoop.errors import DataError
 from mlcoop.model import learners, linear_boosting
+from mlcoop.model.basis import Term
 from mlcoop.model.learners import LEARNERS
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 
@@ -182,3 +183,19 @@ def test_products_and_bends_equal_brute_force(sample):
         lambda rows: model.margin(pd.DataFrame(rows, columns=X.columns)), x[:4], x[40:70]
     )
     np.testing.assert_allclose(values.to_numpy(), truth, atol=1e-8)
+
+
+@pytest.mark.parametrize("fading", [True, False])
+def test_a_slope_that_fades_is_no_product_with_what_spreads_over_the_years(fading):
+    """Planted: 60 pairs, a pact that more and more of them join, and a factor whose slope falls
+    from 1 to none over 14 years, whatever the pact; or is larger by a half for those who joined."""
+    rng = np.random.default_rng(4)
+    pair, year = np.repeat(np.arange(60), 14), np.tile(np.arange(14), 60)
+    X = pd.DataFrame({f"x{k}": rng.standard_normal(60)[pair] for k in range(4)})
+    X["pact"] = (year >= rng.integers(1, 20, 60)[pair]).astype(float)
+    slope = 1 - year / 13 if fading else 0.3 + 0.5 * X["pact"]
+    eta = 3 + slope * X["x0"] + 0.3 * rng.standard_normal(60)[pair]
+    names = np.array([f"A|p{p:02d}" for p in pair])
+    model = LEARNERS["linear_boosting"].make(LEARNERS["linear_boosting"].defaults, 0)
+    model.fit(X, rng.poisson(np.exp(eta)).astype(float), pairs=names, years=2000 + year)
+    assert (Term("product", (0, 4)) in model.terms) is not fading
