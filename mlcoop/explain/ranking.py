@@ -4,34 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mlcoop.errors import ConfigError
 from mlcoop.explain.crossfit import find_learner
 from mlcoop.explain.effects import effect_curves
-from mlcoop.explain.inference import null_p_values, orders_at_once, orders_told, rank_sets
 from mlcoop.explain.interactions import interaction_table
+from mlcoop.explain.judge import Orders, half_widths, judge, posterior_widening
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
 from mlcoop.model.basis import LOGS, learn_basis
 from mlcoop.model.learners import Learner
-from mlcoop.model.year_shocks import freedom_with_years
 from mlcoop.schema import ORDERS_CSV
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
 FEWEST_RESAMPLES = 20
-MISTRUSTED = 1.5
-"""Where the posterior's spread is so many times the replicates', a factor is known from a few pairs
-(a border, a rare tie) or held near zero by its prior, and resampling leaves it where it is: the
-posterior's is then taken. Over 522 planted worlds rank sets hold in 0.975 instead of 0.958, and the
-power of orders that are right at once is 0.53 instead of 0.55 (docs/recovery.md)."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +157,7 @@ def rank_factors(
     )
     described = matrix.features
     about = {f.factor: f for f in described}
-    factors, names, values, moves, orders = _judge(explained, columns, level=level, seed=seed)
+    factors, names, values, moves, orders = judge(explained, columns, level=level, seed=seed)
     x = matrix.X.iloc[explained.rows]
     factors.insert(0, "factor", names)
     factors.insert(1, "group", [about[n].group for n in names])
@@ -173,7 +166,7 @@ def rank_factors(
         _direction(x, explained.values, columns[n]) if up else "none"
         for n, up in zip(names, factors["above_null"], strict=True)
     ]
-    wide = _half_widths(explained, columns, level)
+    wide = half_widths(explained, columns, level)
     half = wide * explained.low_to_high_replicates.std(axis=0, ddof=1)
     centre = explained.low_to_high
     scales = _scales(explained, matrix)
@@ -185,7 +178,7 @@ def rank_factors(
         x,
         explained.values,
         explained.replicates,
-        _posterior_widening(explained, columns),
+        posterior_widening(explained, columns),
         columns,
         quantile=wide,
         own={f.factor for f in described if f.own},
@@ -195,7 +188,7 @@ def rank_factors(
     members: dict[tuple[str, str], list[int]] = {}
     for position, feature in enumerate(described):
         members.setdefault((feature.group, feature.role), []).append(position)
-    groups, keys, g_values, g_moves, g_orders = _judge(explained, members, level=level, seed=seed)
+    groups, keys, g_values, g_moves, g_orders = judge(explained, members, level=level, seed=seed)
     groups.insert(0, "group", [k[0] for k in keys])
     groups.insert(1, "role", [k[1] for k in keys])
     sides = [f"{g}/{r}" for g, r in keys]
@@ -259,14 +252,6 @@ def rank_factors(
     )
 
 
-class Orders(NamedTuple):
-    """What is claimed to be above what, shape (n_factors, n_factors); p of what is told."""
-
-    told: np.ndarray
-    at_once: np.ndarray
-    p: np.ndarray
-
-
 def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders) -> pd.DataFrame:
     """List the orders that are told, the more important first."""
     order = np.argsort(-importance, kind="stable")
@@ -282,16 +267,6 @@ def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders)
         },
         columns=ORDERS_CSV,
     )
-
-
-def _posterior_widening(explained: Explained, columns: dict[str, list[int]]) -> np.ndarray:
-    widening = []
-    for owned in columns.values():
-        sign = np.sign(explained.values[:, owned].sum(axis=1))
-        moves = explained.replicates[:, :, owned].sum(axis=2).astype(float)
-        by_draws = _widening(explained.draws[:, :, owned], moves, sign)
-        widening.append(max(by_draws, _of_years(explained, owned, sign)[0]))
-    return np.array(widening)
 
 
 def _columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
@@ -314,105 +289,6 @@ def _of_years_alone(matrix: FeatureMatrix) -> dict[str, int]:
     basis = learn_basis(X, weight=rows["weight"].to_numpy(float), smooth=False, years=years)
     names = dict.fromkeys(matrix.features[k].factor for k in sorted(basis.of_years))
     return dict.fromkeys(names, len(np.unique(years)))
-
-
-def _judge(
-    explained: Explained, columns: dict[Any, list[int]], *, level: float, seed: int
-) -> tuple[pd.DataFrame, list[Any], np.ndarray, np.ndarray, Orders]:
-    """Return the ranking of players (factors or groups), each a set of columns."""
-    from statsmodels.stats.multitest import multipletests
-
-    names = list(columns)
-    importance, by_years = np.empty(len(names)), np.ones(len(names))
-    deviations = np.empty((len(explained.replicates), len(names)))
-    widening = np.ones(len(names))
-    p_values = np.empty(len(names))
-    for position, name in enumerate(names):
-        values = explained.values[:, columns[name]].sum(axis=1)
-        moves = explained.replicates[:, :, columns[name]].sum(axis=2).astype(float)
-        sign = np.sign(values)
-        importance[position] = np.abs(values).mean()
-        # resampling few units understates the spread, a posterior trusts its model: a factor has
-        # to stand out by the larger of the two before any order is claimed of it
-        widening[position] = _widening(explained.draws[:, :, columns[name]], moves, sign)
-        # neither knows what the pairs of a year share where years are few
-        times, freedom = _of_years(explained, columns[name], sign)
-        if len(explained.draws) and len(explained.by_repeat) > 1:  # a learner with priors
-            times = max(times, _by_repeats(explained.by_repeat[:, :, columns[name]], moves, sign))
-        spread = max(widening[position], times)
-        p_values[position] = null_p_values(values, moves * spread, freedom=freedom)
-        wider = _quantile(level, freedom) / _quantile(level, explained.freedom)
-        by_years[position], widening[position] = times * wider, spread * wider
-        deviations[:, position] = widening[position] * (moves @ sign) / len(values)
-    q = stats.false_discovery_control(p_values)
-    above = q <= 1 - level
-    own = {"level": level, "freedom": explained.freedom}
-    resampled = deviations * (by_years / widening)
-    told, order_p = orders_told(importance, resampled, eligible=above, **own)
-    surely = multipletests(p_values, 1 - level, method="holm")[0]
-    trusted = np.where(widening / by_years > MISTRUSTED, deviations, resampled)
-    at_once = told & orders_at_once(importance, trusted, eligible=surely, seed=seed, **own)
-    order = np.lexsort((-importance, ~above))
-    table = rank_sets(order, at_once)
-    total = max(importance.sum(), 1e-12)
-    table["share"] = importance / total
-    drawn = np.maximum(importance + deviations, 0)
-    drawn /= np.maximum(drawn.sum(axis=1, keepdims=True), 1e-12)
-    half = _quantile(level, explained.freedom) * drawn.std(axis=0, ddof=1)
-    table["share_low"] = np.maximum(table["share"] - half, 0)
-    table["share_high"] = np.minimum(table["share"] + half, 1)
-    table["importance"] = importance
-    table["importance_se"] = deviations.std(axis=0, ddof=1)
-    table["null_p"], table["null_q"], table["above_null"] = p_values, q, above
-    return table, names, importance, deviations, Orders(told, at_once, order_p)
-
-
-def _by_repeats(by_repeat: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
-    """Return the factor, at least 1, that lifts the replicates' spread to that between repeats.
-
-    Only fits of the first repeat are made again, with the priors that they have. Where next to
-    nothing matters, priors may shrink all effects to nothing in these and not in others: then the
-    replicates stand still beside an estimate that hangs on how pairs are dealt into folds.
-    """
-    own = float((moves @ sign).std(ddof=1))
-    said = (by_repeat.sum(axis=2).astype(float) @ sign).std(ddof=1)
-    return max(1.0, float(said) / own) if own > 0 else 1.0
-
-
-def _of_years(explained: Explained, columns: list[int], sign: np.ndarray) -> tuple[float, float]:
-    """Return by what shocks of years widen a player's spread, and its degrees of freedom."""
-    doubt = explained.years
-    if doubt is None:
-        return 1.0, explained.freedom
-    own = np.array([(explained.replicates[:, :, c] @ sign).std(ddof=1) ** 2 for c in columns])
-    whole = own * doubt.times[columns] ** 2
-    if not whole.sum() > 0:
-        return 1.0, explained.freedom
-    share = float(whole @ doubt.share[columns] / whole.sum())
-    freedom = freedom_with_years(share, explained.freedom, doubt.left)
-    return float(np.sqrt(whole.sum() / own.sum())), float(freedom)
-
-
-def _half_widths(explained: Explained, columns: dict[str, list[int]], level: float) -> np.ndarray:
-    """Return the half width of each factor's interval in standard deviations."""
-    freedom = []
-    for owned in columns.values():
-        sign = np.sign(explained.values[:, owned].sum(axis=1))
-        freedom.append(_of_years(explained, owned, sign)[1])
-    return np.array([_quantile(level, f) for f in freedom])
-
-
-def _widening(draws: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
-    """Return the factor, at least 1, that lifts the replicates' spread to the posterior's."""
-    if not len(draws):
-        return 1.0
-    own = float((moves @ sign).std(ddof=1))
-    posterior = float((draws.sum(axis=2).astype(float) @ sign).std(ddof=1))
-    return max(1.0, posterior / own) if own > 0 else 1.0
-
-
-def _quantile(level: float, freedom: float) -> float:
-    return float(stats.t.ppf(0.5 + level / 2, freedom))
 
 
 def _direction(x: pd.DataFrame, values: np.ndarray, columns: list[int]) -> str:

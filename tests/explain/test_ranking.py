@@ -15,7 +15,8 @@ from mlcoop.explain.crossfit import (
     pair_names,
     split_pairs,
 )
-from mlcoop.explain.ranking import _judge, rank_factors
+from mlcoop.explain.judge import judge
+from mlcoop.explain.ranking import rank_factors
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.features.ready import matrix_from_ready_panel
@@ -210,7 +211,7 @@ def test_what_hangs_on_the_deal_of_folds_is_not_told():
             replicates=rng.normal(scale=0.001, size=(200, 1, 1)) * sign,
             draws=rng.normal(scale=0.001, size=(200, 1, 1)) * sign,
         )  # fmt: skip
-        table = _judge(found, {"a": [0]}, level=0.95, seed=0)[0]
+        table = judge(found, {"a": [0]}, level=0.95, seed=0)[0]
         return table["above_null"].iloc[0], table["importance_se"].iloc[0]
 
     assert told(said) == (False, pytest.approx(np.std([0, 0, 0, 0, 1], ddof=1)))
@@ -233,7 +234,7 @@ def test_what_resampling_cannot_move_is_judged_by_the_posterior():
             values=values, by_repeat=np.stack([values] * 5), replicates=moves(0.001),
             draws=moves(posterior), freedom=40.0, years=None,
         )  # fmt: skip
-        return bool(_judge(found, {"a": [0], "b": [1]}, level=0.95, seed=0)[-1].at_once[0, 1])
+        return bool(judge(found, {"a": [0], "b": [1]}, level=0.95, seed=0)[-1].at_once[0, 1])
 
     assert judged(0.0015) and not judged(0.2)
 
