@@ -9,10 +9,9 @@ import pandas as pd
 
 from mlcoop.report.content_forecast import Calibration, Expected, Held, SetErrors
 from mlcoop.report.gather import need
-from mlcoop.report.names import filled, optional, pair_name, set_name
+from mlcoop.report.names import filled, optional, pair_name, set_name, told_apart
 from mlcoop.schema import BASELINES, FORECAST_CSV, Experiment
 
-SET_ORDER = ("focus", "all", "largest_5pct")
 UNDECIDED = "undecided"
 
 
@@ -34,8 +33,7 @@ def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
     if not sets and not by_year and filled(experiment.backtest):
         by_year["backtest"] = _wape_by_year(experiment.backtest)
     result = []
-    names = [s for s in SET_ORDER if s in sets or s in by_year]
-    for name in [*names, *sorted((set(sets) | set(by_year)) - set(names))]:
+    for name in told_apart({s: (sets.get(s), by_year.get(s)) for s in {*sets, *by_year}}):
         years = dict(sorted(by_year.get(name, {}).items()))
         errors = {
             method: float(values["wape"])
@@ -106,7 +104,7 @@ def calibration(experiment: Experiment) -> tuple[Calibration, ...]:
     held = metrics.get("coverage") or {}
     level = optional(metrics.get("level")) or forecast_level(experiment)
     result = []
-    for name in [s for s in SET_ORDER if s in held] + sorted(set(held) - set(SET_ORDER)):
+    for name in told_apart(held):
         part = held[name] or {}
         years = {int(y): optional(v) for y, v in (part.get("by_year") or {}).items()}
         result.append(

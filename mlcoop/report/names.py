@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -186,6 +186,18 @@ def ranks_within(low: float, high: float) -> str:
     """
     whole = math.ceil(low), math.floor(high)
     return span(*whole) if whole[0] <= whole[1] else span(low, high, lambda v: number(v, 1))
+
+
+def told_apart(parts: Mapping[str, Any]) -> list[str]:
+    """Return the names of sets in order, all pairs left out where the focus set is all of them.
+
+    >>> told_apart({"all": 1, "focus": 2}), told_apart({"size": 3, "all": 2, "focus": 2})
+    (['focus', 'all'], ['focus', 'size'])
+    """
+    names = [name for name in SETS if name in parts]
+    if parts.get("focus") is not None and parts.get("all") == parts["focus"]:
+        names.remove("all")
+    return names + sorted(set(parts) - set(SETS))
 
 
 def filled(table: pd.DataFrame | None) -> bool:

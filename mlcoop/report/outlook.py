@@ -16,6 +16,7 @@ from mlcoop.report.names import (
     pair_name,
     percent,
     set_name,
+    told_apart,
 )
 from mlcoop.schema import Experiment
 
@@ -186,7 +187,7 @@ def _surprises(table: pd.DataFrame | None, focal: str | None) -> tuple[Surprise,
 def _horizons(metrics: dict) -> tuple[Ahead, ...]:
     rows = []
     for horizon, part in (metrics.get("horizons") or {}).items():
-        for key in ("focus", "all"):
+        for key in (k for k in told_apart(part.get("wape") or {}) if k in ("focus", "all")):
             errors = (part.get("wape") or {}).get(key) or {}
             rivals = {m: e for m, e in errors.items() if m != "model" and e is not None}
             if not rivals or errors.get("model") is None:

@@ -186,10 +186,10 @@ def _metrics(rng: np.random.Generator, backtest: pd.DataFrame) -> dict:
             "coverage": {
                 name: {
                     "mean": float(np.mean(list(held.values()))),
-                    "width_share": 0.4,
+                    "width_share": width,
                     "by_year": held,
                 }
-                for name in ("focus", "all", "largest_5pct")
+                for name, width in (("focus", 0.4), ("all", 0.3), ("largest_5pct", 0.2))
             },
             "by_year": by_year,
         },

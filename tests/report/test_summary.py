@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -301,3 +302,19 @@ def test_a_group_in_a_list_of_partners_is_named_as_alone() -> None:
     listed = about({"focus": {"focal": "FRA", "partners": ["africa"]}})
     assert listed == about({"focus": {"focal": "FRA", "partners": "africa"}})
     assert "the EU countries and Chile" in about({"focus": {"partners": ["eu", "CHL"]}})
+
+
+def test_a_focus_of_all_pairs_is_told_of_once(study: Experiment) -> None:
+    """By construction: what is measured of the focus set is what is measured of all pairs."""
+    metrics = json.loads(json.dumps(study.metrics))
+    assert [e.key for e in summarise(study).errors][:2] == ["focus", "all"]
+    forecast = metrics["forecast"]
+    for key in ("sets", "skill", "coverage"):
+        forecast[key]["all"] = forecast[key]["focus"]
+    for row in list(forecast["by_year"]):
+        if row["set"] == "all":
+            forecast["by_year"].remove(row)
+    forecast["by_year"] += [{**r, "set": "all"} for r in forecast["by_year"] if r["set"] == "focus"]
+    told = summarise(dataclasses.replace(study, metrics=metrics))
+    assert "all" not in [e.key for e in told.errors] + [c.key for c in told.calibration]
+    assert told.errors[0].key == "focus" == told.calibration[0].key
