@@ -271,10 +271,9 @@ def test_coverage_by_size_by_hand() -> None:
         low = times * last - 0.5 + misses
         part = pd.DataFrame({"observed": times * last, "lower": low, "upper": low + 1})
         rules = {**dict.fromkeys(["predicted", *BASELINES], 0.0), "persistence": times * last}
-        part = part.assign(**rules)
+        part = part.assign(**rules, largest=last == 20)
         years.append(part.assign(origin=year - 1, year=year))
-    table = pd.concat(years).sample(frac=1, random_state=0)
-    table = table.assign(in_focus=True, largest=True)
+    table = pd.concat(years).sample(frac=1, random_state=0).assign(in_focus=True)
     found = measure_backtest(table, horizon=1, level=0.9)["coverage_by_size"]
     expected = {
         "size_half": ({2010: 0.5, 2011: 1.0}, 10 / 55),
