@@ -59,22 +59,30 @@ def beyond_sentences(rows: Sequence[Beyond], level: float) -> list[str]:
     """Say how far pairs lie from their expectation, and of which it can be told."""
     low, high = np.quantile([r.ratio for r in rows], [0.25, 0.75])
     spread = f"Half of the pairs have {span(low, high, times)} times the works expected of them."
-    more = [_with_interval(r) for r in rows if r.told == "more"]
-    less = [_with_interval(r) for r in reversed(rows) if r.told == "less"]
-    if not (more or less):
-        return [
-            f"{spread} The data tell none of {counted(len(rows), 'pair')} from its expectation, "
-            "which is uncertain itself."
-        ]
-    parts = [
-        f"{words} than expected for {listing(found)}"
-        for words, found in (("more works", more), ("fewer works", less))
-        if found
-    ]
+    told = _both([r for r in rows if r.told], "more works than expected for", "fewer for")
+    said = f"The data tell none of {counted(len(rows), 'pair')} from its expectation."
+    if told:
+        said = f"Told at a false discovery rate of {percent(1 - level)}: {told}."
+    alone = [r for r in rows if not r.told and not r.low <= 1 <= r.high]
+    if not alone:
+        return [spread, said]
+    which = f"{'Of the others' if told else 'Still'}, {counted(len(alone), 'pair')}"
+    chance = f"chance would give some {number((1 - level) * len(rows))} of {number(len(rows))}"
     return [
         spread,
-        f"Told at a false discovery rate of {percent(1 - level)}: {'; '.join(parts)}.",
+        said,
+        f"{which} {'has' if len(alone) == 1 else 'have'} an interval that leaves out one, where "
+        f"{chance}: {_both(alone, 'above it', 'below it')}.",
     ]
+
+
+def _both(rows: Sequence[Beyond], above: str, below: str) -> str:
+    """Return pairs above their expectation, then those below it, the farthest first."""
+    found = [
+        (above, [_with_interval(r) for r in rows if r.ratio > 1]),
+        (below, [_with_interval(r) for r in reversed(rows) if r.ratio <= 1]),
+    ]
+    return "; ".join(f"{words} {listing(pairs)}" for words, pairs in found if pairs)
 
 
 def _with_interval(row: Beyond) -> str:
@@ -95,7 +103,7 @@ def beyond_dots(rows: Sequence[Beyond], width: int) -> Markup:
     narrow = width < 500
     row_height, top = (38, 30) if narrow else (24, 30)
     longest = max(len(r.label) for r in rows)
-    left = 14 if narrow else min(max(7.1 * longest + 14, 150), 330)
+    left = 14 if narrow else min(max(7.8 * longest + 14, 150), 330)
     floor = min([r.ratio for r in rows if r.ratio > 0] + [r.high for r in rows]) / 3
     ends = [math.log(max(v, floor)) for r in rows for v in (r.low, r.high)] + [0.0]
     x = scale(min(ends), max(max(ends), min(ends) + 0.1), left, width - 20)
@@ -107,7 +115,9 @@ def beyond_dots(rows: Sequence[Beyond], width: int) -> Markup:
         return x(math.log(max(value, floor)))
 
     shown = [t for t in TICKS if min(ends) <= math.log(t) <= max(ends)]
-    for tick in shown[:: 2 if narrow and len(shown) > 5 else 1]:
+    if narrow and len(shown) > 5:
+        shown = [t for t in shown if f"{t:g}".startswith(("0.1", "0.01", "1"))]
+    for tick in shown:
         canvas.line(at(tick), top - 6, at(tick), height, "zero" if tick == 1 else "grid")
         canvas.text(at(tick), top - 12, f"{tick:g}", "tick", "middle")
     for i, row in enumerate(rows):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
@@ -40,10 +42,14 @@ def study(table: pd.DataFrame | None, years: tuple[int, ...] = (2001, 2021)) -> 
 def test_the_words_are_those_of_the_table() -> None:
     rows = gather_beyond(study(TABLE), "CHN")
     assert [r.label for r in rows[:3]] == ["China–Pakistan", "China–Egypt", "China–Bangladesh"]
-    spread, told = beyond_sentences(rows, 0.95)
+    spread, told = beyond_sentences(rows, 0.95)  # Egypt's interval holds one: nothing else to say
     # Quartiles of 0, 0.5, 1.2, 4 by hand: 0.375 and 1.9.
     assert spread == "Half of the pairs have 0.38 to 1.9 times the works expected of them."
     assert "more works than expected for China–Pakistan (4.0 times, 2.0 to 8.0); fewer" in told
+    alone = beyond_sentences([dataclasses.replace(r, told="") for r in rows], 0.95)
+    assert alone[1] == "The data tell none of 4 pairs from its expectation."
+    assert alone[2].startswith("Still, 3 pairs have an interval that leaves out one, where chance")
+    assert "above it China–Pakistan (4.0 times, 2.0 to 8.0); below it" in alone[2]
     assert told.index("<b>") < told.index("Bangladesh") and "Egypt" not in told
     assert years_of(rows) == "2019–2021"
     assert [row[-1].text for row in beyond_table(rows, 0.95).rows] == ["more", "no", "less", "less"]
