@@ -59,7 +59,9 @@ def beyond_sentences(rows: Sequence[Beyond], level: float) -> list[str]:
     """Say how far pairs lie from their expectation, and of which it can be told."""
     low, high = np.quantile([r.ratio for r in rows], [0.25, 0.75])
     spread = f"Half of the pairs have {span(low, high, times)} times the works expected of them."
-    told = _both([r for r in rows if r.told], "more works than expected for", "fewer for")
+    told = _both(
+        [r for r in rows if r.told], "more works than expected for", "fewer works than expected for"
+    )
     said = f"The data tell none of {counted(len(rows), 'pair')} from its expectation."
     if told:
         said = f"Told at a false discovery rate of {percent(1 - level)}: {told}."
