@@ -21,7 +21,7 @@ from mlcoop.errors import DataError, counted
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.explain.weights import SPREAD, resampling_weights
-from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.learners import Estimator, as_seen
 from mlcoop.model.stored import from_json, to_json
 from mlcoop.model.year_shocks import YearDoubt, freedom_with_years
@@ -362,65 +362,3 @@ def _differences(
     first = [*keys, "predicted", "lower", "upper", "in_focus"]
     made = [c for c in table.columns if c.startswith(("scenario", "difference"))]
     return table[[*(c for c in first if c in table), *made]], pd.DataFrame(rows)
-
-
-def name_factors(
-    surprises: pd.DataFrame,
-    matrix: FeatureMatrix,
-    estimator: Estimator,
-    *,
-    most: int = 100,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return surprising pairs with the factors that set the level expected of each.
-
-    Parameters
-    ----------
-    surprises : DataFrame
-        `forecast.find_surprises`; the focus pairs and then the largest of the others are told of.
-    matrix : FeatureMatrix
-        Holds the surprising year.
-    estimator : fitted Estimator
-        The factor model.
-    most : int
-        Pairs told of.
-
-    Returns
-    -------
-    DataFrame
-        `surprises` with the column `factors`: the three factors with the largest Shapley values
-        against the focus pairs of that year, each with its share of the expected works, such as
-        "Distance −35 %; Scientific articles, partner +20 %; ..."; empty for the rest.
-    """
-    out = surprises.assign(factors="")
-    order = np.argsort(~out["in_focus"].to_numpy(dtype=bool), kind="stable")[:most]
-    chosen = out.iloc[order]
-    rows = matrix.rows.reset_index(drop=True)
-    shown = explain_rows(matrix).to_numpy(dtype=bool)
-    for year, part in chosen.groupby("year"):
-        then = (rows["year"] == year).to_numpy()
-        background = np.flatnonzero(then & shown)
-        if not len(background):
-            continue
-        if len(background) > 200:
-            picks = np.random.default_rng(seed).choice(background, 200, replace=False)
-            background = np.sort(picks)
-        # A pair stands twice where rows look both ways: the explained look first, else either.
-        looks = rows[then].assign(rank=~shown[then]).sort_values("rank", kind="stable")
-        looks = looks.drop_duplicates(PAIR).reset_index(names="place").set_index(PAIR)["place"]
-        place = looks.reindex(pd.MultiIndex.from_frame(part[PAIR]))
-        found = place.notna().to_numpy()
-        at = place[found].to_numpy(dtype=int)
-        if not len(at):
-            continue
-        values, _ = estimator.shap_values(matrix.X.iloc[at], matrix.X.iloc[background])
-        labels = [f.label for f in matrix.features]
-        by_factor = pd.DataFrame(values.to_numpy(), columns=labels).T.groupby(level=0).sum().T
-        out.loc[part.index[found], "factors"] = [_largest(row) for _, row in by_factor.iterrows()]
-    return out
-
-
-def _largest(values: pd.Series, most: int = 3) -> str:
-    order = values.abs().sort_values(ascending=False, kind="stable").index[:most]
-    told = (f"{name} {100 * np.expm1(values[name]):+.0f} %" for name in order)
-    return "; ".join(told).replace(" -", " \N{MINUS SIGN}")

@@ -22,6 +22,7 @@ from mlcoop.explain.defence import defend
 from mlcoop.explain.missing import compare_treatments, treat, treated
 from mlcoop.explain.observed_expected import observed_over_expected
 from mlcoop.explain.ranking import rank_factors
+from mlcoop.explain.surprises import name_factors
 from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.few_pairs import pairs_with_counts
@@ -33,7 +34,7 @@ from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.origins import forecast_horizons, plan_origins
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.plan import UNTESTED
-from mlcoop.scenario import fit_scenario_model, name_factors
+from mlcoop.scenario import fit_scenario_model
 from mlcoop.schema import PAIR
 from mlcoop.study import Study
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import ConfigError, DataError
+from mlcoop.explain.surprises import name_factors
 from mlcoop.explore.what_if import knobs
 from mlcoop.explore.what_if import play as play_choices
 from mlcoop.features.build import Feature, FeatureMatrix
@@ -17,7 +18,6 @@ from mlcoop.scenario import (
     ASSOCIATION,
     ScenarioModel,
     fit_scenario_model,
-    name_factors,
     play_scenario,
 )
 from mlcoop.scenario_file import find_moves, read_scenario
