@@ -80,6 +80,8 @@ def observed_over_expected(
     everywhere = fold_of_pairs(pairs, pairs[focus], split_pairs(pairs[focus], FOLDS, seed))
     names, at, of_pair = np.unique(pairs[shown], return_index=True, return_inverse=True)
     fold = everywhere[shown][at]
+    # a year that is seen from both ends counts once
+    once = 1 / rows[shown].groupby([*PAIR, "year"])["year"].transform("size").to_numpy(float)
     recent = np.flatnonzero(known & rows["year"].isin(last))
     year = np.searchsorted(last, rows["year"].to_numpy()[recent])
     of_shown = np.flatnonzero(shown[recent])
@@ -96,7 +98,7 @@ def observed_over_expected(
         count = count if times is None else count * times[of_every]
         came, said = (np.bincount(year, count * v, len(last)) for v in (works, by_row))
         level = np.divide(came, said, out=np.ones(len(last)), where=(came > 0) & (said > 0))
-        of_pairs = (by_row * level[year])[of_shown]
+        of_pairs = once * (by_row * level[year])[of_shown]
         return np.log(np.maximum(np.bincount(of_pair, of_pairs, len(names)), 1e-12))
 
     def fit(k: int) -> Any:
@@ -125,7 +127,7 @@ def observed_over_expected(
     units = len(every) if unit == "pair" else len(np.unique(np.r_[left, right]))
     freedom = spread_freedom(units, len({f.factor for f in matrix.features}), drawn)
     table = rows[shown].assign(pair=of_pair).groupby("pair")
-    counted = table["works"].sum().to_numpy(float)
+    counted = np.bincount(of_pair, once * rows.loc[shown, "works"].to_numpy(float), len(names))
     mean = np.exp(said[fold, np.arange(len(names))])
     low, high, p = ratio_interval(counted, mean, spread, freedom=freedom, level=level)
     told = stats.false_discovery_control(p) <= 1 - level

@@ -66,6 +66,18 @@ def test_a_pair_s_own_works_do_not_move_what_is_expected_of_it() -> None:
     assert (after["expected"] != before["expected"].loc[after.index]).sum() > 20
 
 
+@pytest.mark.parametrize("seen_twice", [1, 40])
+def test_a_year_seen_from_both_ends_counts_once(seen_twice: int) -> None:
+    """Invariant: the same rows once more from the other end say the same of every pair."""
+    panel = planted(1, {3: 3.0})
+    turned = panel[panel["i"] < f"a{seen_twice:02d}"].rename(columns={"i": "j", "j": "i"})
+    once, twice = (compare(p).set_index("country_a") for p in (panel, pd.concat([panel, turned])))
+    twice = twice.loc[once.index]
+    assert twice["works"].to_dict() == once["works"].to_dict()
+    for column in ("expected", "ratio_low", "ratio_high", "p"):
+        assert twice[column].to_numpy() == pytest.approx(once[column].to_numpy(), rel=1e-3)
+
+
 def test_pairs_without_works_of_late_are_left_out_and_few_are_enough() -> None:
     """Planted: three pairs, the only ones with counts of late, have what their factor says."""
     panel = planted(1, {})
