@@ -97,7 +97,8 @@ def observed_over_expected(
         count = weight * (everywhere[recent] != k)
         count = count if times is None else count * times[of_every]
         came, said = (np.bincount(year, count * v, len(last)) for v in (works, by_row))
-        level = np.divide(came, said, out=np.ones(len(last)), where=(came > 0) & (said > 0))
+        came = np.where(came > 0, came, 0.5)  # of a year without any, hardly any are expected
+        level = np.divide(came, said, out=np.ones(len(last)), where=said > 0)
         of_pairs = once * (by_row * level[year])[of_shown]
         return np.log(np.maximum(np.bincount(of_pair, of_pairs, len(names)), 1e-12))
 

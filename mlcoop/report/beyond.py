@@ -82,9 +82,14 @@ def _both(rows: Sequence[Beyond], above: str, below: str) -> str:
     """Return pairs above their expectation, then those below it, the farthest first."""
     found = [
         (above, [_with_interval(r) for r in rows if r.ratio > 1]),
-        (below, [_with_interval(r) for r in reversed(rows) if r.ratio <= 1]),
+        # of pairs without any works the one that most were expected of
+        (below, [_with_interval(r) for r in sorted(rows, key=_from_below) if r.ratio <= 1]),
     ]
     return "; ".join(f"{words} {listing(pairs)}" for words, pairs in found if pairs)
+
+
+def _from_below(row: Beyond) -> tuple[float, float]:
+    return row.ratio, row.high
 
 
 def _with_interval(row: Beyond) -> str:

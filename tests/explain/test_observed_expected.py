@@ -88,6 +88,14 @@ def test_pairs_without_works_of_late_are_left_out_and_few_are_enough() -> None:
     assert found["ratio"].between(0.5, 2).all()  # planted: one
 
 
+def test_where_no_pair_has_works_of_late_none_has_fewer_than_expected() -> None:
+    """Truth: at the level that all other pairs have in these years, which is none."""
+    panel = planted(1, {})
+    found = compare(panel.assign(y=panel["y"].where(panel["year"] <= 2015 - YEARS, 0)))
+    assert (found["works"] == 0).all() and (found["told"] == "").all()
+    assert found["expected"].sum() < YEARS and (found["ratio_high"] > 1).all()
+
+
 def test_the_interval_is_jeffreys_for_a_sure_expectation_and_t_for_a_large_count() -> None:
     """Against scipy: quantiles of the gamma law, and of Student's t on the log scale."""
     works, expected = np.array([0.0, 4.0, 900.0]), np.array([2.0, 2.0, 2.0])

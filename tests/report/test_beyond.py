@@ -57,6 +57,15 @@ def test_the_words_are_those_of_the_table() -> None:
     assert drawn.count("cannot be told from its expectation") == 1 and "<b>" not in drawn
 
 
+def test_of_pairs_without_works_that_stands_first_of_which_most_were_expected() -> None:
+    """By hand: no works where 60, 20 and 40 were expected; the more, the lower the upper end."""
+    none = TABLE.assign(works=0, ratio=0.0, ratio_low=0.0, told="less", country_b="CHN").iloc[:3]
+    none = none.assign(country_a=["a", "b", "c"], ratio_high=[0.1, 0.3, 0.2])
+    told = beyond_sentences(gather_beyond(study(none), "CHN"), 0.95)[1]
+    order = [told.index(f"0 to {high})") for high in ("0.10", "0.20", "0.30")]
+    assert order == sorted(order)
+
+
 def test_none_told_and_no_table_are_said_as_such() -> None:
     rows = gather_beyond(study(TABLE.assign(told=np.nan)), "CHN")
     assert "tell none of 4 pairs" in " ".join(beyond_sentences(rows, 0.95))
