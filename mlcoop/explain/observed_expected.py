@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 YEARS = 3
 REFITS = 60
-GRID = (np.arange(99) + 0.5) / 99
+# Quantiles that stand for the law of an expectation, and the share of each: even on the logit
+# scale, since of many pairs those are told whose p is small, and that is a matter of tails.
+LOGIT = np.linspace(-20, 20, 301)
+GRID = special.expit(LOGIT)
+SHARE = GRID * special.expit(-LOGIT) / (GRID * special.expit(-LOGIT)).sum()
 
 
 def observed_over_expected(
@@ -176,22 +180,23 @@ def ratio_interval(
     (array([0.818]), array([1.211]))
     """
     shape = works[:, None] + 0.5
-    about = expected[:, None] * np.exp(spread[:, None] * stats.t.ppf(GRID, freedom))
+    about = np.log(expected)[:, None] + spread[:, None] * stats.t.ppf(GRID, freedom)
 
-    def below(ratio: np.ndarray) -> np.ndarray:
-        return special.gammainc(shape, ratio[:, None] * about).mean(axis=1)
+    def below(log_ratio: np.ndarray) -> np.ndarray:
+        up_to = np.exp(np.clip(log_ratio[:, None] + about, -700, 700))
+        return special.gammainc(shape, up_to) @ SHARE
 
     def quantile(q: float) -> np.ndarray:
-        # between bounds that hold it for sure, by halving on the log scale
-        low = np.log(special.gammaincinv(shape, q)[:, 0] / about.max(axis=1) + 1e-300)
-        high = np.log(special.gammaincinv(shape, q)[:, 0] / about.min(axis=1) + 1e-300)
-        for _ in range(60):
+        # between bounds that hold it for sure, by halving
+        poisson = np.log(special.gammaincinv(shape, q)[:, 0])
+        low, high = poisson - about.max(axis=1), poisson - about.min(axis=1)
+        for _ in range(36):
             middle = (low + high) / 2
-            under = below(np.exp(middle)) < q
+            under = below(middle) < q
             low, high = np.where(under, middle, low), np.where(under, high, middle)
         return np.exp((low + high) / 2)
 
     tail = (1 - level) / 2
-    one = below(np.ones(len(works)))
+    one = below(np.zeros(len(works)))
     low = np.where(works > 0, quantile(tail), 0.0)
     return low, quantile(1 - tail), np.minimum(1.0, 2 * np.minimum(one, 1 - one))

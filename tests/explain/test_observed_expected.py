@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.integrate import quad
 
 from mlcoop.explain.observed_expected import YEARS, observed_over_expected, ratio_interval
 from mlcoop.features.ready import matrix_from_ready_panel
@@ -107,5 +108,21 @@ def test_the_interval_is_jeffreys_for_a_sure_expectation_and_t_for_a_large_count
     big = np.array([1e9])
     low, high, _ = ratio_interval(big, big / 2, np.array([0.3]), freedom=9, level=0.9)
     wide = 0.3 * stats.t.ppf(0.95, 9)
-    # a grid of 99 quantiles stands for the law of the expectation
+    # a grid of quantiles even on the logit scale stands for the law of the expectation
     assert np.log(np.r_[low, high] / 2) == pytest.approx([-wide, wide], abs=0.02)
+
+
+@pytest.mark.parametrize("freedom", [4, 30])
+def test_p_is_right_in_the_tails_where_pairs_are_told(freedom: int) -> None:
+    """Against scipy: Student's t of a large count, and a small count's integral by quadrature."""
+    t = np.array([2.0, 2.7, 3.3, 4.0, 6.0])
+    works, spread = np.full(5, 1e7), np.full(5, 0.3)
+    p = ratio_interval(works, works * np.exp(-spread * t), spread, freedom=freedom, level=0.95)[2]
+    assert p == pytest.approx(2 * stats.t.sf(t, freedom), rel=0.08)  # of steps of that grid
+
+    def fewer(t: float) -> float:
+        return stats.t.pdf(t, freedom) * stats.gamma.sf(54 * np.exp(0.55 * t), 2.5)
+
+    told = ratio_interval(*np.array([[2.0], [54.0], [0.55]]), freedom=freedom, level=0.95)[2]
+    known = 2 * quad(fewer, -200, 200, points=[-20, -5, 0, 5], limit=500)[0]
+    assert told == pytest.approx(known, rel=0.01)
