@@ -199,4 +199,4 @@ def ratio_interval(
     tail = (1 - level) / 2
     one = below(np.zeros(len(works)))
     low = np.where(works > 0, quantile(tail), 0.0)
-    return low, quantile(1 - tail), np.minimum(1.0, 2 * np.minimum(one, 1 - one))
+    return low, quantile(1 - tail), np.clip(2 * np.minimum(one, 1 - one), 0.0, 1.0)
