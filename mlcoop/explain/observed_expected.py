@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 YEARS = 3
 REFITS = 60
+ASTRAY = 1.5, 5.0  # times the distance from one number for all pairs, and times the works
 # Quantiles that stand for the law of an expectation, and the share of each: even on the logit
 # scale, since of many pairs those are told whose p is small, and that is a matter of tails.
 LOGIT = np.linspace(-20, 20, 301)
@@ -59,7 +60,7 @@ def observed_over_expected(
         ratio_high, p, told`, a row per focus pair with known works in the last `YEARS` years, the
         largest ratio first. `expected` comes from models that were not trained on the pair, at the
         level that all other pairs have in the same years, and is a mean: where pairs differ much,
-        most lie below it. `told` is "more", "less" or "".
+        most lie below it. `told` is "more", "less" or ""; nothing is told where `lead_astray`.
 
     Notes
     -----
@@ -136,6 +137,7 @@ def observed_over_expected(
     mean = np.exp(said[fold, np.arange(len(names))])
     low, high, p = ratio_interval(counted, mean, spread, freedom=freedom, level=level)
     told = stats.false_discovery_control(p) <= 1 - level
+    told &= not lead_astray(counted, mean)
     found = pd.DataFrame(
         {
             **{end: table[end].first() for end in PAIR},
@@ -152,6 +154,23 @@ def observed_over_expected(
         columns=OBSERVED_EXPECTED_CSV,
     )
     return found.sort_values(["ratio", *PAIR], ascending=[False, True, True], ignore_index=True)
+
+
+def lead_astray(works: np.ndarray, expected: np.ndarray) -> bool:
+    """Return whether one number for every pair would be much nearer to works than those expected.
+
+    Works expected must lie five times too high or low in the middle as well: where few pairs have
+    any works, most are of one number. Then the factor model does not hold for pairs that it has
+    not seen, as may be with few countries, however sure refits are of it. Medians of logs: a pair
+    far beyond its factors is what is looked for, and no sign of it.
+
+    >>> lead_astray(np.array([10, 20, 40]), np.array([12, 25, 9])), lead_astray(
+    ...     np.array([10, 20, 40]), np.array([0.1, 2, 900]))
+    (False, True)
+    """
+    came, said = np.log(works + 0.5), np.log(expected + 0.5)
+    far, alike = np.median(np.abs(came - said)), np.median(np.abs(came - np.median(came)))
+    return bool(far > max(ASTRAY[0] * alike, np.log(ASTRAY[1])))
 
 
 def ratio_interval(

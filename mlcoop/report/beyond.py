@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mlcoop.errors import counted
+from mlcoop.explain.observed_expected import lead_astray
 from mlcoop.report.content import Beyond
 from mlcoop.report.names import listing, number, pair_name, percent, span
 from mlcoop.report.svg import Canvas, cut, scale
@@ -59,6 +60,12 @@ def beyond_sentences(rows: Sequence[Beyond], level: float) -> list[str]:
     """Say how far pairs lie from their expectation, and of which it can be told."""
     low, high = np.quantile([r.ratio for r in rows], [0.25, 0.75])
     spread = f"Half of the pairs have {span(low, high, times)} times the works expected of them."
+    if lead_astray(*np.array([(r.works, r.expected) for r in rows]).T):
+        return [
+            spread,
+            "Works expected lie farther from those counted than one number for every pair would: "
+            "the factor model does not hold for pairs that it has not seen, and no pair is told.",
+        ]
     told = _both(
         [r for r in rows if r.told], "more works than expected for", "fewer works than expected for"
     )

@@ -97,6 +97,19 @@ def test_where_no_pair_has_works_of_late_none_has_fewer_than_expected() -> None:
     assert found["expected"].sum() < YEARS and (found["ratio_high"] > 1).all()
 
 
+def test_no_pair_is_told_where_the_factor_turns_round_for_pairs_that_were_not_seen() -> None:
+    """Planted: x acts one way in the focus pairs, and the other in all that models learn from."""
+    panel = planted(1, {}).assign(focus=lambda t: (t["i"] < "a05").astype(int))
+    far = panel["x"] * np.where(panel["focus"] == 1, -6, 0)
+    panel["y"] = np.random.default_rng(4).poisson(np.exp(np.log(panel["y"] + 1) + far.clip(-9, 9)))
+    matrix = matrix_from_ready_panel(
+        panel, pair=["i", "j"], year="year", target="y", factors=["x", "other"], focus="focus"
+    )
+    entry = LEARNERS["ppml"]
+    found = observed_over_expected(matrix, entry, dict(entry.defaults), level=0.95, seed=3)
+    assert found["p"].min() < 0.01 and (found["told"] == "").all()
+
+
 def test_the_interval_is_jeffreys_for_a_sure_expectation_and_t_for_a_large_count() -> None:
     """Against scipy: quantiles of the gamma law, and of Student's t on the log scale."""
     works, expected = np.array([0.0, 4.0, 900.0]), np.array([2.0, 2.0, 2.0])

@@ -59,11 +59,19 @@ def test_the_words_are_those_of_the_table() -> None:
 
 def test_of_pairs_without_works_that_stands_first_of_which_most_were_expected() -> None:
     """By hand: no works where 60, 20 and 40 were expected; the more, the lower the upper end."""
-    none = TABLE.assign(works=0, ratio=0.0, ratio_low=0.0, told="less", country_b="CHN").iloc[:3]
+    none = TABLE.iloc[:3].assign(works=0, ratio=0.0, ratio_low=0.0, told="less", country_b="CHN")
     none = none.assign(country_a=["a", "b", "c"], ratio_high=[0.1, 0.3, 0.2])
-    told = beyond_sentences(gather_beyond(study(none), "CHN"), 0.95)[1]
+    table = pd.concat([TABLE.iloc[[0, 1, 1, 2]].assign(told=""), none])
+    told = beyond_sentences(gather_beyond(study(table), "CHN"), 0.95)[1]
     order = [told.index(f"0 to {high})") for high in ("0.10", "0.20", "0.30")]
     assert order == sorted(order)
+
+
+def test_where_what_is_expected_is_far_off_no_pair_is_named() -> None:
+    """By hand: works of 400, 120, 50, where a millionth of each was expected."""
+    far = TABLE.iloc[:3].assign(expected=lambda t: t["works"] / 1e6, ratio=1e6, ratio_low=1e3)
+    words = " ".join(beyond_sentences(gather_beyond(study(far), "CHN"), 0.95))
+    assert "no pair is told" in words and "China" not in words
 
 
 def test_none_told_and_no_table_are_said_as_such() -> None:
