@@ -76,7 +76,9 @@ def beyond_sentences(rows: Sequence[Beyond], level: float) -> list[str]:
     if not alone:
         return [spread, said]
     which = f"{'Of the others' if told else 'Still'}, {counted(len(alone), 'pair')}"
-    chance = f"chance would give some {number((1 - level) * len(rows))} of {number(len(rows))}"
+    by_chance = (1 - level) * len(rows)
+    some = f"some {number(by_chance)}" if by_chance >= 1 else "fewer than one"
+    chance = f"chance would give {some} of {number(len(rows))}"
     return [
         spread,
         said,

@@ -49,6 +49,7 @@ def test_the_words_are_those_of_the_table() -> None:
     alone = beyond_sentences([dataclasses.replace(r, told="") for r in rows], 0.95)
     assert alone[1] == "The data tell none of 4 pairs from its expectation."
     assert alone[2].startswith("Still, 3 pairs have an interval that leaves out one, where chance")
+    assert "chance would give fewer than one of 4: " in alone[2]  # 0.2, and not none
     assert "above it China–Pakistan (4.0 times, 2.0 to 8.0); below it" in alone[2]
     assert told.index("<b>") < told.index("Bangladesh") and "Egypt" not in told
     assert years_of(rows) == "2019–2021"
