@@ -247,7 +247,7 @@ COLUMNS = {
     "forecast": FORECAST_CSV,
     "backtest": BACKTEST_CSV,
 }
-RANKINGS = ("factors", "groups", "resamples")
+RANKINGS = ("factors", "groups", "orders", "resamples")
 
 
 def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experiment:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from test_cli import ROOT, mlcoop
 
 from mlcoop import run_family as runner
-from mlcoop.artefacts import read_experiment
+from mlcoop.artefacts import read_experiment, to_bytes
 from mlcoop.comparison import compare
 from mlcoop.config_file import load_config
 from mlcoop.errors import ConfigError, DataError, MlcoopError
@@ -251,6 +254,33 @@ def test_it_ends_in_its_own_comparison(tiny: dict[str, Any]) -> None:
     assert "<h1>A tiny family" in page and "Importance over time" not in page
     write_comparison(root, title=record["title"], studies=studies, over_time=False)
     assert (root / "compare.html").read_text() == page
+
+
+def test_a_change_of_rank_is_told_by_the_orders_of_the_folders_too(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    """Planted: the second study's ranks are turned round and it drew apart, but tells no order.
+
+    Truth: only an order told in both and turned round tells a change between such studies.
+    """
+    for name in ("tiny-ppml", "tiny-linear_boosting"):
+        shutil.copytree(tiny["place"] / "experiments" / name, tmp_path / name)
+    root = tmp_path / "tiny-linear_boosting"
+    names = list(pd.read_csv(root / "factors.csv")["factor"])
+    turned = dict(zip(names, reversed(names), strict=True))
+    for file, column in (("resamples.parquet", "name"), ("factors.csv", "factor")):
+        table = (pd.read_csv if file.endswith("csv") else pd.read_parquet)(root / file)
+        (root / file).write_bytes(to_bytes(table.replace({column: turned}), file))
+    orders = root / "orders.csv"
+    orders.write_text(orders.read_text().splitlines()[0] + "\n")
+    config = root / "config.yaml"
+    config.write_text(config.read_text().replace("seed: ", "seed: 1"))
+    studies, _ = read_rankings(["tiny-ppml", "tiny-linear_boosting"], tmp_path)
+    kept = [dataclasses.replace(s, orders=None) for s in studies]  # as before orders were kept
+    of_factors = [
+        c[c["kind"] == "factor"] for c in (compare(studies).changes, compare(kept).changes)
+    ]
+    assert [c["told"].astype(bool).any() for c in of_factors] == [False, True]
 
 
 def test_a_family_among_others_goes_by_whole_names(tiny: dict[str, Any]) -> None:
