@@ -15,6 +15,7 @@ from mlcoop.explain.replicates import choose_unit
 from mlcoop.explain.weights import resampling_weights, spread_freedom
 from mlcoop.features.build import explain_rows
 from mlcoop.model.learners import Learner
+from mlcoop.model.scores import lead_astray
 from mlcoop.schema import OBSERVED_EXPECTED_CSV, PAIR
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 YEARS = 3
 REFITS = 60
-ASTRAY = 1.5, 5.0  # times the distance from one number for all pairs, and times the works
 # Quantiles that stand for the law of an expectation, and the share of each: even on the logit
 # scale, since of many pairs those are told whose p is small, and that is a matter of tails.
 LOGIT = np.linspace(-20, 20, 301)
@@ -154,23 +154,6 @@ def observed_over_expected(
         columns=OBSERVED_EXPECTED_CSV,
     )
     return found.sort_values(["ratio", *PAIR], ascending=[False, True, True], ignore_index=True)
-
-
-def lead_astray(works: np.ndarray, expected: np.ndarray) -> bool:
-    """Return whether one number for every pair would be much nearer to works than those expected.
-
-    Works expected must lie five times too high or low in the middle as well: where few pairs have
-    any works, most are of one number. Then the factor model does not hold for pairs that it has
-    not seen, as may be with few countries, however sure refits are of it. Medians of logs: a pair
-    far beyond its factors is what is looked for, and no sign of it.
-
-    >>> lead_astray(np.array([10, 20, 40]), np.array([12, 25, 9])), lead_astray(
-    ...     np.array([10, 20, 40]), np.array([0.1, 2, 900]))
-    (False, True)
-    """
-    came, said = np.log(works + 0.5), np.log(expected + 0.5)
-    far, alike = np.median(np.abs(came - said)), np.median(np.abs(came - np.median(came)))
-    return bool(far > max(ASTRAY[0] * alike, np.log(ASTRAY[1])))
 
 
 def ratio_interval(

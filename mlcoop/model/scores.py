@@ -15,6 +15,7 @@ METHODS = ("model", *BASELINES)
 # Origins that an interval of the skill takes: fewer all favour one side by chance too often, one of
 # them always (one in two to the power of their number; five, one in 32).
 FEWEST_ORIGINS = 5
+ASTRAY = 1.5, 5.0  # times the distance from one number for all pairs, and times the works
 
 
 def wape(observed: FloatArray, predicted: FloatArray) -> float:
@@ -180,3 +181,20 @@ def _coverage(rows: pd.DataFrame) -> dict[str, Any]:
         "width_share": None if pd.isna(share) else float(share),
         "by_year": {int(str(y)): float(v) for y, v in by_year.items()},
     }
+
+
+def lead_astray(works: np.ndarray, expected: np.ndarray) -> bool:
+    """Return whether one number for every pair would be much nearer to works than those expected.
+
+    Works expected must lie five times too high or low in the middle as well: where few pairs have
+    any works, most are of one number. Then the factor model does not hold for pairs that it has
+    not seen, as may be with few countries, however sure refits are of it. Medians of logs: a pair
+    far beyond its factors is what is looked for, and no sign of it.
+
+    >>> lead_astray(np.array([10, 20, 40]), np.array([12, 25, 9])), lead_astray(
+    ...     np.array([10, 20, 40]), np.array([0.1, 2, 900]))
+    (False, True)
+    """
+    came, said = np.log(works + 0.5), np.log(expected + 0.5)
+    far, alike = np.median(np.abs(came - said)), np.median(np.abs(came - np.median(came)))
+    return bool(far > max(ASTRAY[0] * alike, np.log(ASTRAY[1])))

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mlcoop.errors import counted
-from mlcoop.explain.observed_expected import lead_astray
+from mlcoop.model.scores import lead_astray
 from mlcoop.report.content import Beyond
 from mlcoop.report.names import listing, number, pair_name, percent, span
 from mlcoop.report.svg import Canvas, cut, scale
