@@ -134,7 +134,7 @@ class Staged:
             self.data_key, self.learner.name, self.missing, params, self.config.evaluation.folds,
             self.config.seed,
         )  # fmt: skip
-        return self._carry_out(
+        result = self._carry_out(
             "score",
             "the factor model on unseen pairs",
             key,
@@ -148,6 +148,7 @@ class Staged:
                 progress=self.listener.step,
             ),
         )
+        return {name: value for name, value in result.items() if name != "warnings"}
 
     def explain(self, study: Study, params: dict[str, Any]) -> dict[str, Any]:
         """Rank the factors, and return what the ranking notes of itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -227,7 +227,25 @@ def score_unseen(
     result: dict[str, Any] = {metric: {} for metric in models}
     for (metric, part), value in zip(jobs, _at_once(score, jobs, workers), strict=True):
         result[metric][part] = value
-    return {}, result
+    return {}, {**result, "warnings": warn_of_unseen(result)}
+
+
+def warn_of_unseen(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return a warning where the factor model explains nothing of focus pairs that it never saw.
+
+    >>> warn_of_unseen({"deviance_explained": {"focus_unseen": 0.8}})
+    []
+    """
+    own = scores["deviance_explained"].get("focus_unseen")
+    if own is None or own >= 0:
+        return []
+    other = scores.get("ppml_deviance_explained", {}).get("focus_unseen", own)
+    better = "; learner.name: ppml ranks by it" if other > 0 else ""
+    return [
+        f"On focus pairs that it has not seen the factor model does worse than one rate for all "
+        f"({100 * own:,.0f} % of the deviance explained, PPML {100 * other:,.0f} %{better}): its "
+        "ranking may not hold for other pairs; fewer factors or more training countries help."
+    ]
 
 
 def rank(

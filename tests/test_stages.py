@@ -9,7 +9,7 @@ import pytest
 from mlcoop.config import Config
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.origins import plan_origins
-from mlcoop.stages import first_reported, plan_horizons
+from mlcoop.stages import first_reported, plan_horizons, warn_of_unseen
 from mlcoop.study import Study, why_not_forecast
 
 
@@ -61,6 +61,16 @@ def test_what_stands_against_a_forecast_is_named(
     """By hand: each history lacks one thing that a backtest takes, or nothing."""
     said = why_not_forecast(study_of(years, tuple(gaps)).history.assign(**change))
     assert (said is None) if reason is None else (reason in (said or ""))
+
+
+def test_a_model_that_fails_on_unseen_pairs_is_warned_of() -> None:
+    """By hand: below zero one rate for all is nearer; PPML is named where it does better."""
+    scores = {"deviance_explained": {"focus_unseen": -10.51, "world_unseen": 0.9}}
+    (said,) = warn_of_unseen({**scores, "ppml_deviance_explained": {"focus_unseen": 0.82}})
+    assert "-1,051 %" in said and "PPML 82 %; learner.name: ppml" in said
+    (said,) = warn_of_unseen({**scores, "ppml_deviance_explained": {"focus_unseen": -0.1}})
+    assert "ranks by it" not in said
+    assert warn_of_unseen({"deviance_explained": {"world_unseen": -0.5}}) == []
 
 
 def test_the_years_tuned_on_by_hand() -> None:
