@@ -19,7 +19,7 @@ from mlcoop.likeness import HISTORY_YEARS, planted_features, study_pairs
 from mlcoop.panel import Panel, build_panel, pairs_among, unordered
 from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order, simulate_indicators
-from mlcoop.schema import COUNTRY_VARIABLES, PAIR, PAIR_VARIABLES, PAIR_YEAR
+from mlcoop.schema import COUNTRY_VARIABLES, NOT_FORECAST, PAIR, PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources import owncounts, readypanel
 from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather, own_countries
 from mlcoop.sources.http import Client
@@ -35,9 +35,7 @@ from mlcoop.study import (
 
 Progress = Callable[[int, int], None]
 
-CROSS_SECTION = (
-    "No backtest and no forecast: the panel has no year column and is ranked as one cross-section."
-)
+CROSS_SECTION = f"{NOT_FORECAST}the panel has no year column and is ranked as one cross-section."
 
 
 def gather_request(plan: Plan, today: date) -> GatherRequest:

@@ -128,6 +128,7 @@ GROUPS_CSV = [
     "share_low",
     "share_high",
 ]
+NOT_FORECAST = "No backtest and no forecast: "  # begins the warning that says why
 ORDERS_CSV = ["kind", "above", "below", "at_once", "p"]
 OBSERVED_EXPECTED_CSV = [
     "country_a",

@@ -18,7 +18,7 @@ from mlcoop.model.origins import possible_origins
 from mlcoop.panel import Panel, coverage_by_country
 from mlcoop.plan import Plan
 from mlcoop.reference import beside_table_1
-from mlcoop.schema import PAIR, PAIR_YEAR
+from mlcoop.schema import NOT_FORECAST, PAIR, PAIR_YEAR
 from mlcoop.tables import group_members
 
 # Fewer years than this leave no origin to learn from and check.
@@ -183,7 +183,7 @@ def why_not_forecast(history: pd.DataFrame) -> str | None:
         reason = "years without counts leave none that has some before it and one right after it"
     else:
         return None
-    return f"No backtest and no forecast: {reason}."
+    return f"{NOT_FORECAST}{reason}."
 
 
 def _own_side(institution: dict[str, Any]) -> str:

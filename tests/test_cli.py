@@ -176,6 +176,8 @@ def test_a_cross_section_has_no_years_and_no_next_one(tmp_path: Path) -> None:
     assert "10 country pairs; counts of the user's own." in card
     assert "forecaster.json" not in card and not (models / "forecaster.json").exists()
     assert "once" in mlcoop("list", cwd=tmp_path).stdout
+    asked = mlcoop("forecast", "once", cwd=tmp_path)
+    assert asked.returncode == 2 and "has no year column" in asked.stderr
 
 
 def test_a_finished_study_is_kept_and_repeats_to_the_number(panel_run) -> None:

@@ -129,7 +129,12 @@ def _read(name: str, experiments: Path) -> Experiment:
 
 
 def _needed(table: pd.DataFrame | None, experiment: Experiment, file: str) -> pd.DataFrame:
+    from mlcoop.schema import NOT_FORECAST
+
     if table is None or (table.empty and file != "surprises.csv"):
+        for warning in experiment.coverage.get("warnings", []):
+            if warning.startswith(NOT_FORECAST):
+                raise DataError(f"{experiment.folder}: holds no {file}. {warning}")
         sections = ["evaluation"] if file == "surprises.csv" else ["evaluation", "forecast"]
         off = [s for s in sections if not (experiment.config.get(s) or {}).get("enabled", True)]
         if off:
