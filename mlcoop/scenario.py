@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 from scipy import stats
 
 from mlcoop.errors import DataError, counted
-from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.crossfit import pair_ends, pair_names
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.explain.weights import SPREAD, resampling_weights
 from mlcoop.features.build import FeatureMatrix
@@ -124,10 +124,9 @@ def fit_scenario_model(
     """
     known = matrix.rows["works"].notna()
     pairs = pd.Index(np.unique(pair_names(matrix.rows[known])))
-    ends = [np.array([p.split("|")[i] for p in pairs]) for i in (0, 1)]
-    unit = choose_unit(matrix.rows[known], unit)
+    unit, ends = choose_unit(matrix.rows[known], unit), pair_ends(pairs)
 
-    weights, _, _ = resampling_weights(ends[0], ends[1], unit, refits, 1, seed + 11)
+    weights, _, _ = resampling_weights(ends[:, 0], ends[:, 1], unit, refits, 1, seed + 11)
 
     def refit(b: int) -> Estimator:
         return estimator.refit(pd.Series(weights[b], index=pairs), seed + b + 1)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mlcoop.explain.crossfit import pair_ends
 from mlcoop.explain.regression import Regression, cross_products
 
 LEFT = 1e-3  # a coefficient with a smaller share of its information left hangs on one cluster
@@ -217,7 +218,7 @@ def clustered(scores: np.ndarray, pairs: np.ndarray, unit: str, fixed: str = "")
     meat = scores.T @ scores
     if unit == "pair":
         return meat * len(scores) / max(len(scores) - 1, 1)
-    ends = np.array([str(p).split("|") for p in pairs])
+    ends = pair_ends(pairs)
     names, code = np.unique(ends, return_inverse=True)
     code = code.reshape(ends.shape)
     by_country = np.zeros((len(names), scores.shape[1]))

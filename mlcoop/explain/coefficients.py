@@ -15,7 +15,7 @@ from mlcoop.explain.clusters import (
     shared_country,
     untested,
 )
-from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.crossfit import pair_ends, pair_names
 from mlcoop.explain.regression import Regression
 from mlcoop.model.year_shocks import Shocks, freedom_with_years, year_shocks
 
@@ -127,5 +127,5 @@ def _errors(fit: Regression, names: np.ndarray, unit: str) -> Errors:
         return untested
     if unit == "pair" or shared_country(pairs):  # by its own country all pairs would be one
         return errors_by_pair(fit, code)
-    ends = np.array([str(p).split("|") for p in pairs])
+    ends = pair_ends(pairs)
     return errors_by_country(fit, code, np.unique(ends, return_inverse=True)[1].reshape(ends.shape))

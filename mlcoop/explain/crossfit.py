@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,15 @@ def pair_names(rows: pd.DataFrame) -> np.ndarray:
     if any("|" in end for end in {*a.unique(), *b.unique()}):
         a, b = (ends.str.replace("|", NO_BAR, regex=False) for ends in (a, b))
     return (a + "|" + b).to_numpy()
+
+
+def pair_ends(names: Iterable[str]) -> np.ndarray:
+    """Return both ends of pairs by their `pair_names`, shape (n_pairs, 2).
+
+    >>> pair_ends(["CHN|PAK", "DEU|FRA"])[:, 1].tolist()
+    ['PAK', 'FRA']
+    """
+    return np.array([str(name).split("|") for name in names])
 
 
 def split_pairs(pairs: np.ndarray, folds: int, seed: int) -> np.ndarray:

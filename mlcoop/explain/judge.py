@@ -59,11 +59,14 @@ def judge(
         importance[position] = np.abs(values).mean()
         # resampling few units understates the spread, a posterior trusts its model: a factor has
         # to stand out by the larger of the two before any order is claimed of it
-        widening[position] = _widening(explained.draws[:, :, columns[name]], moves, sign)
+        widening[position] = _lift(explained.draws[:, :, columns[name]], moves, sign)
         # neither knows what the pairs of a year share where years are few
         times, freedom = _by_years(explained, columns[name], sign)
-        if len(explained.draws) and len(explained.by_repeat) > 1:  # a learner with priors
-            times = max(times, _by_repeats(explained.by_repeat[:, :, columns[name]], moves, sign))
+        if len(explained.draws):  # priors: only fits of the first repeat are made again, with the
+            # priors that they have. Where next to nothing matters these may shrink all to nothing,
+            # and in other repeats not: replicates stand still beside an estimate that hangs on
+            # how pairs are dealt into folds
+            times = max(times, _lift(explained.by_repeat[:, :, columns[name]], moves, sign))
         spread = max(widening[position], times)
         p_values[position] = null_p_values(values, moves * spread, freedom=freedom)
         wider = _quantile(level, freedom) / _quantile(level, explained.freedom)
@@ -92,35 +95,21 @@ def judge(
     return table, names, importance, deviations, Orders(told, at_once, order_p)
 
 
-def half_widths(explained: Explained, columns: dict[str, list[int]], level: float) -> np.ndarray:
-    """Return the half width of each factor's interval in standard deviations."""
-    freedom = []
-    for owned in columns.values():
-        sign = np.sign(explained.values[:, owned].sum(axis=1))
-        freedom.append(_by_years(explained, owned, sign)[1])
-    return np.array([_quantile(level, f) for f in freedom])
+def interval_widths(
+    explained: Explained, columns: dict[str, list[int]], level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return half the width of each factor's interval in standard deviations, and their widening.
 
-
-def posterior_widening(explained: Explained, columns: dict[str, list[int]]) -> np.ndarray:
-    widening = []
+    The widening lifts the replicates' spread to the posterior's, or to that with shocks of years.
+    """
+    half, widening = [], []
     for owned in columns.values():
         sign = np.sign(explained.values[:, owned].sum(axis=1))
         moves = explained.replicates[:, :, owned].sum(axis=2).astype(float)
-        by_draws = _widening(explained.draws[:, :, owned], moves, sign)
-        widening.append(max(by_draws, _by_years(explained, owned, sign)[0]))
-    return np.array(widening)
-
-
-def _by_repeats(by_repeat: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
-    """Return the factor, at least 1, that lifts the replicates' spread to that between repeats.
-
-    Only fits of the first repeat are made again, with the priors that they have. Where next to
-    nothing matters, priors may shrink all effects to nothing in these and not in others: then the
-    replicates stand still beside an estimate that hangs on how pairs are dealt into folds.
-    """
-    own = float((moves @ sign).std(ddof=1))
-    said = (by_repeat.sum(axis=2).astype(float) @ sign).std(ddof=1)
-    return max(1.0, float(said) / own) if own > 0 else 1.0
+        times, freedom = _by_years(explained, owned, sign)
+        half.append(_quantile(level, freedom))
+        widening.append(max(_lift(explained.draws[:, :, owned], moves, sign), times))
+    return np.array(half), np.array(widening)
 
 
 def _by_years(explained: Explained, columns: list[int], sign: np.ndarray) -> tuple[float, float]:
@@ -137,13 +126,13 @@ def _by_years(explained: Explained, columns: list[int], sign: np.ndarray) -> tup
     return float(np.sqrt(whole.sum() / own.sum())), float(freedom)
 
 
-def _widening(draws: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
-    """Return the factor, at least 1, that lifts the replicates' spread to the posterior's."""
-    if not len(draws):
+def _lift(others: np.ndarray, moves: np.ndarray, sign: np.ndarray) -> float:
+    """Return the factor, at least 1, that lifts the replicates' spread to that of `others`."""
+    if len(others) < 2:
         return 1.0
     own = float((moves @ sign).std(ddof=1))
-    posterior = float((draws.sum(axis=2).astype(float) @ sign).std(ddof=1))
-    return max(1.0, posterior / own) if own > 0 else 1.0
+    said = float((others.sum(axis=2).astype(float) @ sign).std(ddof=1))
+    return max(1.0, said / own) if own > 0 else 1.0
 
 
 def _quantile(level: float, freedom: float) -> float:

@@ -9,7 +9,13 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy import special, stats
 
-from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
+from mlcoop.explain.crossfit import (
+    fit_rows,
+    fold_of_pairs,
+    pair_ends,
+    pair_names,
+    split_pairs,
+)
 from mlcoop.explain.repeated import FOLDS
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.explain.weights import resampling_weights, spread_freedom
@@ -114,8 +120,8 @@ def observed_over_expected(
     estimators = Parallel(n_jobs=workers)(delayed(fit)(k) for k in range(FOLDS))
     said = np.array([expected(e, k) for k, e in enumerate(estimators)])
     unit = choose_unit(rows[known], unit)
-    left, right = (np.array([name.split("|")[end] for name in every]) for end in (0, 1))
-    weights, scale, drawn = resampling_weights(left, right, unit, REFITS, FOLDS, seed)
+    ends = pair_ends(every)
+    weights, scale, drawn = resampling_weights(ends[:, 0], ends[:, 1], unit, REFITS, FOLDS, seed)
 
     def again(b: int) -> np.ndarray:
         k = b % FOLDS
@@ -130,8 +136,7 @@ def observed_over_expected(
             for b in range(REFITS)
         ]
         spread = np.maximum(spread, np.std(draws, axis=0, ddof=1))
-    units = len(every) if unit == "pair" else len(np.unique(np.r_[left, right]))
-    freedom = spread_freedom(units, len({f.factor for f in matrix.features}), drawn)
+    freedom = spread_freedom(ends, unit, len({f.factor for f in matrix.features}), drawn)
     table = rows[shown].assign(pair=of_pair).groupby("pair")
     counted = np.bincount(of_pair, once * rows.loc[shown, "works"].to_numpy(float), len(names))
     mean = np.exp(said[fold, np.arange(len(names))])

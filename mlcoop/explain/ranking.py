@@ -13,7 +13,7 @@ from mlcoop.errors import ConfigError
 from mlcoop.explain.crossfit import find_learner
 from mlcoop.explain.effects import effect_curves
 from mlcoop.explain.interactions import interaction_table
-from mlcoop.explain.judge import Orders, half_widths, judge, posterior_widening
+from mlcoop.explain.judge import Orders, interval_widths, judge
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
@@ -166,7 +166,7 @@ def rank_factors(
         _direction(x, explained.values, columns[n]) if up else "none"
         for n, up in zip(names, factors["above_null"], strict=True)
     ]
-    wide = half_widths(explained, columns, level)
+    wide, widening = interval_widths(explained, columns, level)
     half = wide * explained.low_to_high_replicates.std(axis=0, ddof=1)
     centre = explained.low_to_high
     scales = _scales(explained, matrix)
@@ -178,7 +178,7 @@ def rank_factors(
         x,
         explained.values,
         explained.replicates,
-        posterior_widening(explained, columns),
+        widening,
         columns,
         quantile=wide,
         own={f.factor for f in described if f.own},

@@ -11,7 +11,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from mlcoop.errors import DataError
-from mlcoop.explain.crossfit import fold_of_pairs, pair_names
+from mlcoop.explain.crossfit import fold_of_pairs, pair_ends, pair_names
 from mlcoop.explain.effects import LocalSteps
 from mlcoop.explain.interactions import strongest
 from mlcoop.explain.repeated import FOLDS, Asked, Joint, ask, cross_fit
@@ -168,9 +168,10 @@ def explain_replicates(
     together_by_fold = [stacked(s.joint) for s in said] if chosen else []
     unit = choose_unit(rows[known], unit)
     names = pd.Index(np.unique(pairs[known]))
-    left = np.array([n.split("|")[0] for n in names])
-    right = np.array([n.split("|")[1] for n in names])
-    weights, scale, drawn_freedom = resampling_weights(left, right, unit, resamples, FOLDS, seed)
+    ends = pair_ends(names)
+    weights, scale, drawn_freedom = resampling_weights(
+        ends[:, 0], ends[:, 1], unit, resamples, FOLDS, seed
+    )
     # a fit without a fold spreads a little more than the estimate, which uses all folds
     fold_of_name = fold_of_pairs(names.to_numpy(), pairs[explained], fitted.fold)
     trained = [np.mean(fold_of_name != k) for k in range(FOLDS)]
@@ -233,8 +234,7 @@ def explain_replicates(
         steps = questions.steps
         by_point = np.repeat([own[f] for f in steps.factors], [len(e) for e in steps.edges])
         moves = moves * np.maximum(1.0, np.r_[list(own.values()), by_point] / lift)
-    units = len(names) if unit == "pair" else len(np.unique(np.r_[left, right]))
-    freedom = spread_freedom(units, len(factors), drawn_freedom)
+    freedom = spread_freedom(ends, unit, len(factors), drawn_freedom)
     return Explained(
         explained,
         fitted.values,

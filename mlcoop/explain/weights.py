@@ -75,14 +75,21 @@ def resampling_weights(
     return times, scale, resamples - len(parts)
 
 
-def spread_freedom(units: int, factors: int, drawn: int) -> float:
+def spread_freedom(ends: np.ndarray, unit: str, factors: int, drawn: int) -> float:
     """Return degrees of freedom of a spread: of what is resampled, and of its replicates.
 
     Few units know the spread badly, and few replicates know what the units know (Satterthwaite).
 
-    >>> round(spread_freedom(126, 66, 190), 1)
+    Parameters
+    ----------
+    ends : array of shape (n_pairs, 2)
+        Countries of each pair.
+    unit : {"pair", "country"}
+
+    >>> spread_freedom(np.array([["a", "b"]] * 126), "pair", 66, 190).__round__(1)
     47.3
     """
+    units = len(ends) if unit == "pair" else len(np.unique(ends))
     return 1 / (1 / max(2.0, units - min(factors, units / 2)) + 1 / drawn)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from mlcoop.explain.clusters import clustered, shared_country
-from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names
+from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_ends, pair_names
 from mlcoop.explain.regression import MOST_ROWS, regress
 from mlcoop.features.build import FeatureMatrix, explain_rows
 from mlcoop.model.basis import of_years
@@ -178,7 +178,7 @@ def focus_interactions(
     within = np.unique(names[code[inside]])
     fixed = shared_country(within)
     by_country = unit == "country" and not fixed
-    ends = np.array([str(n).split("|") for n in names])
+    ends = pair_ends(names)
     ends = np.unique(ends, return_inverse=True)[1].reshape(ends.shape)
     weighted = fit.design * fit.mean[:, None]
     parts, tested, difference, clusters = [], [], [], []

@@ -76,8 +76,6 @@ class Basis:
         Of the factors that are not taken as given.
     of_years : frozenset of int
         Factors that move over years and hardly differ between pairs.
-    drifts : tuple of int
-        Factors whose slope may drift over the years in the fit, beside their products.
     """
 
     mean: np.ndarray
@@ -86,7 +84,6 @@ class Basis:
     products: tuple[tuple[int, int], ...] = ()
     scales: tuple[Scale, ...] = ()
     of_years: frozenset[int] = frozenset()
-    drifts: tuple[int, ...] = ()
 
     @property
     def terms(self) -> frozenset[Term]:
@@ -99,12 +96,12 @@ class Basis:
         """Return the basis with these bends and products and no others."""
         smooths = tuple(s for s in self.smooths if Term("bend", (s.column,)) in terms)
         products = sorted((t.columns[0], t.columns[1]) for t in terms if t.kind == "product")
-        return replace(self, smooths=smooths).multiplied(tuple(products))
+        return replace(self, smooths=smooths, products=tuple(products))
 
-    def multiplied(self, products: tuple[tuple[int, int], ...]) -> Basis:
-        """Return the basis with these products, and drifts of what stands in them."""
-        drifts = tuple(sorted({column for pair in products for column in pair}))
-        return replace(self, products=products, drifts=drifts)
+    @property
+    def drifts(self) -> tuple[int, ...]:
+        """Factors in products, whose slopes may drift over the years in the fit beside them."""
+        return tuple(sorted({column for pair in self.products for column in pair}))
 
     def standardise(self, X: np.ndarray) -> np.ndarray:
         """Return z-scores; a missing value is set to the training mean, so it has no effect."""

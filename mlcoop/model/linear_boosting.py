@@ -249,7 +249,7 @@ def _with_products(basis: Basis, fit: MixedFit) -> Basis:
         for b in top[k + 1 :]
         if not basis.of_years >= {int(a), int(b)}
     )
-    return basis.multiplied(products)
+    return replace(basis, products=products)
 
 
 def _without_dropped(basis: Basis, data: Training, fit: MixedFit) -> tuple[Basis, Rows, MixedFit]:
@@ -265,7 +265,7 @@ def _without_dropped(basis: Basis, data: Training, fit: MixedFit) -> tuple[Basis
         first = last
     last = first + len(basis.products)
     products = tuple(p for p, on in zip(basis.products, alive[first:last], strict=True) if on)
-    small = replace(basis, smooths=tuple(smooths)).multiplied(products)
+    small = replace(basis, smooths=tuple(smooths), products=products)
     if small.drifts != basis.drifts:
         rows = mixed_rows(small, data)
         return small, rows, fit_mixed(rows)

@@ -12,7 +12,7 @@ from mlcoop.errors import counted
 from mlcoop.model.scores import lead_astray
 from mlcoop.report.content import Beyond
 from mlcoop.report.names import listing, number, pair_name, percent, span
-from mlcoop.report.svg import Canvas, cut, scale
+from mlcoop.report.svg import ROWS_TOP, Canvas, dot_row, row_height, scale, spread_ticks
 from mlcoop.report.tables import MOST_ROWS, Cell, Column, Table
 from mlcoop.schema import Experiment
 
@@ -117,43 +117,32 @@ def farthest(rows: Sequence[Beyond]) -> list[Beyond]:
 def beyond_dots(rows: Sequence[Beyond], width: int) -> Markup:
     """Draw ratios with their intervals on a log scale; grey where they cannot be told from one."""
     narrow = width < 500
-    row_height, top = (38, 30) if narrow else (24, 30)
+    top = ROWS_TOP
     longest = max(len(r.label) for r in rows)
     left = 14 if narrow else min(max(7.8 * longest + 14, 150), 330)
     floor = min([r.ratio for r in rows if r.ratio > 0] + [r.high for r in rows]) / 3
     ends = [math.log(max(v, floor)) for r in rows for v in (r.low, r.high)] + [0.0]
     x = scale(min(ends), max(max(ends), min(ends) + 0.1), left, width - 20)
-    height = top + row_height * len(rows) + 4
+    height = top + row_height(narrow) * len(rows) + 4
     label = "Works counted over works expected, with intervals; the table below holds the same"
     canvas = Canvas(width, height, label, "observed-expected")
 
     def at(value: float) -> float:
         return x(math.log(max(value, floor)))
 
-    shown = [t for t in TICKS if min(ends) <= math.log(t) <= max(ends)]
-    if narrow and len(shown) > 5:
-        shown = [t for t in shown if f"{t:g}".startswith(("0.1", "0.01", "1"))]
-    for tick in shown:
-        canvas.line(at(tick), top - 6, at(tick), height, "zero" if tick == 1 else "grid")
-        canvas.text(at(tick), top - 12, f"{tick:g}", "tick", "middle")
+    logs = [math.log(t) for t in TICKS if min(ends) <= math.log(t) <= max(ends)]
+    for tick in spread_ticks(logs, x):
+        canvas.line(x(tick), top - 6, x(tick), height, "zero" if tick == 0 else "grid")
+        canvas.text(x(tick), top - 12, f"{math.exp(tick):g}", "tick", "middle")
     for i, row in enumerate(rows):
-        y0 = top + i * row_height
-        y = y0 + (26 if narrow else row_height / 2)
         tone = {"more": "g0", "less": "g3"}.get(row.told, "gx")
         note = "" if row.told else "; cannot be told from its expectation"
-        canvas.open(
-            f"row{'' if row.told else ' null'}",
+        tip = (
             f"{_with_interval(row)}: {number(row.works)} counted, {number(row.expected)} "
-            f"expected{note}",
+            f"expected{note}"
         )
-        canvas.rect(0, y0, width, row_height, "hit")
-        if narrow:
-            canvas.text(left, y0 + 14, cut(row.label, width - 30), "label")
-        else:
-            canvas.text(left - 14, y + 4.5, cut(row.label, left - 14), "label", "end")
-        canvas.line(at(row.low), y, at(row.high), y, f"whisker {tone}")
-        canvas.dot(at(row.ratio), y, 5, f"dot {tone}")
-        canvas.close()
+        places = at(row.low), at(row.ratio), at(row.high)
+        dot_row(canvas, i, row.label, tip, places, left=left, tone=tone)
     return canvas.markup("observed-expected")
 
 

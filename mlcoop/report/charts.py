@@ -11,7 +11,17 @@ from markupsafe import Markup
 from mlcoop.features.factor import GROUPS
 from mlcoop.report.content import Curve, FactorData, Planted, Ranked
 from mlcoop.report.names import percent, percent_tick, small_percent, span
-from mlcoop.report.svg import Canvas, Scale, cut, scale, ticks
+from mlcoop.report.svg import (
+    ROWS_TOP,
+    Canvas,
+    Scale,
+    cut,
+    dot_row,
+    row_height,
+    scale,
+    spread_ticks,
+    ticks,
+)
 from mlcoop.report.units import in_words, natural, short
 
 SHOWN = 20  # rows of the ranking before "show all"
@@ -133,13 +143,13 @@ def _ranking_row(
 def effect_dots(rows: Sequence[Ranked], colours: Mapping[str, int], width: int) -> Markup:
     """Draw the change of collaboration from a low to a high value of every factor."""
     narrow = width < 500
-    row_height, top = (38, 30) if narrow else (24, 30)
+    top = ROWS_TOP
     left = 14 if narrow else _room(max(len(r.label) for r in rows))
     bounds = [b for r in rows for b in (r.effect_low, r.effect, r.effect_high) if b is not None]
     logs = [math.log1p(max(v, -0.99)) for v in (*bounds, 0.0)]
     span_ = max(max(logs) - min(logs), 0.02)
     x = scale(min(logs) - 0.02 * span_, max(logs) + 0.02 * span_, left, width - 20)
-    height = top + row_height * len(rows) + 4
+    height = top + row_height(narrow) * len(rows) + 4
     label = (
         "Change of collaboration from the 10th to the 90th percentile of each factor, with "
         "intervals; the table of factors holds the same"
@@ -149,41 +159,23 @@ def effect_dots(rows: Sequence[Ranked], colours: Mapping[str, int], width: int) 
     def at(value: float) -> float:
         return x(math.log1p(max(value, -0.99)))
 
-    for step in _spread([t for t in EFFECT_TICKS if min(logs) <= math.log1p(t) <= max(logs)], at):
+    for step in spread_ticks(
+        [t for t in EFFECT_TICKS if min(logs) <= math.log1p(t) <= max(logs)], at
+    ):
         canvas.line(at(step), top - 6, at(step), height, "zero" if step == 0 else "grid")
         canvas.text(at(step), top - 12, percent(step, signed=True), "tick", "middle")
     for i, row in enumerate(rows):
         if row.effect is None:
             continue
-        y0 = top + i * row_height
-        y = y0 + (26 if narrow else row_height / 2)
         low = row.effect if row.effect_low is None else row.effect_low
         high = row.effect if row.effect_high is None else row.effect_high
-        grey = row.above_null is False
-        tone = "gx" if grey else f"g{colours.get(row.group, 0)}"
+        tone = "gx" if row.above_null is False else f"g{colours.get(row.group, 0)}"
         bounds_ = span(low, high, lambda v: percent(v, signed=True))
-        canvas.open(
-            f"row{' null' if grey else ''}",
-            f"{row.label}: {percent(row.effect, signed=True)} ({bounds_})",
+        tip = f"{row.label}: {percent(row.effect, signed=True)} ({bounds_})"
+        dot_row(
+            canvas, i, row.label, tip, (at(low), at(row.effect), at(high)), left=left, tone=tone
         )
-        canvas.rect(0, y0, width, row_height, "hit")
-        if narrow:
-            canvas.text(left, y0 + 14, cut(row.label, width - 30), "label")
-        else:
-            canvas.text(left - 14, y + 4.5, cut(row.label, left - 14), "label", "end")
-        canvas.line(at(low), y, at(high), y, f"whisker {tone}")
-        canvas.dot(at(row.effect), y, 5, f"dot {tone}")
-        canvas.close()
     return canvas.markup("effects")
-
-
-def _spread(values: Sequence[float], at: Scale, least: float = 44) -> list[float]:
-    """Keep zero, and of the other ticks those that leave room for their words."""
-    kept = [v for v in values if v == 0]
-    for value in sorted(values, key=abs):
-        if all(abs(at(value) - at(k)) >= least for k in kept):
-            kept.append(value)
-    return sorted(kept)
 
 
 def effect_grid(curves: Sequence[Curve], colours: Mapping[str, int], width: int) -> Markup:

@@ -76,16 +76,14 @@ def player_sentences(d: Defence) -> tuple[str, ...]:
             "say little."
         )
     lost = max(d.players, key=lambda p: p.lost)
-    text = f"Left out, {lost.label} costs most: " if lost.lost > 0 else "Left out, no group costs: "
-    text += (
-        f"the learner explains {percent(d.all_explained, 1)} of "
-        f"the deviance of unseen focus pairs around their own mean with all groups and "
-        f"{percent((d.all_explained or 0) - lost.lost, 1)} without "
+    costs, without = (
+        (f"{lost.label} costs most", "it") if lost.lost > 0 else ("no group costs", lost.label)
     )
-    text += "it. " if lost.lost > 0 else f"{lost.label}. "
     texts.append(
-        f"{text}What the other groups can stand in for is not lost, so losses do not add up to "
-        "what is explained."
+        f"Left out, {costs}: the learner explains {percent(d.all_explained, 1)} of the deviance of "
+        "unseen focus pairs around their own mean with all groups and "
+        f"{percent((d.all_explained or 0) - lost.lost, 1)} without {without}. What the other "
+        "groups can stand in for is not lost, so losses do not add up to what is explained."
     )
     return tuple(texts)
 

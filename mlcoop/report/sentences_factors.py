@@ -22,8 +22,7 @@ def collinear_sentences(found: Collinear) -> tuple[str, ...]:
         if mixed:
             text += (
                 f"; {mixed} of them {'holds' if mixed == 1 else 'hold'} factors from more than one "
-                "group of the catalogue, whose "
-                "shares are hard to part"
+                "group of the catalogue, whose shares are hard to part"
             )
         texts.append(f"{text}.")
     untold = [r for r in found.rows if r.close and r.told is False]

@@ -94,6 +94,52 @@ class Canvas:
         self._parts.append(part)
 
 
+ROWS_TOP = 30  # of a dot plot, for its ticks
+
+
+def row_height(narrow: bool) -> int:
+    """Return the pixels of a row of a dot plot; on narrow screens its label stands above it."""
+    return 38 if narrow else 24
+
+
+def dot_row(
+    canvas: Canvas,
+    i: int,
+    label: str,
+    tip: str,
+    at: tuple[float, float, float],
+    *,
+    left: float,
+    tone: str,
+) -> None:
+    """Draw row `i` of a dot plot: label, interval and dot.
+
+    `at` are the places of low end, dot and high end, `left` where the plot begins; rows of the
+    tone "gx" are grey.
+    """
+    narrow = canvas.width < 500
+    y0 = ROWS_TOP + i * row_height(narrow)
+    y = y0 + (26 if narrow else row_height(narrow) / 2)
+    canvas.open(f"row{' null' if tone == 'gx' else ''}", tip)
+    canvas.rect(0, y0, canvas.width, row_height(narrow), "hit")
+    if narrow:
+        canvas.text(left, y0 + 14, cut(label, canvas.width - 30), "label")
+    else:
+        canvas.text(left - 14, y + 4.5, cut(label, left - 14), "label", "end")
+    canvas.line(at[0], y, at[2], y, f"whisker {tone}")
+    canvas.dot(at[1], y, 5, f"dot {tone}")
+    canvas.close()
+
+
+def spread_ticks(values: Sequence[float], at: Scale, least: float = 44) -> list[float]:
+    """Keep zero, and of the other ticks those that leave room for their words."""
+    kept = [v for v in values if v == 0]
+    for value in sorted(values, key=abs):
+        if all(abs(at(value) - at(k)) >= least for k in kept):
+            kept.append(value)
+    return sorted(kept)
+
+
 def scale(low: float, high: float, start: float, end: float) -> Scale:
     """Return the linear map of [low, high] to [start, end]."""
     width = (high - low) or 1.0

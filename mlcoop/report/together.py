@@ -9,7 +9,7 @@ from markupsafe import Markup
 from mlcoop.report.content import Together
 from mlcoop.report.gather import as_share, need
 from mlcoop.report.names import percent, plain, small_percent, span
-from mlcoop.report.svg import Canvas, cut, scale, ticks
+from mlcoop.report.svg import ROWS_TOP, Canvas, dot_row, row_height, scale, ticks
 from mlcoop.report.tables import Cell, Column, Table
 from mlcoop.schema import Experiment
 
@@ -51,32 +51,22 @@ def together_bars(rows: Sequence[Together], width: int) -> Markup:
     """Draw strengths as dots with bands; grey where none cannot be excluded."""
     narrow = width < 500
     names = [f"{r.label} × {r.other}" for r in rows]
-    row_height, top = (38, 30) if narrow else (24, 30)
+    top = ROWS_TOP
+    bottom = top + row_height(narrow) * len(rows)
     left = 14 if narrow else min(max(7.1 * max(map(len, names)) + 14, 150), 420)
     x = scale(0, max([r.high for r in rows] + [1e-6]), left, width - 20)
     label = "Strength of the strongest interactions with bands; the table below holds the same"
-    canvas = Canvas(width, top + row_height * len(rows) + 4, label, "interactions")
+    canvas = Canvas(width, bottom + 4, label, "interactions")
     for tick in ticks(0, max(r.high for r in rows), 3 if narrow else 6):
-        canvas.line(x(tick), top - 6, x(tick), top + row_height * len(rows), "grid")
+        canvas.line(x(tick), top - 6, x(tick), bottom, "grid")
         canvas.text(x(tick), top - 12, small_percent(tick), "tick", "middle")
     for i, (row, name) in enumerate(zip(rows, names, strict=True)):
-        y0 = top + i * row_height
-        y = y0 + (26 if narrow else row_height / 2)
         tone = "g0" if row.told else "gx"
         band = span(row.low, row.high, small_percent)
         said = "" if row.told else "; cannot be told from none"
-        canvas.open(
-            f"row{'' if row.told else ' null'}",
-            f"{name}: {small_percent(row.strength)} ({band}){said}",
-        )
-        canvas.rect(0, y0, width, row_height, "hit")
-        if narrow:
-            canvas.text(left, y0 + 14, cut(name, width - 30), "label")
-        else:
-            canvas.text(left - 14, y + 4.5, cut(name, left - 14), "label", "end")
-        canvas.line(x(row.low), y, x(row.high), y, f"whisker {tone}")
-        canvas.dot(x(row.strength), y, 5, f"dot {tone}")
-        canvas.close()
+        tip = f"{name}: {small_percent(row.strength)} ({band}){said}"
+        at = x(row.low), x(row.strength), x(row.high)
+        dot_row(canvas, i, name, tip, at, left=left, tone=tone)
     return canvas.markup("interactions")
 
 

@@ -42,7 +42,7 @@ def print_experiment(experiment: Experiment) -> None:
     if s.groups:
         console.print(_groups(s))
     if s.beyond:
-        say(console, f"\n{_titled(s, 'Works beside those that factors suggest').strip()}", "bold")
+        say(console, _titled(s, "Works beside those that factors suggest"), "bold")
         for text in beyond_sentences(s.beyond, s.rank_level):
             say(console, text)
     if s.forecasts:
