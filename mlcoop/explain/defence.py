@@ -14,7 +14,7 @@ from mlcoop.explain.permutation import permutation_importance
 from mlcoop.explain.players import drop_groups, group_players
 from mlcoop.explain.ranking import Ranking, rank_factors
 from mlcoop.explain.regression import regress
-from mlcoop.explain.stability import halves_agreement, pair_halves
+from mlcoop.explain.stability import halves_tau, pair_halves
 from mlcoop.explain.wide import (
     focus_interactions,
     rank_agreement,
@@ -111,7 +111,8 @@ def defend(
     labels = {f.factor: f.label for f in matrix.features}
     witnesses = join_witnesses(ranking.factors, permuted, regression, players, labels)
     above = ranking.factors.set_index("factor").loc[list(columns), "above_null"].to_numpy(bool)
-    halved = _pair_halves(matrix, learner, quick, columns, above, seed=seed, workers=workers)
+    given = (matrix, learner, quick, columns, ranking.members, above)
+    halved = _pair_halves(*given, seed=seed, workers=workers)
     step()
     notes: dict[str, Any] = {
         "agreement": witness_agreement(witnesses, ranking.factors, players),
@@ -164,19 +165,28 @@ def _pair_halves(
     learner: Learner,
     params: dict[str, Any],
     columns: dict[str, list[int]],
+    members: dict[tuple[str, str], list[int]],
     above: np.ndarray,
     *,
     seed: int,
     workers: int,
 ) -> dict[str, float] | None:
     """Return how rankings from halves of the pairs agree, all halved and only those in focus."""
-    given = (matrix, learner, params, columns)
+    players: dict[Any, list[int]] = {**columns, **members}
+    given = (matrix, learner, params, players)
     apart = pair_halves(*given, seed=seed, workers=workers)
     if apart is None:
         return None
-    found = halves_agreement(apart, above)
+    factors, groups = np.split(apart, [len(columns)], axis=2)
+    found = {
+        "pair_halves_tau": halves_tau(factors),
+        "pair_halves_tau_told": halves_tau(factors[:, :, above]),
+        "pair_halves_tau_groups": halves_tau(groups),
+    }
     if not matrix.rows["in_focus"].to_numpy(bool).all():
         shared = pair_halves(*given, seed=seed, workers=workers, share_rest=True)
         assert shared is not None  # the focus pairs are the same
-        found["focus_halves_tau"] = halves_agreement(shared, above)["pair_halves_tau"]
+        factors, groups = np.split(shared, [len(columns)], axis=2)
+        found["focus_halves_tau"] = halves_tau(factors)
+        found["focus_halves_tau_groups"] = halves_tau(groups)
     return found

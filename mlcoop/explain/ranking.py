@@ -61,8 +61,8 @@ class Ranking:
         its one-sided p-value in a test of its own.
     explained : Explained
         What all of this was made from.
-    columns : dict
-        Columns of X by factor.
+    columns, members : dict
+        Columns of X by factor, and by group and role.
     interactions : DataFrame
         The strongest: `factor, other, strength, low, high, share, p, q, told, strength_unit`.
     """
@@ -77,6 +77,7 @@ class Ranking:
     orders: pd.DataFrame
     explained: Explained
     columns: dict[str, list[int]]
+    members: dict[tuple[str, str], list[int]]
     interactions: pd.DataFrame
 
     def signed(self) -> tuple[np.ndarray, np.ndarray]:
@@ -239,6 +240,7 @@ def rank_factors(
         ),
         explained,
         columns,
+        members,
         interaction_table(
             list(columns),
             explained.pairs,

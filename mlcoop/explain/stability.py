@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,16 +67,18 @@ def pair_halves(
     matrix: FeatureMatrix,
     learner: Learner,
     params: dict[str, Any],
-    columns: dict[str, list[int]],
+    players: Mapping[Any, list[int]],
     *,
     seed: int,
     workers: int,
     share_rest: bool = False,
 ) -> np.ndarray | None:
-    """Return the importance of every factor from disjoint halves of the pairs.
+    """Return the importance of every player from disjoint halves of the pairs.
 
     Parameters
     ----------
+    players : mapping
+        Columns of each factor, or group of them.
     share_rest : bool
         Whether only the focus pairs are halved and the rest of the training set serves both, as it
         would two studies of different partners. Otherwise each half is a study of its own, fitted
@@ -83,7 +86,7 @@ def pair_halves(
 
     Returns
     -------
-    array of shape (SPLITS, 2, n_factors), or None with too few focus pairs
+    array of shape (SPLITS, 2, n_players), or None with too few focus pairs
 
     Notes
     -----
@@ -120,7 +123,7 @@ def pair_halves(
         if not np.array_equal(found[0], found[1]):  # a learner without chance is not asked again
             found += [values(number) for number in range(2, MODELS)]
         mean = np.mean(found, axis=0)
-        return np.array([np.abs(mean[:, c].sum(axis=1)).mean() for c in columns.values()])
+        return np.array([np.abs(mean[:, c].sum(axis=1)).mean() for c in players.values()])
 
     jobs = [(split, side) for split in range(SPLITS) for side in (0, 1)]
     found = Parallel(n_jobs=workers, backend="threading")(delayed(importance)(*job) for job in jobs)
@@ -131,15 +134,8 @@ def _half(names: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(names)[side::2]
 
 
-def halves_agreement(by_half: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
-    """Return mean Kendall's tau between the halves, over all factors and over the chosen ones."""
-
-    def tau(mask: np.ndarray) -> float:
-        if mask.sum() < 3:  # of two there is one order, kept or turned round: -1 or 1
-            return float("nan")
-        return float(np.mean([stats.kendalltau(a[mask], b[mask]).statistic for a, b in by_half]))
-
-    return {
-        "pair_halves_tau": tau(np.ones(by_half.shape[2], dtype=bool)),
-        "pair_halves_tau_told": tau(chosen),
-    }
+def halves_tau(by_half: np.ndarray) -> float:
+    """Return mean Kendall's tau between the halves of `pair_halves`; NaN for fewer than three."""
+    if by_half.shape[2] < 3:  # of two there is one order, kept or turned round: -1 or 1
+        return float("nan")
+    return float(np.mean([stats.kendalltau(a, b).statistic for a, b in by_half]))

@@ -151,15 +151,21 @@ def stability_sentences(d: Defence) -> tuple[str, ...]:
         halves = d.pair_halves
         told = halves.get("pair_halves_tau_told")
         text = (
-            f"Rankings from disjoint halves of the pairs, each fitted and explained by itself, "
-            f"agree with tau {_two(halves['pair_halves_tau'])}"
+            "Rankings of factors from disjoint halves of the pairs, each fitted and explained by "
+            f"itself, agree with tau {_two(halves['pair_halves_tau'])}"
         )
-        text += "." if told is None else f", among the factors told from chance with {_two(told)}."
+        text += "" if told is None else f", among the factors told from chance with {_two(told)}"
+        if halves.get("pair_halves_tau_groups") is not None:
+            text += f", rankings of groups with {_two(halves['pair_halves_tau_groups'])}"
+        text += "."
         if halves.get("focus_halves_tau") is not None:
             text += (
                 " Where only the focus pairs are halved and all other pairs serve both, they agree "
-                f"with {_two(halves['focus_halves_tau'])}."
+                f"with {_two(halves['focus_halves_tau'])}"
             )
+            if halves.get("focus_halves_tau_groups") is not None:
+                text += f", those of groups with {_two(halves['focus_halves_tau_groups'])}"
+            text += "."
         texts.append(text)
     if groups:
         texts.append(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from worlds import columns_of, wide_matrix
 
-from mlcoop.explain.stability import halves_agreement, pair_halves, replicate_stability
+from mlcoop.explain.stability import halves_tau, pair_halves, replicate_stability
 from mlcoop.model.learners import LEARNERS
 
 
@@ -31,13 +31,16 @@ def test_disjoint_halves_of_a_clear_world_agree():
     """Planted truth: slopes 1, 0.6, 0.3 and 0.1 are far apart for 150 pairs a half."""
     matrix = wide_matrix([1.0, 0.6, 0.3, 0.1], countries=25, seed=3)
     ppml = LEARNERS["ppml"]
-    found = pair_halves(matrix, ppml, ppml.defaults, columns_of(matrix), seed=0, workers=1)
-    assert found.shape == (3, 2, 4)
+    players = {**columns_of(matrix), ("both", "pair"): [2, 3]}
+    found = pair_halves(matrix, ppml, ppml.defaults, players, seed=0, workers=1)
+    assert found.shape == (3, 2, 5)
     assert (found[:, 0] != found[:, 1]).all()
-    taus = halves_agreement(found, np.array([True, True, True, False]))
-    assert taus["pair_halves_tau"] > 0.8 and taus["pair_halves_tau_told"] == pytest.approx(1)
+    assert halves_tau(found[:, :, :4]) > 0.8 and halves_tau(found[:, :, :3]) == pytest.approx(1)
+    # factors of a linear model drawn apart: a group has the root of the sum of their squares
+    together = np.hypot(found[:, :, 2], found[:, :, 3])
+    np.testing.assert_allclose(found[:, :, 4], together, rtol=0.2)
     # of two factors a split says -1 or 1, whatever the data
-    assert np.isnan(halves_agreement(found, np.arange(4) < 2)["pair_halves_tau_told"])
+    assert np.isnan(halves_tau(found[:, :, :2]))
 
 
 def test_halves_that_share_the_other_pairs_differ_less():

@@ -93,7 +93,9 @@ def defended(study: Experiment) -> Experiment:
         "pair_halves": {
             "pair_halves_tau": 0.62,
             "pair_halves_tau_told": None,
+            "pair_halves_tau_groups": 0.83,
             "focus_halves_tau": 0.71,
+            "focus_halves_tau_groups": None,
         },
         "wide": {
             "deviance": {
@@ -160,6 +162,8 @@ def test_sentences_are_made_from_the_numbers(defended: Experiment) -> None:
     assert "tau 0.55 (between their replicates 0.30 to 0.50)" in text
     assert "It does not hold throughout" in text and "p = below 0.001" not in text
     assert "halves of the replicates agree with Kendall’s tau 0.96" in text
+    assert "agree with tau 0.62, rankings of groups with 0.83." in text
+    assert "those of groups" not in text
     assert "all other pairs serve both, they agree with 0.71" in text
     n = len(defended.factors)
     assert f"The data tell 1 of the {n * (n - 1) // 2:,} orders between two factors (0)" in text
