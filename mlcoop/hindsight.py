@@ -30,11 +30,14 @@ class Hindsight:
         `predicted`, `lower`, `upper`, `miss` (observed less predicted), `inside`, `in_focus`.
     unobserved : int
         Forecasts of the scored years that the counts do not tell of; they are not taken for zeros.
+    not_forecast : int
+        Counts of the scored years of pairs that were not forecast.
     """
 
     scores: pd.DataFrame
     pairs: pd.DataFrame
     unobserved: int
+    not_forecast: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain records for a JSON document."""
@@ -42,6 +45,7 @@ class Hindsight:
             "scores": self.scores.to_dict(orient="records"),
             "pairs": self.pairs.to_dict(orient="records"),
             "unobserved": self.unobserved,
+            "not_forecast": self.not_forecast,
         }
 
 
@@ -87,6 +91,7 @@ def score_forecast(
         )
     years = sorted(int(y) for y in both["year"].unique())
     unobserved = int(made["year"].isin(years).sum()) - len(both)
+    not_forecast = int(seen["year"].isin(years).sum()) - len(both)
     both = both.merge(_rules(both, history), on=PAIR_YEAR, how="left", validate="one_to_one")
     rules = [r for r in BASELINES if r in both]
     rows = []
@@ -113,7 +118,7 @@ def score_forecast(
     scores = pd.DataFrame(rows)
     # Beside names pandas would make NaN of None, which passes for a name.
     scores["best_rule"] = pd.Series([r["best_rule"] for r in rows], dtype=object)
-    return Hindsight(scores, pairs.loc[order].reset_index(drop=True), unobserved)
+    return Hindsight(scores, pairs.loc[order].reset_index(drop=True), unobserved, not_forecast)
 
 
 def _span(years: pd.Series) -> str:

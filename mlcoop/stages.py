@@ -309,6 +309,8 @@ def compare_with_expected(
         seed=config.seed,
         workers=workers,
     )
+    if config.panel is not None and config.panel.year is None:
+        table[["first_year", "last_year"]] = pd.NA  # a cross-section stands in a year of no name
     return {"observed_expected.csv": table}, {}
 
 

@@ -38,9 +38,13 @@ def test_score_by_hand() -> None:
     assert scores.loc["all", "width_share"] == pytest.approx(6 / 14)
     assert scores.loc["focus", "wape"] == pytest.approx(0.1)
     # B-C was forecast and not observed: said, and not taken for a zero.
-    assert found.unobserved == 1
+    assert found.unobserved == 1 and found.not_forecast == 0
     assert found.pairs["miss"].tolist() == [2.0, 1.0]
     assert worst_pairs(found)["country_b"].tolist() == ["B"]
+    # A pair that nobody forecast, in the year that is scored and in another.
+    more = OBSERVED.tail(1).assign(country_b="Z")
+    beyond = score_forecast(FORECAST, pd.concat([OBSERVED, more, more.assign(year=2030)]))
+    assert beyond.not_forecast == 1 and beyond.scores.equals(found.scores)
     # Counts of no focus pair: the misses are of those that there are.
     other = score_forecast(FORECAST, OBSERVED[OBSERVED["country_b"] == "C"])
     assert worst_pairs(other)["country_b"].tolist() == ["C"]

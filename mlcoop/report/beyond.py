@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from mlcoop.errors import counted
@@ -25,11 +26,10 @@ def gather_beyond(experiment: Experiment, focal: str | None) -> tuple[Beyond, ..
     table = experiment.observed_expected
     if table is None:
         return ()
-    has_years = bool(experiment.coverage.get("years"))  # a cross-section has none
     return tuple(
         Beyond(
             label=pair_name(str(row["country_a"]), str(row["country_b"]), focal),
-            years=(int(row["first_year"]), int(row["last_year"])) if has_years else (),
+            years=tuple(int(row[k]) for k in ("first_year", "last_year") if pd.notna(row[k])),
             works=float(row["works"]),
             expected=float(row["expected"]),
             ratio=float(row["ratio"]),
@@ -48,12 +48,15 @@ def years_of(rows: Sequence[Beyond]) -> str:
 
 
 def times(ratio: float) -> str:
-    """Return a ratio in two digits.
+    """Return a ratio in two digits, in three where two would not tell it from one.
 
-    >>> times(4.268), times(2), times(0.0372), times(131.2), times(0)
-    ('4.3', '2.0', '0.037', '131', '0')
+    >>> times(4.268), times(2), times(0.0372), times(131.2), times(0), times(1.043)
+    ('4.3', '2.0', '0.037', '131', '0', '1.04')
     """
-    return number(ratio) if ratio >= 9.95 or ratio == 0 else f"{ratio:#.2g}"
+    if ratio >= 9.95 or ratio == 0:
+        return number(ratio)
+    short = f"{ratio:#.2g}"
+    return f"{ratio:#.3g}" if short == "1.0" else short
 
 
 def beyond_sentences(rows: Sequence[Beyond], level: float) -> list[str]:

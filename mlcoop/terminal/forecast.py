@@ -157,6 +157,10 @@ def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
             f"{number(found.unobserved)} forecast pairs are not among the counts; they are not "
             "scored, and not taken for zeros."
         )
+    if found.not_forecast:
+        print(
+            f"Left aside: {counted(found.not_forecast, 'count')} of pairs that were not forecast."
+        )
 
 
 def _total_name(total: str) -> str:
