@@ -75,6 +75,12 @@ def player_sentences(d: Defence) -> tuple[str, ...]:
             "cancels within the group: collinear factors that offset each other, whose own shares "
             "say little."
         )
+    if d.all_explained is not None and d.all_explained <= 0:
+        texts.append(
+            "With all groups the learner explains nothing of unseen focus pairs, so what is lost "
+            "without one says nothing."
+        )
+        return tuple(texts)
     lost = max(d.players, key=lambda p: p.lost)
     costs, without = (
         (f"{lost.label} costs most", "it") if lost.lost > 0 else ("no group costs", lost.label)

@@ -18,6 +18,11 @@ def _points(share: float) -> Cell:
     return Cell(percent(share, 2 if abs(share) < 0.0995 else 1), share)
 
 
+def _lost(share: float, explained: float | None) -> Cell:
+    """Return what goes without a group: of a model that explains nothing with all, nothing."""
+    return Cell("–", share) if explained is not None and explained <= 0 else _points(share)
+
+
 def _number(value: float | None, digits: int = 2) -> Cell:
     return Cell(number(value, digits), value)
 
@@ -135,15 +140,16 @@ def players(rows: Sequence[Player], d: Defence) -> Table:
             cells.append(_number(r.as_one_error, 3))
         cells += [
             Cell(percent(r.cancelled), r.cancelled),
-            _points(r.lost),
-            _points(r.lost_ppml),
+            _lost(r.lost, d.all_explained),
+            _lost(r.lost_ppml, d.all_explained_ppml),
         ]
         body.append(tuple(cells))
     note = (
         "Importances are mean absolute Shapley values on the log scale. Lost: deviance explained "
         f"on unseen focus pairs with all groups ({percent(d.all_explained, 1)}; PPML "
         f"{percent(d.all_explained_ppml, 1)}) less that of a refit without the group; below zero "
-        "the rest predicts better alone. These refits share two or three folds, fewer than the "
+        "the rest predicts better alone; of a model that explains nothing with all of them no loss "
+        "is shown. These refits share two or three folds, fewer than the "
         "models of the ranking, so what all groups explain here is not what those do."
     )
     return Table(

@@ -225,3 +225,14 @@ def test_a_group_without_which_all_is_better_is_not_said_to_cost(defended: Exper
     )
     assert "costs most" not in text and "Left out, no group costs: " in text
     assert "explains 84.0 % of" in text and "and 86.0 % without" in text
+
+
+def test_losses_of_a_model_that_explains_nothing_are_not_shown(defended: Experiment) -> None:
+    """By hand: PPML explains -23 with all groups and -40 without one: no 1,700 % are lost."""
+    bad = defended.group_players.assign(ppml_all=-23.0, ppml_lost=17.0)
+    page = Page(render_report(dataclasses.replace(defended, group_players=bad)))
+    assert "1,700" not in page.text and "costs most" in page.text
+    worse = bad.assign(learner_all=-0.1)
+    text = Page(render_report(dataclasses.replace(defended, group_players=worse))).text
+    assert "explains nothing of unseen focus pairs" in " ".join(text.split())
+    assert "costs most" not in text
