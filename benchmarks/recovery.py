@@ -19,7 +19,8 @@ from joblib import Parallel, delayed
 
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.build import Feature, FeatureMatrix
-from mlcoop.simulate import RECIPES, World, simulate_world
+from mlcoop.simulate.recipes import RECIPES
+from mlcoop.simulate.world import World, simulate_world
 
 FIRST_SEED = 1000
 HERE = Path(__file__).parent

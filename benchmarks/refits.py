@@ -21,7 +21,7 @@ from mlcoop.explain.repeated import MOST_BACKGROUND
 from mlcoop.explain.replicates import explain_replicates
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.learners import LEARNERS
-from mlcoop.simulate import simulate_world
+from mlcoop.simulate.world import simulate_world
 
 EXPLAINED = 1320
 FEW = 20  # refits of a run that is taken off, so that what comes before them does not count

@@ -20,7 +20,8 @@ from scipy import stats
 
 from mlcoop.explain import repeated
 from mlcoop.explain.ranking import rank_factors
-from mlcoop.simulate import RECIPES, World, simulate_world
+from mlcoop.simulate.recipes import RECIPES
+from mlcoop.simulate.world import World, simulate_world
 
 FIRST_SEED = 700
 

@@ -26,7 +26,7 @@ from itertools import combinations
 from pathlib import Path
 
 from mlcoop.countries import iso3_of
-from mlcoop.sources.snapshot import read_counts
+from mlcoop.sources.snapshot_counts import read_counts
 
 # fmt: off
 CODES = [

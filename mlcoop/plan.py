@@ -10,7 +10,7 @@ from typing import Any
 from mlcoop.config import Config
 from mlcoop.countries import to_iso3
 from mlcoop.errors import ConfigError, MlcoopError, did_you_mean
-from mlcoop.family import Family
+from mlcoop.family.file import Family
 from mlcoop.features.catalogue import select_factors
 from mlcoop.features.factor import Factor
 from mlcoop.few_pairs import why_not_ranked

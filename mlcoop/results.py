@@ -13,7 +13,7 @@ import pandas as pd
 from mlcoop import comparison
 from mlcoop.artefacts import find_experiment, read_experiment
 from mlcoop.errors import DataError
-from mlcoop.family_folder import find_family, read_family
+from mlcoop.family.folder import find_family, read_family
 from mlcoop.report import display
 from mlcoop.report.content import Summary
 from mlcoop.report.summary import summarise

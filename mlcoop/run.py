@@ -11,7 +11,6 @@ from typing import Any
 from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
-from mlcoop import stages
 from mlcoop.artefacts import RunFolder, fingerprint, plain, provenance, read_experiment
 from mlcoop.assemble import assemble, look_at_own_file
 from mlcoop.card import model_card
@@ -24,7 +23,8 @@ from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
 from mlcoop.schema import Experiment
 from mlcoop.sources.http import Client
-from mlcoop.staged import Listener, Staged
+from mlcoop.stages import compute
+from mlcoop.stages.staged import Listener, Staged
 from mlcoop.study import Study, describe
 
 Assemble = Callable[..., Study]
@@ -82,7 +82,7 @@ def run_study(
         # Before the folder is touched: a study whose data cannot be had leaves nothing behind.
         look_at_own_file(plan, must_rank=must_rank)
         study = assemble(plan, client, today=now().date(), progress=listener.step)
-        kept = stages.without_gaps(study, config.learner.missing)
+        kept = compute.without_gaps(study, config.learner.missing)
         rows = kept.matrix.rows
         not_ranked = why_not_ranked(
             config,
@@ -124,14 +124,14 @@ def _learn(
         staged.audit(study)
     if study.not_forecast:
         staged.warn(study.not_forecast)
-    horizons, left_out = stages.plan_horizons(study, config)
+    horizons, left_out = compute.plan_horizons(study, config)
     for text in left_out:
         staged.warn(text)
     if not_ranked:
         staged.warn(not_ranked)
     tuned = staged.tune(kept, horizons)
     metrics: dict[str, Any] = {}
-    scored = stages.parts_to_score(kept, config, ranked=not not_ranked)
+    scored = compute.parts_to_score(kept, config, ranked=not not_ranked)
     if config.evaluation.enabled and scored:
         metrics["factor_model"] = staged.score(kept, scored, tuned["factor"])
     if config.explain.enabled and not not_ranked:

@@ -14,8 +14,8 @@ from mlcoop.artefacts import fingerprint, read_experiment
 from mlcoop.assemble import assemble, look_at_own_file
 from mlcoop.comparison import Comparison
 from mlcoop.errors import ConfigError
-from mlcoop.family import Family
-from mlcoop.family_folder import write_comparison
+from mlcoop.family.file import Family
+from mlcoop.family.folder import write_comparison
 from mlcoop.finished import is_finished, refuse_to_overwrite
 from mlcoop.plan import Plan
 from mlcoop.run import Listener, run_study

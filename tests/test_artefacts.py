@@ -9,7 +9,7 @@ import pytest
 
 from mlcoop.artefacts import RunFolder, find_experiment, fingerprint, read_experiment, read_table
 from mlcoop.errors import ConfigError, DataError
-from mlcoop.family_folder import find_family
+from mlcoop.family.folder import find_family
 from mlcoop.files import write_whole
 
 

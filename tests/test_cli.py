@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlcoop.simulate import simulate_world
+from mlcoop.simulate.world import simulate_world
 
 ROOT = Path(__file__).parent.parent
 QUICK = {
@@ -219,7 +219,7 @@ def test_a_cut_off_run_goes_on_where_it_stopped(panel_run, tmp_path: Path) -> No
     for name in ("world.csv", "world.yaml"):
         (tmp_path / name).write_bytes((place / name).read_bytes())
     cut = (
-        "import mlcoop.stages as s, sys\n"
+        "import mlcoop.stages.compute as s, sys\n"
         "def stop(*a, **k): raise KeyboardInterrupt\n"
         "s.forecast = stop\n"
         "from mlcoop.cli import main\n"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlcoop.config import Config
 from mlcoop.config_file import check_config, dump_config, load_config, set_key, settable
 from mlcoop.errors import ConfigError
-from mlcoop.family import load_family
+from mlcoop.family.file import load_family
 from mlcoop.plan import make_plan
 
 

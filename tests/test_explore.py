@@ -23,9 +23,9 @@ from mlcoop.errors import ConfigError
 from mlcoop.explore.serve import APP, SETTINGS, command, encode, need_streamlit
 from mlcoop.report.names import number, span
 from mlcoop.report.summary import summarise
-from mlcoop.scenario import Outcome, play_scenario
-from mlcoop.scenario_file import find_moves, read_scenario
-from mlcoop.scenario_store import read_scenario_model
+from mlcoop.scenario.file import find_moves, read_scenario
+from mlcoop.scenario.model import Outcome, play_scenario
+from mlcoop.scenario.store import read_scenario_model
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("streamlit") is None, reason="no streamlit (pip install '.[explore]')"

@@ -18,8 +18,8 @@ from mlcoop.artefacts import read_experiment, to_bytes
 from mlcoop.comparison import compare
 from mlcoop.config_file import load_config
 from mlcoop.errors import ConfigError, DataError, MlcoopError
-from mlcoop.family import load_family, make_family
-from mlcoop.family_folder import find_family, read_family, read_rankings, write_comparison
+from mlcoop.family.file import load_family, make_family
+from mlcoop.family.folder import find_family, read_family, read_rankings, write_comparison
 from mlcoop.plan import plan_family
 
 BASE = {

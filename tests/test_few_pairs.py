@@ -16,11 +16,11 @@ from mlcoop.config import Config
 from mlcoop.config_file import check_config
 from mlcoop.errors import ConfigError, DataError
 from mlcoop.explain.crossfit import fold_scores
-from mlcoop.family import make_family
+from mlcoop.family.file import make_family
 from mlcoop.few_pairs import why_not_ranked
 from mlcoop.plan import make_plan, plan_family
 from mlcoop.results import Study
-from mlcoop.simulate import simulate_world
+from mlcoop.simulate.world import simulate_world
 
 REASON = (
     "Factors are not ranked, and the factor model is not scored on unseen focus pairs: that takes "

@@ -19,7 +19,7 @@ from mlcoop.forecast import (
     look_ahead,
     run_backtest,
 )
-from mlcoop.model.intervals import Outcome, calibrate
+from mlcoop.model.calibrate import Outcome, calibrate
 from mlcoop.schema import FORECAST_CSV
 
 FAST = {"n_estimators": 15}

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from mlcoop.cli import app
 from mlcoop.errors import MlcoopError
-from mlcoop.scenario import ScenarioModel
+from mlcoop.scenario.model import ScenarioModel
 
 KEYS = ["country_a", "country_b", "year"]
 
@@ -145,7 +145,7 @@ def test_a_scenario_may_name_years_that_the_horizon_leaves_out(
     rows = one[["country_a", "country_b"]].assign(focal="CHN", partner=one["country_b"])
     feature = {"name": "f", "factor": "f", "role": "pair", "label": "F", "low": 0.0, "high": 9.0}
     model = ScenarioModel((Doubling(),) * 4, 1.0, (feature,), rows.assign(in_focus=True, f=1.0))
-    monkeypatch.setattr("mlcoop.scenario_store.read_scenario_model", lambda *_: model)
+    monkeypatch.setattr("mlcoop.scenario.store.read_scenario_model", lambda *_: model)
     monkeypatch.chdir(study)
     (study / "s.yaml").write_text("changes: [{factor: f, pairs: all, add: 1, years: [2022, 2023]}]")
     arguments = ["forecast", "s", "--scenario", "s.yaml", "--horizon", "2", "--json"]

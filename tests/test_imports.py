@@ -10,10 +10,10 @@ import pytest
 import mlcoop
 
 MAP = """
-errors files schema tables countries sources panel reference planted world_covariates simulate
-features model explain comparison forecast hindsight report config config_file scenario_file
-scenario artefacts family family_folder results scenario_store explore few_pairs plan likeness power
-study assemble stages staged card finished run run_family terminal cli
+errors files schema tables countries sources panel reference planted simulate features model
+explain comparison forecast hindsight report config config_file artefacts scenario family results
+explore few_pairs plan likeness power study assemble stages card finished run run_family terminal
+cli
 """
 ORDER = MAP.split()
 PACKAGE = Path(mlcoop.__file__).parent

@@ -27,7 +27,7 @@ from mlcoop.power import (
     power_analysis,
     surroundings_of,
 )
-from mlcoop.world_covariates import world_covariates
+from mlcoop.simulate.covariates import world_covariates
 
 AROUND = Surroundings(mean_works=30.0, pair_noise=0.4, dispersion=0.1)
 FAST = {"surroundings": AROUND, "resamples": 20}

@@ -14,13 +14,13 @@ from mlcoop.explore.what_if import play as play_choices
 from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.model.imputation import imputing
 from mlcoop.model.learners import LEARNERS
-from mlcoop.scenario import (
+from mlcoop.scenario.file import find_moves, read_scenario
+from mlcoop.scenario.model import (
     ASSOCIATION,
     ScenarioModel,
     fit_scenario_model,
     play_scenario,
 )
-from mlcoop.scenario_file import find_moves, read_scenario
 
 ROOT = Path(__file__).parent.parent
 PARTNERS = ["USA", "GBR", "DEU", "FRA", "JPN", "KOR", "IND", "PAK", "IRN", "EGY", "TUR", "BRA"]

@@ -9,7 +9,8 @@ import pytest
 from mlcoop.config import Config
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.origins import plan_origins
-from mlcoop.stages import first_reported, plan_horizons, warn_of_unseen
+from mlcoop.stages.compute import plan_horizons, warn_of_unseen
+from mlcoop.stages.search import first_reported
 from mlcoop.study import Study, why_not_forecast
 
 

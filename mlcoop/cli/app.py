@@ -74,7 +74,7 @@ def compare(
 ) -> None:
     """Set factor rankings side by side, with the uncertainty of every difference."""
     from mlcoop.comparison import compare as compare_experiments
-    from mlcoop.family_folder import read_rankings
+    from mlcoop.family.folder import read_rankings
     from mlcoop.files import write_output
     from mlcoop.report.render import render_comparison
     from mlcoop.terminal.comparison import print_comparison
@@ -94,7 +94,7 @@ def compare(
 def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
     """Write the HTML page of a study, or of a family's comparison, again from its folder alone."""
     from mlcoop.artefacts import absent_tables, find_experiment, read_experiment, read_manifest
-    from mlcoop.family_folder import find_family, read_family, write_comparison
+    from mlcoop.family.folder import find_family, read_family, write_comparison
     from mlcoop.files import write_output
     from mlcoop.report.render import render_report
 

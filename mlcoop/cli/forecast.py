@@ -166,9 +166,9 @@ def _ahead(table: pd.DataFrame, horizon: int | None) -> pd.DataFrame:
 
 
 def _play(experiment: Experiment, forecast: pd.DataFrame, path: Path, models: Path) -> Any:
-    from mlcoop.scenario import play_scenario
-    from mlcoop.scenario_file import find_moves, read_scenario
-    from mlcoop.scenario_store import read_scenario_model
+    from mlcoop.scenario.file import find_moves, read_scenario
+    from mlcoop.scenario.model import play_scenario
+    from mlcoop.scenario.store import read_scenario_model
 
     scenario = read_scenario(path)
     model = read_scenario_model(experiment, models)

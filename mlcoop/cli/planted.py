@@ -21,7 +21,7 @@ from mlcoop.cli.shared import (
 
 if TYPE_CHECKING:
     from mlcoop.plan import Plan
-    from mlcoop.simulate import Recipe
+    from mlcoop.simulate.recipes import Recipe
 
 EPILOG = "Example: mlcoop simulate --like configs/quickstart.yaml --worlds 4"
 
@@ -80,7 +80,8 @@ def simulate(
             raise ConfigError("--drivers: of a world that is written; leave it out with --like")
         _power(load_plan(like, overrides), worlds, works, pair_noise, seed, workers, as_json)
         return
-    from mlcoop.simulate import RECIPES, simulate_world
+    from mlcoop.simulate.recipes import RECIPES
+    from mlcoop.simulate.world import simulate_world
 
     settings = _settings(RECIPES.get(kind, RECIPES["linear"]))
     if kinds:

@@ -59,7 +59,7 @@ def load_plan(config: Path, overrides: list[str]) -> Plan:
 
 def load_plans(config: Path, overrides: list[str]) -> list[Plan]:
     """Return the plan of a study, or those of a family's members."""
-    from mlcoop.family import load_family
+    from mlcoop.family.file import load_family
     from mlcoop.plan import plan_family
 
     family = load_family(config, overrides)

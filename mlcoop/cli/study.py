@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlcoop.config import Config
-    from mlcoop.family import Family
+    from mlcoop.family.file import Family
     from mlcoop.plan import Plan
     from mlcoop.schema import Experiment
     from mlcoop.sources.http import Client
@@ -54,7 +54,7 @@ def run(
     A config with a `vary:` section is a family: its members run one after the other and end in
     their comparison.
     """
-    from mlcoop.family import load_family
+    from mlcoop.family.file import load_family
 
     client = new_client()
     family = load_family(config, overrides)

@@ -17,15 +17,15 @@ from mlcoop.errors import MlcoopError
 from mlcoop.explore import what_if
 from mlcoop.explore.charts import fan_chart, rank_lines, ranking_chart
 from mlcoop.explore.serve import decode
-from mlcoop.family_folder import read_rankings
+from mlcoop.family.folder import read_rankings
 from mlcoop.report.charts import colour_index
 from mlcoop.report.comparison import answer
 from mlcoop.report.content import Summary
 from mlcoop.report.names import number, span
 from mlcoop.report.summary import summarise
 from mlcoop.report.units import short
-from mlcoop.scenario import ScenarioModel
-from mlcoop.scenario_store import read_scenario_model
+from mlcoop.scenario.model import ScenarioModel
+from mlcoop.scenario.store import read_scenario_model
 from mlcoop.schema import Experiment
 
 MOST_FACTORS = 20

@@ -14,8 +14,8 @@ import pandas as pd
 
 from mlcoop.report.names import country_name
 from mlcoop.report.units import feature_unit, natural
-from mlcoop.scenario import Outcome, ScenarioModel, play_scenario
-from mlcoop.scenario_file import Change, Scenario, find_moves, scale_of
+from mlcoop.scenario.file import Change, Scenario, find_moves, scale_of
+from mlcoop.scenario.model import Outcome, ScenarioModel, play_scenario
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mlcoop.errors import DataError
 from mlcoop.model.baselines import forecast_baselines
+from mlcoop.model.calibrate import Outcome, adapt, calibrate
 from mlcoop.model.combine import blend_works, follow_all, weigh_experts, with_derived
 from mlcoop.model.follow import Shift, follow_focus
 from mlcoop.model.forecasters import EXPERTS, fit_expert, training_set
@@ -30,7 +31,7 @@ from mlcoop.model.growth import (
     restlessness,
 )
 from mlcoop.model.history import FloatArray, build_history
-from mlcoop.model.intervals import Calibration, Outcome, adapt, calibrate
+from mlcoop.model.intervals import Calibration
 from mlcoop.model.origins import REPORTED, plan_origins
 from mlcoop.model.scores import measure_backtest
 

@@ -18,7 +18,7 @@ from mlcoop.sources import (
     imported,
     institution,
     owncounts,
-    snapshot,
+    snapshot_counts,
     unvotes,
     worldbank,
 )
@@ -122,7 +122,7 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
     if request.own_counts is not None:
         counts, (first, last), countries, lines = _own(request)
         warnings += lines
-        of = snapshot if Path(request.own_counts).is_dir() else owncounts
+        of = snapshot_counts if Path(request.own_counts).is_dir() else owncounts
         own.append({**of.describe(request.own_counts), "answers": 1})
         if TOTALS in request.variables:
             pieces.append(counts.totals)
@@ -267,7 +267,7 @@ def _own(request: GatherRequest) -> _Own:
     assert path is not None
     warnings: list[str] = []
     if Path(path).is_dir():
-        counts = snapshot.read_counts(path, request.filters, counting=request.counting)
+        counts = snapshot_counts.read_counts(path, request.filters, counting=request.counting)
     else:
         counts = owncounts.read(path, absent=request.absent)
     if counts.table.empty:

@@ -14,12 +14,13 @@ from typing import Any
 import pandas as pd
 
 from mlcoop.errors import ConfigError
-from mlcoop.sources import collaboration, openalex, snapshot
+from mlcoop.sources import collaboration, openalex
 from mlcoop.sources.asking import Asks, Progress, Request
 from mlcoop.sources.cache import Record
 from mlcoop.sources.http import BudgetSpent, Client
 from mlcoop.sources.openalex import Filters
 from mlcoop.sources.request import GatherRequest, most_active_countries, span, study_years
+from mlcoop.sources.snapshot_counts import highly_cited_shares
 
 SPANS = {"international": ">1", "domestic": "1"}
 SHARES = {name: f"share_{name}" for name in SPANS}
@@ -185,7 +186,7 @@ def _of_snapshot(request: GatherRequest) -> Impact:
             f"{request.own_counts}: a table of counts knows no citations; give an aggregated "
             "snapshot, or source: openalex"
         )
-    table = snapshot.highly_cited_shares(str(request.own_counts), request.filters)
+    table = highly_cited_shares(str(request.own_counts), request.filters)
     works = table.groupby("year")["international"].sum().astype(int).to_dict()
     table = table[table["year"].between(*study_years(request, works))]
     if request.countries:

@@ -9,7 +9,7 @@ from mlcoop.errors import counted
 from mlcoop.hindsight import Hindsight, worst_pairs
 from mlcoop.report.institution import named, with_name
 from mlcoop.report.names import method_name, number, pair_name, percent, set_name, span
-from mlcoop.scenario import Outcome
+from mlcoop.scenario.model import Outcome
 from mlcoop.schema import BASELINES, Experiment
 from mlcoop.terminal.tables import print_table
 

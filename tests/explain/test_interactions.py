@@ -14,7 +14,7 @@ from mlcoop.explain.ranking import rank_factors
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model import linear_boosting
 from mlcoop.model.learners import LEARNERS
-from mlcoop.simulate import simulate_world
+from mlcoop.simulate.world import simulate_world
 
 
 def by_definition(predict, x, background, a, b):

@@ -15,7 +15,7 @@ from mlcoop.features.coverage import known_shares
 from mlcoop.model.imputation import from_own_years
 from mlcoop.model.learners import LEARNERS
 from mlcoop.model.stored import from_json, to_json
-from mlcoop.stages import fit_factor_model
+from mlcoop.stages.compute import fit_factor_model
 
 
 def world(seed: int, lacking: str, countries: int = 36, years: int = 4) -> FeatureMatrix:

@@ -23,7 +23,7 @@ from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.basis import LOGS
 from mlcoop.model.learners import LEARNERS
 from mlcoop.schema import FACTORS_CSV, GROUPS_CSV
-from mlcoop.simulate import simulate_world
+from mlcoop.simulate.world import simulate_world
 
 QUICK = {"resamples": 40}
 

@@ -19,7 +19,7 @@ from mlcoop.features.build import FeatureMatrix
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.basis import Term
 from mlcoop.model.learners import LEARNERS
-from mlcoop.simulate import simulate_world
+from mlcoop.simulate.world import simulate_world
 
 QUICK = {"resamples": 20}
 

@@ -15,7 +15,8 @@ from mlcoop.features.build import FeatureMatrix, build_features
 from mlcoop.features.catalogue import FACTORS, select_factors
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.schema import PAIR
-from mlcoop.simulate import RECIPES, simulate_world
+from mlcoop.simulate.recipes import RECIPES
+from mlcoop.simulate.world import simulate_world
 
 RNG = np.random.default_rng(0)
 

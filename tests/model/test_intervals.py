@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlcoop.model.intervals import (
-    FOCUS_WIDEN,
-    GRID,
-    WIDEN,
-    Bin,
-    Calibration,
-    Outcome,
-    adapt,
-    calibrate,
-)
+from mlcoop.model.calibrate import FOCUS_WIDEN, GRID, WIDEN, Outcome, adapt, calibrate
+from mlcoop.model.intervals import Bin, Calibration
 
 
 def outcomes(

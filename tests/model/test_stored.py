@@ -11,7 +11,7 @@ from mlcoop.errors import DataError
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.learners import LEARNERS
 from mlcoop.model.stored import from_json, to_json
-from mlcoop.simulate import simulate_world
+from mlcoop.simulate.world import simulate_world
 
 
 @pytest.mark.parametrize("name", LEARNERS)

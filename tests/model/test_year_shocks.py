@@ -16,9 +16,9 @@ from mlcoop.explain.regression import regress
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.learners import LEARNERS
 from mlcoop.model.year_shocks import year_shocks
-from mlcoop.scenario import ScenarioModel, fit_scenario_model, play_scenario
-from mlcoop.scenario_file import Change, Move, Scenario
-from mlcoop.stages import fit_factor_model
+from mlcoop.scenario.file import Change, Move, Scenario
+from mlcoop.scenario.model import ScenarioModel, fit_scenario_model, play_scenario
+from mlcoop.stages.compute import fit_factor_model
 
 
 def panel_of(seed, *, years=12, pairs=40, mean=1e5, shock=0.2, effect=0.0):

@@ -20,7 +20,8 @@ from mlcoop.sources.openalex import DOMAINS, Filters
 
 pytest.importorskip("duckdb", reason="needs the snapshot extra")
 from mlcoop.sources import snapshot
-from mlcoop.sources.snapshot import aggregate, highly_cited_shares, read_counts
+from mlcoop.sources.snapshot import aggregate
+from mlcoop.sources.snapshot_counts import highly_cited_shares, read_counts
 
 
 def work(*authors: str, year: int = 2019, field: str | None = "3", **more: Any) -> dict:

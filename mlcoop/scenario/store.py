@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlcoop.artefacts import read_table
 from mlcoop.errors import DataError
-from mlcoop.scenario import ScenarioModel
+from mlcoop.scenario.model import ScenarioModel
 from mlcoop.schema import Experiment
 
 

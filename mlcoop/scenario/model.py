@@ -25,7 +25,7 @@ from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.learners import Estimator, as_seen
 from mlcoop.model.stored import from_json, to_json
 from mlcoop.model.year_shocks import YearDoubt, freedom_with_years
-from mlcoop.scenario_file import Move, Scenario
+from mlcoop.scenario.file import Move, Scenario
 from mlcoop.schema import PAIR, PAIR_YEAR
 
 ASSOCIATION = (

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import ConfigError
-from mlcoop.simulate import RECIPES, Recipe, _product_shares, plant_world, simulate_world
+from mlcoop.simulate.recipes import RECIPES, Recipe
+from mlcoop.simulate.world import _product_shares, plant_world, simulate_world
 
 
 @pytest.mark.parametrize("kind", RECIPES)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlcoop import stages
 from mlcoop.artefacts import MEND, RunFolder, fingerprint, plain
 from mlcoop.config import Config
 from mlcoop.explain.missing import treated
@@ -15,6 +14,8 @@ from mlcoop.features.build import FeatureMatrix
 from mlcoop.files import writing
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
 from mlcoop.model.stored import to_json
+from mlcoop.stages import compute
+from mlcoop.stages.search import search_settings
 from mlcoop.study import Study
 
 
@@ -85,7 +86,7 @@ class Staged:
             "audit",
             "does any feature know its target?",
             fingerprint(self.data_key),
-            lambda: stages.check_leaks(study, self.config),
+            lambda: compute.check_leaks(study, self.config),
         )
 
     def tune(self, study: Study, horizons: list[int]) -> dict[str, dict[str, Any]]:
@@ -101,7 +102,7 @@ class Staged:
             "tune",
             f"{settings.trials} trials a model",
             key,
-            lambda: stages.search_settings(
+            lambda: search_settings(
                 study,
                 self.config,
                 self.learner,
@@ -128,7 +129,7 @@ class Staged:
                 mark.write_text(key)
         return path
 
-    def score(self, study: Study, parts: stages.Parts, params: dict[str, Any]) -> dict[str, Any]:
+    def score(self, study: Study, parts: compute.Parts, params: dict[str, Any]) -> dict[str, Any]:
         """Return the deviance explained on unseen pairs, by part."""
         key = fingerprint(
             self.data_key, self.learner.name, self.missing, params, self.config.evaluation.folds,
@@ -138,7 +139,7 @@ class Staged:
             "score",
             "the factor model on unseen pairs",
             key,
-            lambda: stages.score_unseen(
+            lambda: compute.score_unseen(
                 study,
                 self.config,
                 self.learner,
@@ -161,7 +162,7 @@ class Staged:
             "explain",
             f"{settings.resamples} refits on resampled pairs",
             key,
-            lambda: stages.rank(
+            lambda: compute.rank(
                 study,
                 self.config,
                 self.learner,
@@ -179,7 +180,7 @@ class Staged:
             "collinearity",
             "factors that move together",
             fingerprint(study.matrix.rows, study.matrix.X, ranking),
-            lambda: stages.relate(study, ranking),
+            lambda: compute.relate(study, ranking),
         )
 
     def expect(self, study: Study, params: dict[str, Any]) -> None:
@@ -193,7 +194,7 @@ class Staged:
             "expected",
             "works beside those that factors suggest",
             key,
-            lambda: stages.compare_with_expected(
+            lambda: compute.compare_with_expected(
                 study, self.config, self.learner, params, workers=self.workers
             ),
         )
@@ -207,7 +208,7 @@ class Staged:
             "missing",
             "the ranking under three treatments of gaps",
             key,
-            lambda: stages.compare_gaps(whole, self.config, params, workers=self.workers),
+            lambda: compute.compare_gaps(whole, self.config, params, workers=self.workers),
         )
         return dict(result["notes"])
 
@@ -222,7 +223,7 @@ class Staged:
             "forecast",
             f"backtest over {origins} origins, and next year",
             key,
-            lambda: stages.forecast(
+            lambda: compute.forecast(
                 study,
                 self.config,
                 params,
@@ -239,7 +240,7 @@ class Staged:
             "scenario",
             "refits for what-if questions, and surprises",
             fingerprint(self.data_key, self.config.learner.model_dump(), params, unit, seed, made),
-            lambda: stages.prepare_scenarios(
+            lambda: compute.prepare_scenarios(
                 study,
                 self.config,
                 self._factor_estimator(study, params),
@@ -251,7 +252,7 @@ class Staged:
     def _factor_estimator(self, study: Study, params: dict[str, Any]) -> Estimator:
         """Return the factor model fitted on all rows with counts, once a run."""
         if self._fitted is None:
-            self._fitted = stages.fit_factor_model(
+            self._fitted = compute.fit_factor_model(
                 study.matrix, self.learner, params, self.config.seed
             )
         return self._fitted

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from mlcoop.artefacts import MEND, plain
+from mlcoop.artefacts import plain
 from mlcoop.config import Config
 from mlcoop.errors import DataError
 from mlcoop.explain.collinearity import collinearity
-from mlcoop.explain.crossfit import cross_validated_deviance, fold_scores, pair_names
+from mlcoop.explain.crossfit import cross_validated_deviance, pair_names
 from mlcoop.explain.defence import defend
 from mlcoop.explain.missing import compare_treatments, treat, treated
 from mlcoop.explain.observed_expected import observed_over_expected
@@ -26,24 +25,19 @@ from mlcoop.explain.surprises import name_factors
 from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.few_pairs import pairs_with_counts
-from mlcoop.files import writing
 from mlcoop.forecast import find_surprises, look_ahead
-from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.history import years_with_counts
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
-from mlcoop.model.origins import forecast_horizons, plan_origins
-from mlcoop.model.tuning import Tuned, tune
+from mlcoop.model.origins import forecast_horizons
 from mlcoop.plan import UNTESTED
-from mlcoop.scenario import fit_scenario_model
+from mlcoop.scenario.model import fit_scenario_model
 from mlcoop.schema import PAIR
 from mlcoop.study import Study
 
 Progress = Callable[[int, int], None]
-FoldScores = Callable[[dict[str, Any]], Iterator[float]]
 # A stage gives the contents of its files by name, and the few numbers that later stages read.
 Made = tuple[dict[str, Any], dict[str, Any]]
 Parts = dict[str, np.ndarray]
-TUNING_ROWS = 15_000
 
 
 def without_gaps(study: Study, missing: str) -> Study:
@@ -101,81 +95,6 @@ def plan_horizons(study: Study, config: Config) -> tuple[list[int], list[str]]:
     return forecast_horizons(years_with_counts(study.history), most)
 
 
-def first_reported(study: Study, horizons: Sequence[int], origins: int) -> int:
-    """Return the first origin that is reported at any horizon; the last year when there is none.
-
-    Farther ahead it lies earlier: what is tuned on outcomes after it has seen what it forecasts.
-    """
-    years = years_with_counts(study.history)
-    first = [plan_origins(years, h, last_origins=origins)[1][0] for h in horizons]
-    return min(first, default=int(years[-1]))
-
-
-def search_settings(
-    study: Study,
-    config: Config,
-    learner: Learner,
-    *,
-    horizons: Sequence[int],
-    journal: Callable[[str], Path],
-    workers: int,
-    progress: Progress,
-) -> Made:
-    """Search the settings of the factor model, and of the forecaster, in the first years alone.
-
-    Parameters
-    ----------
-    horizons : sequence of int
-        Those that are backtested; none when there is no forecaster to search for.
-    journal : callable
-        Gives the path of the Optuna journal of a model.
-    """
-    settings = config.tuning
-    fixed = dict(config.learner.params)
-    # Without a backtest as with one of the next year, so that leaving it out moves no ranking.
-    tested = horizons or ([] if study.not_forecast else [1])
-    before = first_reported(study, tested, config.evaluation.origins)
-    past = study.matrix.take(study.matrix.rows["year"] <= before)
-    # Few pairs cannot be folded: the factor model then keeps its defaults.
-    searches = ["factor"] if pairs_with_counts(past.rows) >= settings.folds else []
-    searches += ["forecast"] if horizons else []
-    if not searches:
-        return {}, {}
-    done: dict[str, int] = {}
-
-    def search(name: str) -> Tuned:
-        def step(trials: int, total: int) -> None:
-            done[name] = trials
-            progress(sum(done.values()), len(searches) * total)
-
-        path = journal(name)
-        common: dict[str, Any] = {
-            "trials": settings.trials,
-            "seed": config.seed,
-            "storage_path": path,
-            "study_name": name,
-            "progress": step,
-        }
-        with writing(path, MEND):
-            if name == "factor":
-                return tune(
-                    lambda trial: {**learner.space(trial), **fixed},
-                    _on_fewer_rows(fold_scores(past, learner, settings.folds, config.seed)),
-                    defaults=learner.defaults,
-                    **common,
-                )
-            problem = tuning_problem(study.history, study.focus, before=before, seed=config.seed)
-            return tune(problem.space, problem.fold_scores, defaults=problem.defaults, **common)
-
-    results = dict(zip(searches, _at_once(search, searches, workers), strict=True))
-    trials = pd.concat(
-        [t.trials.assign(model=name) for name, t in results.items()], ignore_index=True
-    )
-    trials.insert(0, "model", trials.pop("model"))
-    found = {name: {"params": t.params, "loss": t.loss} for name, t in results.items()}
-    return {"tuning/trials.csv": trials, "tuning/best.json": found}, found
-
-
 def parts_to_score(study: Study, config: Config, *, ranked: bool) -> Parts:
     """Return the rows that the factor model is scored on by part: the focus, and all pairs.
 
@@ -225,7 +144,7 @@ def score_unseen(
         return done[-1]
 
     result: dict[str, Any] = {metric: {} for metric in models}
-    for (metric, part), value in zip(jobs, _at_once(score, jobs, workers), strict=True):
+    for (metric, part), value in zip(jobs, at_once(score, jobs, workers), strict=True):
         result[metric][part] = value
     return {}, {**result, "warnings": warn_of_unseen(result)}
 
@@ -395,16 +314,6 @@ def fit_factor_model(
     )
 
 
-def _at_once(work: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> list[Any]:
+def at_once(work: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> list[Any]:
     """Do jobs on as many threads as there are workers; the fits release the interpreter."""
     return Parallel(n_jobs=workers, backend="threading")(delayed(work)(j) for j in jobs)
-
-
-def _on_fewer_rows(scores: FoldScores) -> FoldScores:
-    """Search on a sample of rows: the order of settings shows on it, at a third of the time."""
-
-    def sampled(params: dict[str, Any]) -> Iterator[float]:
-        most = params.get("most_rows")
-        return scores(params if most is None else {**params, "most_rows": min(most, TUNING_ROWS)})
-
-    return sampled

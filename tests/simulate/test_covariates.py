@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlcoop.simulate.covariates import world_covariates
 from mlcoop.sources import geography
 from mlcoop.tables import bloc_members, load
-from mlcoop.world_covariates import world_covariates
 
 
 def draw(seed: int, **settings: object) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""What if a factor were otherwise: a scenario file, the model asked, and where it is kept."""

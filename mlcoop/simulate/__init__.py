@@ -1,0 +1,1 @@
+"""Planted worlds: panels whose true drivers, shapes and order are known."""
