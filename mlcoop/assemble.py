@@ -21,7 +21,8 @@ from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order, simulate_indicators
 from mlcoop.schema import COUNTRY_VARIABLES, NOT_FORECAST, PAIR, PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources import owncounts, readypanel
-from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather, own_countries
+from mlcoop.sources.counted import own_countries
+from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
 from mlcoop.sources.http import Client
 from mlcoop.sources.imported import how_to_get, imported_variables
 from mlcoop.study import (

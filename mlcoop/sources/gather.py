@@ -5,26 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
-from mlcoop.errors import DataError, some
 from mlcoop.schema import INDICATORS, PAIR_YEAR, check
 from mlcoop.sources import (
     cepii,
-    collaboration,
     imported,
     institution,
-    owncounts,
-    snapshot_counts,
     unvotes,
     worldbank,
 )
 from mlcoop.sources.cache import Record
-from mlcoop.sources.collaboration import Counts
-from mlcoop.sources.complete_years import falls_short, name_holes
+from mlcoop.sources.counted import count_works
 from mlcoop.sources.http import BudgetSpent, Client, Progress
 from mlcoop.sources.institution import Institution
 from mlcoop.sources.openalex import Filters
@@ -34,12 +27,7 @@ from mlcoop.sources.request import (
     IDEAL_POINT,
     TOTALS,
     GatherRequest,
-    choose,
-    earliest,
-    most_active_countries,
-    partners_of,
     span,
-    study_years,
     world_bank_variables,
 )
 
@@ -113,52 +101,10 @@ def gather(request: GatherRequest, client: Client, progress: Progress | None = N
 
 
 def _gather(request: GatherRequest, client: Client, progress: Progress | None) -> Gathered:
-    warnings: list[str] = []
-    records: list[Record] = []
-    own: list[dict[str, object]] = []
-    pieces: list[pd.DataFrame] = []
-    totals_by_year: dict[int, int] = {}
-    home: Institution | None = None
-    if request.own_counts is not None:
-        counts, (first, last), countries, lines = _own(request)
-        warnings += lines
-        of = snapshot_counts if Path(request.own_counts).is_dir() else owncounts
-        own.append({**of.describe(request.own_counts), "answers": 1})
-        if TOTALS in request.variables:
-            pieces.append(counts.totals)
-    else:
-        if request.institution is not None:
-            home, seen, lines = institution.find(client, request.institution)
-            records += seen
-            warnings += lines
-        totals_by_year, seen = collaboration.year_totals(client, *span(request), request.filters)
-        records += seen
-        first, last = study_years(request, totals_by_year)
-        warnings += name_holes(totals_by_year, first, last, request.max_shortfall)
-        held = [y for y in totals_by_year if first - request.years_before <= y <= last]
-        totals, seen, lines = collaboration.country_totals(
-            client, held, request.filters, must=request.countries, progress=progress
-        )
-        records += seen
-        warnings += lines
-        years = range(first, last + 1)
-        if home is None:
-            countries = most_active_countries(totals, request, years)
-            counts = collaboration.counts(
-                client, countries, years, request.filters, focal=request.focal, progress=progress
-            )
-            warnings += _disagreements(totals, counts.totals)
-        else:
-            countries = partners_of(home, totals, request, years)
-            output_years = (earliest(request), last)
-            counts = institution.counts(
-                client, home, years, output_years, request.filters, progress=progress
-            )
-        records += counts.records
-        warnings += counts.warnings
-        if TOTALS in request.variables:
-            pieces.append(totals)
-
+    found = count_works(request, client, progress)
+    counts, home = found.counts, found.home
+    records, own, warnings = list(found.records), list(found.own), list(found.warnings)
+    pieces = [found.totals] if TOTALS in request.variables else []
     lo, hi = span(request)
     table, seen, lines = worldbank.indicators(
         client, world_bank_variables(request), lo, hi, progress=progress
@@ -198,9 +144,9 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         covered=counts.covered,
         indicators=check(indicators, INDICATORS, "indicators"),
         ties=ties,
-        countries=countries,
-        years=(first, last),
-        year_totals=totals_by_year,
+        countries=found.countries,
+        years=found.years,
+        year_totals=found.year_totals,
         institution=home,
         records=own + summarise(records, client),
         warnings=warnings + client.warnings,
@@ -246,84 +192,3 @@ def summarise(records: Sequence[Record], client: Client) -> list[dict[str, objec
             entry["overridden"] = f"{source.url_env} is set: not the real service"
         entries.append(entry)
     return entries
-
-
-class _Own(NamedTuple):
-    """A user's own counts, their first and last year in the study, and its countries."""
-
-    counts: Counts
-    years: tuple[int, int]
-    countries: list[str]
-    warnings: list[str]
-
-
-def own_countries(request: GatherRequest) -> list[str]:
-    """Return the countries of a study of the user's own counts, most active first; ask nothing."""
-    return _own(request).countries
-
-
-def _own(request: GatherRequest) -> _Own:
-    path = request.own_counts
-    assert path is not None
-    warnings: list[str] = []
-    if Path(path).is_dir():
-        counts = snapshot_counts.read_counts(path, request.filters, counting=request.counting)
-    else:
-        counts = owncounts.read(path, absent=request.absent)
-    if counts.table.empty:
-        raise DataError(f"{path}: no counts left under the target's filters")
-    if Path(path).is_dir():
-        # A snapshot's last years are as incomplete as those of the service.
-        first, last = study_years(request, _works_by_year(counts))
-    else:
-        first, last, warnings = _own_years(request, counts)
-        if request.absent == "zero":
-            warnings += owncounts.unknown_pairs(counts, str(path))
-    within = counts.table["year"].between(first, last)
-    countries = choose(_own_activity(counts.table[within]), request)
-    return _Own(counts, (first, last), countries, warnings)
-
-
-def _own_years(request: GatherRequest, counts: Counts) -> tuple[int, int, list[str]]:
-    """Return the years of a user's file, whose last year is taken at its word, with a warning."""
-    works = _works_by_year(counts)
-    first, last = request.first, max(works) if request.last is None else request.last
-    absent = [y for y in range(first, last + 1) if y not in works]
-    if absent or last < first:
-        raise DataError(
-            f"{request.own_counts}: holds no works of {some(absent) or first} (it has "
-            f"{min(works)}-{max(works)}); change years, or add the rows"
-        )
-    lines = []
-    if request.last is None and falls_short(works, last, request.max_shortfall):
-        lines.append(
-            f"{request.own_counts}: {last} may not be whole ({works[last]:,} works; "
-            f"{works.get(last - 1, 0):,} in {last - 1}); if it is not, set years.end to {last - 1}"
-        )
-    return first, last, lines
-
-
-def _works_by_year(counts: Counts) -> dict[int, int]:
-    """Return the works of all pairs by year: a work of three countries counts three times."""
-    return counts.table.groupby("year")["works"].sum().round().astype(int).to_dict()
-
-
-def _own_activity(table: pd.DataFrame) -> pd.Series:
-    ends = [table[[end, "works"]].set_axis(["iso3", "works"], axis=1) for end in table.columns[:2]]
-    return pd.concat(ends).groupby("iso3")["works"].sum()
-
-
-def _disagreements(totals: pd.DataFrame, own: pd.DataFrame) -> list[str]:
-    """Name countries whose total in the year's list and in their own row differ."""
-    both = totals.merge(own, on=["iso3", "year", "variable"], suffixes=("", "_own"))
-    gap = (both["value"] - both["value_own"]).abs()
-    odd = both[gap > 0.01 * both[["value", "value_own"]].max(axis=1)]
-    if odd.empty:
-        return []
-    named = some(
-        f"{iso3} {year} ({value:.0f} and {value_own:.0f})"
-        for iso3, year, value, value_own in odd[["iso3", "year", "value", "value_own"]].itertuples(
-            index=False
-        )
-    )
-    return [f"OpenAlex: a country's works differ between the year's list and its row: {named}"]
