@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 
 from mlcoop.errors import DataError
 from mlcoop.explain.crossfit import fold_of_pairs, pair_ends, pair_names
 from mlcoop.explain.effects import LocalSteps
 from mlcoop.explain.interactions import strongest
-from mlcoop.explain.repeated import FOLDS, Asked, Joint, ask, cross_fit
+from mlcoop.explain.refits import Moves, Refits
+from mlcoop.explain.repeated import FOLDS, ask, cross_fit
 from mlcoop.explain.weights import resampling_weights, spread_freedom, weights_key
 from mlcoop.features.build import explain_rows
 from mlcoop.model.basis import Term
@@ -24,12 +24,9 @@ from mlcoop.model.year_shocks import YearDoubt
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
-CHUNK = 12  # refits that a worker does at a time: handing a fit over takes as long as one of them
 MOST_EXPLAINED = 3000
 FEWEST_DRAWS = 40
 COUNTRIES_PER_PAIR = 0.75  # up to which a country's pairs are several
-
-Moves = tuple[np.ndarray, np.ndarray, np.ndarray]  # of values, of effects, of interactions
 
 
 @dataclass(frozen=True)
@@ -157,15 +154,8 @@ def explain_replicates(
     pairs = pair_names(rows)
     questions = ask(matrix.X.iloc[explained], factors, rng)
     fitted = cross_fit(matrix, learner, params, explained, questions, seed=seed, workers=workers)
-    estimators: tuple[Any, ...] = fitted.estimators  # some can also draw from a posterior
-    said = fitted.said
-    none = np.zeros(len(explained))
     chosen, tried = strongest(fitted.joint)
-
-    def stacked(found: Joint) -> np.ndarray:
-        return np.column_stack([found.get(p, none) for p in chosen])
-
-    together_by_fold = [stacked(s.joint) for s in said] if chosen else []
+    refits = Refits(fitted, questions, chosen)
     unit = choose_unit(rows[known], unit)
     names = pd.Index(np.unique(pairs[known]))
     ends = pair_ends(names)
@@ -176,89 +166,63 @@ def explain_replicates(
     fold_of_name = fold_of_pairs(names.to_numpy(), pairs[explained], fitted.fold)
     trained = [np.mean(fold_of_name != k) for k in range(FOLDS)]
     shrink = np.sqrt(np.mean(trained))
-
-    def moved(estimator: Estimator, k: int, by: float, asked: Asked) -> Moves:
-        found, _ = estimator.shap_values(asked.target, asked.background)
-        together = np.empty((len(explained), 0), np.float32)
-        if chosen:
-            own = stacked(questions.joint(estimator, asked))
-            together = ((own - together_by_fold[k]) * by).astype(np.float32)
-        return (
-            ((found.to_numpy() - said[k].values) * by).astype(np.float32),
-            (questions.effects(estimator, asked) - said[k].effects) * by,
-            together,
-        )
-
-    def again(b: int, k: int, asked: Asked) -> Moves:
-        estimator = estimators[k].refit(pd.Series(weights[b], index=names), seed + b + 1)
-        return moved(estimator, k, shrink * scale, asked)
-
-    def several(k: int, chunk: list[int]) -> list[tuple[int, Moves]]:
-        asked = questions.to(estimators[k])
-        return [(b, again(b, k, asked)) for b in chunk]
-
-    # refits of one fold share what its fit knows of the rows: they go to a worker together
-    chunks = [
-        (k, list(range(begin + k, min(begin + CHUNK * FOLDS, resamples), FOLDS)))
-        for begin in range(0, resamples, CHUNK * FOLDS)
-        for k in range(FOLDS)
-    ]
-    by_number: dict[int, Moves] = {}
-    for done in Parallel(n_jobs=workers, return_as="generator")(
-        delayed(several)(k, chunk) for k, chunk in chunks if chunk
-    ):
-        by_number |= dict(done)
-        if progress is not None:
-            progress(len(by_number), resamples)
-    results = [by_number[b] for b in range(resamples)]
-    has_posterior = all(getattr(e, "has_posterior", False) for e in estimators)
-    drawn = []
-    if has_posterior:
-        every_asked = [questions.to(e) for e in estimators]
-        for b in range(max(resamples // 2, FEWEST_DRAWS)):
-            k = b % FOLDS
-            drawn.append(moved(estimators[k].draw(seed + b + 1), k, shrink, every_asked[k]))
-    moves = np.stack([r[1] for r in results])
-    together = np.stack([m[2] for m in results])
-    own_together = stacked(fitted.joint) if chosen else np.empty((len(explained), 0))
-    lift = np.ones(moves.shape[1])
-    if drawn:
-        lift = _lift(moves, np.stack([d[1] for d in drawn]))
-        moves = moves * lift
-        sign = np.sign(own_together)
-        signed = [(t * sign).mean(axis=1) for t in (together, np.stack([d[2] for d in drawn]))]
-        together = together * _lift(*signed).astype(np.float32)
-    years = _year_doubt(estimators)
-    if years is not None:
-        own = {factor: years.times[owned].max() for factor, owned in factors.items()}
-        steps = questions.steps
-        by_point = np.repeat([own[f] for f in steps.factors], [len(e) for e in steps.edges])
-        moves = moves * np.maximum(1.0, np.r_[list(own.values()), by_point] / lift)
-    freedom = spread_freedom(ends, unit, len(factors), drawn_freedom)
+    moves = refits.on_weights(
+        weights, names, shrink * scale, seed=seed, workers=workers, progress=progress
+    )
+    drawn = refits.from_posterior(max(resamples // 2, FEWEST_DRAWS), shrink, seed=seed)
+    together = refits.stacked(fitted.joint)
+    years = _year_doubt(fitted.estimators)
+    effects = _widened(moves, drawn, years, factors, questions.steps)
     return Explained(
         explained,
         fitted.values,
         fitted.by_repeat,
-        np.stack([r[0] for r in results]),
-        np.stack([d[0] for d in drawn])
-        if drawn
-        else np.empty((0, *fitted.values.shape), np.float32),
-        freedom,
+        moves.values,
+        np.empty((0, *fitted.values.shape), np.float32) if drawn is None else drawn.values,
+        spread_freedom(ends, unit, len(factors), drawn_freedom),
         unit,
-        estimators,
+        fitted.estimators,
         fitted.fold,
         fitted.effects[: len(factors)],
-        moves[:, : len(factors)],
+        effects[:, : len(factors)],
         questions.steps,
         fitted.effects[len(factors) :],
-        moves[:, len(factors) :],
+        effects[:, len(factors) :],
         chosen,
         tried,
-        own_together,
         together,
+        _lifted_together(moves, drawn, together),
         weights_key(names, unit, resamples, seed),
         years,
     )
+
+
+def _widened(
+    moves: Moves,
+    drawn: Moves | None,
+    years: YearDoubt | None,
+    factors: dict[str, list[int]],
+    steps: LocalSteps,
+) -> np.ndarray:
+    """Return the moves of effects with the posterior's spread or that of years, where larger."""
+    lift = np.ones(moves.effects.shape[1])
+    if drawn is not None:
+        lift = _lift(moves.effects, drawn.effects)
+    widened = moves.effects * lift
+    if years is None:
+        return widened
+    own = {factor: years.times[owned].max() for factor, owned in factors.items()}
+    by_point = np.repeat([own[f] for f in steps.factors], [len(e) for e in steps.edges])
+    return widened * np.maximum(1.0, np.r_[list(own.values()), by_point] / lift)
+
+
+def _lifted_together(moves: Moves, drawn: Moves | None, together: np.ndarray) -> np.ndarray:
+    """Return the moves of interaction values with the posterior's spread, where it is larger."""
+    if drawn is None:
+        return moves.together
+    sign = np.sign(together)
+    signed = [(m.together * sign).mean(axis=1) for m in (moves, drawn)]
+    return moves.together * _lift(*signed).astype(np.float32)
 
 
 def _year_doubt(estimators: tuple[Any, ...]) -> YearDoubt | None:
