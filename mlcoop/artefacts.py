@@ -26,6 +26,7 @@ from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.files import write_output, writing
 from mlcoop.schema import (
     BACKTEST_CSV,
+    DIMENSIONS_CSV,
     FACTORS_CSV,
     FORECAST_CSV,
     GROUPS_CSV,
@@ -223,6 +224,7 @@ def read_table(path: Path) -> pd.DataFrame:
 TABLES = {
     "factors": ".csv",
     "groups": ".csv",
+    "dimensions": ".csv",
     "resamples": ".parquet",
     "backtest": ".csv",
     "forecast": ".csv",
@@ -242,6 +244,7 @@ TABLES = {
 COLUMNS = {
     "factors": FACTORS_CSV,
     "groups": GROUPS_CSV,
+    "dimensions": DIMENSIONS_CSV,
     "orders": ORDERS_CSV,
     "observed_expected": OBSERVED_EXPECTED_CSV,
     "forecast": FORECAST_CSV,

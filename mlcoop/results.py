@@ -26,10 +26,9 @@ Result = TypeVar("Result")
 class Study(Experiment):
     """A finished study: its tables, and what they show.
 
-    `factors`, `groups`, `effects`, `resamples`, `witnesses`, `backtest`, `forecast`, `totals`,
-    `surprises` and the others are DataFrames as in the study's folder (None where a stage was off);
-    `metrics`, `coverage`, `config` and `provenance`
-    are dictionaries.
+    `factors`, `groups`, `dimensions`, `effects`, `resamples`, `witnesses`, `backtest`, `forecast`,
+    `totals`, `surprises` and the others are DataFrames as in the study's folder (None where a stage
+    was off); `metrics`, `coverage`, `config` and `provenance` are dictionaries.
     """
 
     @cached_property

@@ -128,6 +128,7 @@ GROUPS_CSV = [
     "share_low",
     "share_high",
 ]
+DIMENSIONS_CSV = ["dimension", *GROUPS_CSV[2:]]
 NOT_FORECAST = "No backtest and no forecast: "  # begins the warning that says why
 ORDERS_CSV = ["kind", "above", "below", "at_once", "p"]
 OBSERVED_EXPECTED_CSV = [
@@ -246,6 +247,7 @@ class Experiment:
     provenance: dict[str, Any]
     factors: pd.DataFrame | None = None
     groups: pd.DataFrame | None = None
+    dimensions: pd.DataFrame | None = None
     resamples: pd.DataFrame | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     backtest: pd.DataFrame | None = None

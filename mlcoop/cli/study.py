@@ -231,6 +231,7 @@ def _print_experiment(experiment: Experiment, as_json: bool) -> None:
                 "not_ranked": experiment.coverage.get("not_ranked"),
                 "factors": records(experiment.factors),
                 "groups": records(experiment.groups),
+                "dimensions": records(experiment.dimensions),
                 "witnesses": records(experiment.witnesses),
                 "forecast": records(experiment.forecast),
                 "metrics": experiment.metrics,

@@ -23,7 +23,7 @@ from mlcoop.comparison.common import Common
 from mlcoop.comparison.differences import differences, weaknesses
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
-from mlcoop.features.factor import GROUPS
+from mlcoop.features.factor import GROUPS, base_of
 from mlcoop.schema import Experiment
 
 KINDS = ("factor", "group")
@@ -238,7 +238,7 @@ def _labels(
         group = str(row["group"])
         if kind == "group":
             role = str(row.get("role", ""))
-            base = group.removesuffix("_partner").removesuffix("_focal")
+            base = base_of(group)
             plain = GROUPS.get(base, base.replace("_", " "))
             plain += f" ({sides[role]})" if role in sides else ""
         else:

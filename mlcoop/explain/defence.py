@@ -165,15 +165,14 @@ def _pair_halves(
     learner: Learner,
     params: dict[str, Any],
     columns: dict[str, list[int]],
-    members: dict[tuple[str, str], list[int]],
+    members: dict[str, list[int]],
     above: np.ndarray,
     *,
     seed: int,
     workers: int,
 ) -> dict[str, float] | None:
     """Return how rankings from halves of the pairs agree, all halved and only those in focus."""
-    players: dict[Any, list[int]] = {**columns, **members}
-    given = (matrix, learner, params, players)
+    given = (matrix, learner, params, {**columns, **members})
     apart = pair_halves(*given, seed=seed, workers=workers)
     if apart is None:
         return None

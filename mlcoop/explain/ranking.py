@@ -17,6 +17,7 @@ from mlcoop.explain.judge import Orders, interval_widths, judge
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
+from mlcoop.features.factor import DIMENSION_OF, base_of
 from mlcoop.model.basis import LOGS, learn_basis
 from mlcoop.model.learners import Learner
 from mlcoop.schema import ORDERS_CSV
@@ -43,9 +44,12 @@ class Ranking:
     groups : DataFrame
         `group, role, rank, rank_low, rank_high, tier, share, share_low, share_high, importance,
         importance_se, null_p, null_q, above_null`.
+    dimensions : DataFrame
+        The same of the catalogue's dimensions (`dimension` in place of `group, role`); empty where
+        factors are of one or none.
     replicates : DataFrame
-        Long: `replicate, kind` (factor or group), `name, importance`. Signed: below zero where
-        the replicate's effect runs against the estimate's.
+        Long: `replicate, kind` (factor, group or dimension), `name, importance`. Signed: below
+        zero where the replicate's effect runs against the estimate's.
     told, at_once : DataFrames of shape (n_factors, n_factors), bool
         Row above column: of the orders told at most `1 - level` are wrong on average; those at once
         are all right with probability `level`, and rank sets and tiers rest on them.
@@ -53,22 +57,23 @@ class Ranking:
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
         "log" or "started log"; `of_years`: factors that hardly differ between pairs, each with the
         number of years that tell of it; `weights`, the `weights_key` of the refits; and
-        `stability`: what `replicate_stability` says of factors and of groups.
+        `stability`: what `replicate_stability` says of factors, groups and dimensions.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     orders : DataFrame
-        `kind` (factor or group), `above`, `below`, `at_once`, `p`: every order that is told, and
-        its one-sided p-value in a test of its own.
+        `kind` (factor, group or dimension), `above`, `below`, `at_once`, `p`: every order that is
+        told, and its one-sided p-value in a test of its own.
     explained : Explained
         What all of this was made from.
     columns, members : dict
-        Columns of X by factor, and by group and role.
+        Columns of X by factor, and by group and role as `group/role`.
     interactions : DataFrame
         The strongest: `factor, other, strength, low, high, share, p, q, told, strength_unit`.
     """
 
     factors: pd.DataFrame
     groups: pd.DataFrame
+    dimensions: pd.DataFrame
     replicates: pd.DataFrame
     told: pd.DataFrame
     at_once: pd.DataFrame
@@ -77,7 +82,7 @@ class Ranking:
     orders: pd.DataFrame
     explained: Explained
     columns: dict[str, list[int]]
-    members: dict[tuple[str, str], list[int]]
+    members: dict[str, list[int]]
     interactions: pd.DataFrame
 
     def signed(self) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +163,10 @@ def rank_factors(
     )
     described = matrix.features
     about = {f.factor: f for f in described}
-    factors, names, values, moves, orders = judge(explained, columns, level=level, seed=seed)
+    members, dimensions = _members_of(matrix), _dimensions_of(matrix)
+    sides = {"factor": columns, "group": members, "dimension": dimensions}
+    found = {k: judge(explained, s, level=level, seed=seed) for k, s in sides.items() if s}
+    factors, names, values, _, orders = found["factor"]
     x = matrix.X.iloc[explained.rows]
     factors.insert(0, "factor", names)
     factors.insert(1, "group", [about[n].group for n in names])
@@ -186,20 +194,15 @@ def rank_factors(
         logs={factor for factor, kind in scales.items() if kind == "log"},
     )
     factors[list(steps.columns)] = steps.loc[names].to_numpy()
-    members: dict[tuple[str, str], list[int]] = {}
-    for position, feature in enumerate(described):
-        members.setdefault((feature.group, feature.role), []).append(position)
-    groups, keys, g_values, g_moves, g_orders = judge(explained, members, level=level, seed=seed)
-    groups.insert(0, "group", [k[0] for k in keys])
-    groups.insert(1, "role", [k[1] for k in keys])
-    sides = [f"{g}/{r}" for g, r in keys]
-    replicates = pd.concat(
-        [
-            _long("factor", names, values, moves),
-            _long("group", sides, g_values, g_moves),
-        ],
-        ignore_index=True,
-    )
+    groups = found["group"][0]
+    parts = [side.rpartition("/") for side in members]
+    groups.insert(0, "group", [group for group, _, _ in parts])
+    groups.insert(1, "role", [role for _, _, role in parts])
+    wider = pd.DataFrame()
+    if dimensions:
+        wider = found["dimension"][0]
+        wider.insert(0, "dimension", list(dimensions))
+    replicates = [_long(k, side, own, moves) for k, (_, side, own, moves, _) in found.items()]
     notes = {
         "level": level,
         "resamples": resamples,
@@ -210,8 +213,8 @@ def rank_factors(
         "scales": scales,
         "of_years": _of_years_alone(matrix),
         "stability": {
-            "factors": replicate_stability(values, moves, factors["tier"].to_numpy()),
-            "groups": replicate_stability(g_values, g_moves, groups["tier"].to_numpy()),
+            f"{kind}s": replicate_stability(own, moves, table["tier"].to_numpy())
+            for kind, (table, _, own, moves, _) in found.items()
         },
     }
     front = ["factor", "group", "role", "rank", "rank_low", "rank_high", "tier"]
@@ -221,7 +224,8 @@ def rank_factors(
     return Ranking(
         factors.iloc[order].reset_index(drop=True),
         groups.sort_values("rank").reset_index(drop=True),
-        replicates,
+        wider.sort_values("rank").reset_index(drop=True) if dimensions else wider,
+        pd.concat(replicates, ignore_index=True),
         pd.DataFrame(orders.told, index=names, columns=names),
         pd.DataFrame(orders.at_once, index=names, columns=names),
         notes,
@@ -232,10 +236,7 @@ def rank_factors(
             quantile=dict(zip(columns, wide, strict=True)),
         ),
         pd.concat(
-            [
-                _listed("factor", names, values, orders),
-                _listed("group", sides, g_values, g_orders),
-            ],
+            [_listed(k, side, own, told) for k, (_, side, own, _, told) in found.items()],
             ignore_index=True,
         ),
         explained,
@@ -276,6 +277,23 @@ def _columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
     for position, feature in enumerate(matrix.features):
         columns.setdefault(feature.factor, []).append(position)
     return columns
+
+
+def _members_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
+    members: dict[str, list[int]] = {}
+    for position, feature in enumerate(matrix.features):
+        members.setdefault(f"{feature.group}/{feature.role}", []).append(position)
+    return members
+
+
+def _dimensions_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
+    """Return the columns of each dimension, none where groups are a user's own or of one."""
+    dimensions: dict[str, list[int]] = {}
+    for position, feature in enumerate(matrix.features):
+        if feature.own or base_of(feature.group) not in DIMENSION_OF:
+            return {}
+        dimensions.setdefault(DIMENSION_OF[base_of(feature.group)], []).append(position)
+    return dimensions if len(dimensions) > 1 else {}
 
 
 def _scales(explained: Explained, matrix: FeatureMatrix) -> dict[str, str]:

@@ -67,7 +67,7 @@ def pair_halves(
     matrix: FeatureMatrix,
     learner: Learner,
     params: dict[str, Any],
-    players: Mapping[Any, list[int]],
+    players: Mapping[str, list[int]],
     *,
     seed: int,
     workers: int,

@@ -19,6 +19,22 @@ GROUPS = {
     "technology_supply": "Technology supply and transfer",
     "research_strength": "Research strength",
 }
+DIMENSIONS = {
+    "external_environment": "External environment",
+    "market_environment": "Market environment",
+    "research_strength": "Research strength",
+}
+DIMENSION_OF = {
+    "proximity": "external_environment",
+    "culture_language": "external_environment",
+    "political_relations": "external_environment",
+    "integration_policy": "external_environment",
+    "economy_market": "market_environment",
+    "technology_supply": "market_environment",
+    "research_strength": "research_strength",
+}
+"""What a group belongs to: where two countries stand to each other, what their economies are and
+supply, and what their research is."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,15 @@ class Factor:
     carry: int = 0
     default: bool = True
     by_role: bool = False
+
+
+def base_of(group: str) -> str:
+    """Return a group's name without the end of the pair that it is about.
+
+    >>> base_of("research_strength_focal"), base_of("proximity")
+    ('research_strength', 'proximity')
+    """
+    return group.removesuffix("_partner").removesuffix("_focal")
 
 
 def column(name: str) -> Function:

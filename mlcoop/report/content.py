@@ -244,6 +244,7 @@ class Summary:
     resamples: int
     factors: tuple[Ranked, ...]
     groups: tuple[Ranked, ...]
+    dimensions: tuple[Ranked, ...]
     curves: tuple[Curve, ...]
     errors: tuple[SetErrors, ...]
     calibration: tuple[Calibration, ...]

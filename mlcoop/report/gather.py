@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import DataError, some
+from mlcoop.features.factor import DIMENSIONS
 from mlcoop.report.content import (
     Curve,
     FactorData,
@@ -66,7 +67,7 @@ def ranked(
     labels: Mapping[str, str] | None = None,
     focal: str | None = None,
 ) -> tuple[Ranked, ...]:
-    """Return the rows of `factors.csv` or `groups.csv` in rank order."""
+    """Return the rows of `factors.csv`, `groups.csv` or `dimensions.csv` in rank order."""
     if table is None or not len(table):
         return ()
     need(table, [key, *RANK_COLUMNS], f"{key}s.csv")
@@ -75,12 +76,12 @@ def ranked(
         name = str(row[key])
         above = row.get("above_null")
         role = "" if pd.isna(row.get("role")) else str(row["role"])
-        own = group_name(name, role, focal) if key == "group" else plain(name)
+        own = group_name(name, role, focal) if key == "group" else DIMENSIONS.get(name, plain(name))
         rows.append(
             Ranked(
                 key=name,
                 label=(labels or {}).get(name) or own,
-                group=base_group(str(row.get("group", name))),
+                group=own if key == "dimension" else base_group(str(row.get("group", name))),
                 role=role,
                 rank=int(row["rank"]),
                 rank_low=int(row["rank_low"]),

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mlcoop.countries import is_iso3, name_of
-from mlcoop.features.factor import GROUPS
+from mlcoop.features.factor import GROUPS, base_of
 
 METHODS = {
     "model": "mlcoop",
@@ -41,8 +41,7 @@ def base_group(key: str) -> str:
     >>> base_group("research_strength_focal")
     'Research strength'
     """
-    base = key.removesuffix("_partner").removesuffix("_focal")
-    return GROUPS.get(base) or GROUPS.get(key) or plain(key)
+    return GROUPS.get(base_of(key)) or GROUPS.get(key) or plain(key)
 
 
 def group_name(key: str, role: str = "", focal: str | None = None) -> str:

@@ -165,6 +165,14 @@ def _content(s: Summary) -> dict[str, Any]:
         if told:
             values["effects_drawing"] = both(lambda w: charts.effect_dots(told, colours, w))
         values["factor_table"] = tables.ranking(s.factors, "factor", s.rank_level)
+    if s.dimensions:
+        of = charts.group_colours(d.group for d in s.dimensions)
+        values["dimension_drawing"] = both(
+            lambda w: charts.ranking(
+                s.dimensions, of, w, title="Ranking of dimensions", name="dimensions"
+            )
+        )
+        values["dimension_table"] = tables.ranking(s.dimensions, "dimension", s.rank_level)
     if s.groups:
         values["group_drawing"] = both(
             lambda w: charts.ranking(

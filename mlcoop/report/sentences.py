@@ -116,8 +116,24 @@ def _told(told: int, of: int) -> str:
 
 
 def _interval(row: Ranked, level: float) -> str:
-    bounds = span(row.share_low, row.share_high, small_percent)
-    return f"{percent(level)} interval {bounds}"
+    return f"{percent(level)} interval {_bounds(row)}"
+
+
+def _bounds(row: Ranked) -> str:
+    return span(row.share_low, row.share_high, small_percent)
+
+
+def dimension_sentence(dimensions: Sequence[Ranked], level: float) -> str:
+    """Return the share of every dimension with its interval, and which may come first."""
+    first, *rest = dimensions
+    then = [f"{_in_sentence(d)} ({small_percent(d.share)}, {_bounds(d)})" for d in rest]
+    text = (
+        f"By dimension, {_in_sentence(first)} comes first ({small_percent(first.share)} of the "
+        f"total importance, {_interval(first, level)}), then {listing(then)}; "
+        f"{_order(first, dimensions, 'dimension')}."
+    )
+    chance = [_in_sentence(d) for d in dimensions if d.above_null is False]
+    return text + (f" Not told from chance: {listing(chance)}." if chance else "")
 
 
 def group_sentence(groups: Sequence[Ranked], level: float) -> str:
@@ -145,7 +161,7 @@ def _order(first: Ranked, rows: Sequence[Ranked], kind: str) -> str:
     others = first.rank_high - 1
     if others < 1 or len(rows) < 2:
         return "the data put it first alone"
-    nearest = _in_sentence(rows[1]) if kind == "group" else rows[1].label
+    nearest = rows[1].label if kind == "factor" else _in_sentence(rows[1])
     if others == 1:
         return f"one other {kind} may stand before it, {nearest} the likeliest"
     return f"up to {others} other {kind}s may stand before it, {nearest} the likeliest"

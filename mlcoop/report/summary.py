@@ -64,6 +64,7 @@ def summarise(experiment: Experiment) -> Summary:
     groups = gather.ranked(
         experiment.groups, "group", focal="institution and its country" if home else focal
     )
+    dimensions = gather.ranked(experiment.dimensions, "dimension")
     rank_level = optional((config.get("explain") or {}).get("level")) or 0.95
     errors = gather_forecast.set_errors(experiment)
     calibration = gather_forecast.calibration(experiment)
@@ -84,6 +85,8 @@ def summarise(experiment: Experiment) -> Summary:
     answer = [str(not_ranked)] if not_ranked else []
     if factors:
         answer.append(sentences.ranking_sentence(factors, rank_level, simulated))
+    if dimensions:
+        answer.append(sentences.dimension_sentence(dimensions, rank_level))
     if groups:
         answer.append(sentences.group_sentence(groups, rank_level))
     outlook = gather_outlook(experiment, errors, focal)
@@ -111,6 +114,7 @@ def summarise(experiment: Experiment) -> Summary:
     parts: dict[str, Any] = {
         "factors": factors,
         "groups": groups,
+        "dimensions": dimensions,
         "curves": gather.curves(experiment, factors, labels),
         "errors": errors,
         "calibration": calibration,

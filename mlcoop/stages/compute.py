@@ -192,6 +192,7 @@ def rank(
     files = {
         "factors.csv": ranking.factors,
         "groups.csv": ranking.groups,
+        **({"dimensions.csv": ranking.dimensions} if len(ranking.dimensions) else {}),
         "resamples.parquet": ranking.replicates,
         "effects.csv": ranking.effects,
         "orders.csv": ranking.orders,

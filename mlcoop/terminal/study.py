@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from mlcoop.report import sentences
 from mlcoop.report.beyond import beyond_sentences
-from mlcoop.report.content import Summary
+from mlcoop.report.content import Ranked, Summary
 from mlcoop.report.content_forecast import SetErrors
 from mlcoop.report.names import (
     first_of,
@@ -39,8 +39,10 @@ def print_experiment(experiment: Experiment) -> None:
         console.print(_planted(s))
     if s.factors:
         console.print(_ranking(s))
+    if s.dimensions:
+        console.print(_sides(s, s.dimensions, "dimension", "Dimensions"))
     if s.groups:
-        console.print(_groups(s))
+        console.print(_sides(s, s.groups, "group", "Groups of factors"))
     if s.beyond:
         say(console, _titled(s, "Works beside those that factors suggest"), "bold")
         for text in beyond_sentences(s.beyond, s.rank_level):
@@ -117,7 +119,7 @@ def _ranking(s: Summary) -> Table:
     return text_table(_titled(s, words), heads, rows, right=set(heads) - {"factor", "group", ""})
 
 
-def _groups(s: Summary) -> Table:
+def _sides(s: Summary, ranked: Sequence[Ranked], head: str, title: str) -> Table:
     rows = [
         [
             str(g.rank),
@@ -127,11 +129,11 @@ def _groups(s: Summary) -> Table:
             small_percent(g.share),
             span(g.share_low, g.share_high, small_percent, joint="–"),
         ]
-        for g in s.groups
+        for g in ranked
     ]
     at = percent(s.rank_level)
-    heads = ["rank", "group", "tier", f"ranks ({at})", "share", f"share ({at})"]
-    return text_table(_titled(s, "Groups of factors"), heads, rows, right=set(heads) - {"group"})
+    heads = ["rank", head, "tier", f"ranks ({at})", "share", f"share ({at})"]
+    return text_table(_titled(s, title), heads, rows, right=set(heads) - {head})
 
 
 def _planted(s: Summary) -> Table:

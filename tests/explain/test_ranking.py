@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,7 +23,7 @@ from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.basis import LOGS
 from mlcoop.model.learners import LEARNERS
-from mlcoop.schema import FACTORS_CSV, GROUPS_CSV
+from mlcoop.schema import DIMENSIONS_CSV, FACTORS_CSV, GROUPS_CSV
 from mlcoop.simulate.world import simulate_world
 
 QUICK = {"resamples": 40}
@@ -54,6 +55,37 @@ def test_tables_have_the_columns_of_the_contract(ranking):
     assert list(ranking.groups.columns[: len(GROUPS_CSV)]) == GROUPS_CSV
     assert sorted(ranking.factors["rank"]) == list(range(1, len(ranking.factors) + 1))
     assert ranking.factors["share"].sum() == pytest.approx(1)
+
+
+def test_a_dimension_is_the_sum_of_its_groups(world, ranking):
+    """By hand: mean size of the sum of its columns' values; of a user's own groups none."""
+    assert not len(ranking.dimensions)
+    plain = matrix_of(world)
+    of = ["proximity", "culture_language", "technology_supply", "research_strength_focal"]
+    named = zip(plain.features, 2 * of, strict=True)
+    features = [dataclasses.replace(f, group=g) for f, g in named]
+    matrix = dataclasses.replace(plain, features=tuple(features))
+    found = rank_factors(matrix, "ppml", seed=1, resamples=20)
+    table = found.dimensions.set_index("dimension")
+    assert list(found.dimensions.columns[: len(DIMENSIONS_CSV)]) == DIMENSIONS_CSV
+    values = found.explained.values
+    expected = {
+        "external_environment": [0, 1, 4, 5],
+        "market_environment": [2, 6],
+        "research_strength": [3, 7],
+    }
+    for name, columns in expected.items():
+        whole = np.abs(values[:, columns].sum(axis=1)).mean()
+        assert table.loc[name, "importance"] == pytest.approx(whole)
+    assert table["share"].sum() == pytest.approx(1) and sorted(table["rank"]) == [1, 2, 3]
+    drawn = found.replicates[found.replicates["kind"] == "dimension"]
+    assert set(drawn["name"]) == set(expected) and len(drawn) == 3 * 20
+    own = tuple(dataclasses.replace(f, own=True) for f in features[:2])
+    assert not len(rank_factors(_few(matrix, own), "ppml", seed=1, resamples=20).dimensions)
+
+
+def _few(matrix, features):
+    return FeatureMatrix(matrix.rows, matrix.X[[f.name for f in features]], features)
 
 
 def test_planted_drivers_come_first_with_their_sign(world, ranking):

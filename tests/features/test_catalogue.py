@@ -17,7 +17,7 @@ from mlcoop.features.catalogue import (
     select_factors,
     split_input,
 )
-from mlcoop.features.factor import GROUPS
+from mlcoop.features.factor import DIMENSION_OF, DIMENSIONS, GROUPS
 from mlcoop.schema import COUNTRY_VARIABLES
 
 
@@ -176,3 +176,8 @@ def test_every_source_key_of_the_tables_is_explained() -> None:
         for cell in table["source"].unique() if "source" in table else ():
             for key in str(cell).split():
                 assert f"`{key}`" in text, f"{name}: {key}"
+
+
+def test_every_group_belongs_to_a_dimension() -> None:
+    """The study's question: external environment, market environment, research strength."""
+    assert set(DIMENSION_OF) == set(GROUPS) and set(DIMENSION_OF.values()) == set(DIMENSIONS)

@@ -8,13 +8,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from page import Page
 
 from mlcoop.errors import DataError
 from mlcoop.report import gather
 from mlcoop.report.display import forecast_card
+from mlcoop.report.render import render_report
 from mlcoop.report.sentences import about, total_misses
 from mlcoop.report.summary import summarise
-from mlcoop.schema import Experiment
+from mlcoop.schema import DIMENSIONS_CSV, Experiment
 
 
 def test_the_answer_is_made_of_the_tables_numbers(study: Experiment) -> None:
@@ -219,6 +221,28 @@ def test_how_many_may_stand_before_the_first(study: Experiment) -> None:
         factors = study.factors.assign(rank_high=study.factors["rank_high"].clip(lower=high))
         factors.loc[0, "rank_high"] = high
         assert words in summarise(dataclasses.replace(study, factors=factors)).answer[0]
+
+
+def test_dimensions_are_told_with_their_intervals(study: Experiment) -> None:
+    """By hand: the first may be second, the last is not told from chance."""
+    rows = [
+        ("market_environment", 1, 1, 2, 1, 0.5, 0.4, 0.6, True),
+        ("research_strength", 2, 1, 2, 1, 0.3, 0.2, 0.4, True),
+        ("external_environment", 3, 3, 3, 2, 0.2, 0.0, 0.3, False),
+    ]
+    table = pd.DataFrame(rows, columns=[*DIMENSIONS_CSV, "above_null"])
+    told = dataclasses.replace(study, dimensions=table)
+    assert summarise(told).answer[1] == (
+        "By dimension, market environment comes first (50 % of the total importance, 95 % interval "
+        "40 to 60 %), then research strength (30 %, 20 to 40 %) and external environment (20 %, "
+        "0.0 to 30 %); one other dimension may stand before it, research strength the likeliest. "
+        "Not told from chance: external environment."
+    )
+    page = Page(render_report(told))
+    shown = page.tables["dimensions"]
+    assert shown.column("dimension") == [row[0] for row in rows]
+    assert [float(v) for v in shown.column("share")] == [0.5, 0.3, 0.2]
+    assert any("3 rows; first is Market environment with 50 %" in i for i in page.images)
 
 
 def test_own_groups_are_named_as_given(study: Experiment) -> None:
