@@ -250,7 +250,7 @@ COLUMNS = {
     "forecast": FORECAST_CSV,
     "backtest": BACKTEST_CSV,
 }
-RANKINGS = ("factors", "groups", "orders", "resamples")
+RANKINGS = ("factors", "groups", "dimensions", "orders", "resamples")
 
 
 def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experiment:

@@ -448,6 +448,25 @@ def test_groups_with_roles_are_told_apart() -> None:
         assert labels(*focal) == {partner, "Economy and market (focal country)"}
 
 
+def test_dimensions_stand_beside_each_other_where_all_rank_them() -> None:
+    """By hand: the market comes first in one study and last in the other."""
+    names = ["market_environment", "research_strength", "external_environment"]
+    table = pd.DataFrame(
+        {"dimension": names, "rank": [1, 2, 3], "tier": 1, "share": [0.5, 0.3, 0.2]}
+    )
+    table = table.assign(rank_low=1, rank_high=3, share_low=0.1, share_high=0.6)
+    one = replace(study("one", IMPORTANCE), dimensions=table)
+    other = replace(study("two", IMPORTANCE), dimensions=table.assign(rank=[3, 2, 1]))
+    found = compare([one, other])
+    changes = found.changes[found.changes["kind"] == "dimension"].set_index("label")["change"]
+    assert changes["Market environment"] == 2 and changes["External environment"] == -2
+    assert "dimension" not in set(found.agreement["kind"])
+    without = compare([one, study("two", IMPORTANCE)])
+    assert set(without.ranks["kind"]) == {"factor", "group"} and "imension" not in str(
+        without.notes
+    )
+
+
 def test_to_dict_is_json_with_the_tables_numbers() -> None:
     c = compare([study("one", IMPORTANCE), study("two", REVERSED, noise=None)])
     document = json.loads(json.dumps(c.to_dict(), allow_nan=False))

@@ -13,11 +13,11 @@ from mlcoop.schema import Experiment
 
 @dataclass(frozen=True)
 class Common:
-    """The factors, or the groups, that all experiments rank.
+    """The factors, groups or dimensions that all experiments rank.
 
     Attributes
     ----------
-    kind : {"factor", "group"}
+    kind : {"factor", "group", "dimension"}
     names : sequence of str
         Ranks are counted among these.
     labels : mapping of name to label and group

@@ -23,10 +23,10 @@ from mlcoop.comparison.common import Common
 from mlcoop.comparison.differences import differences, weaknesses
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
-from mlcoop.features.factor import GROUPS, base_of
+from mlcoop.features.factor import DIMENSIONS, GROUPS, base_of
 from mlcoop.schema import Experiment
 
-KINDS = ("factor", "group")
+KINDS = ("factor", "group", "dimension")
 MOST = 50
 
 
@@ -83,7 +83,7 @@ class Comparison:
 
 
 def compare(experiments: Sequence[Experiment]) -> Comparison:
-    """Compare the factor and group rankings of experiments.
+    """Compare the rankings of factors, groups and dimensions of experiments.
 
     Parameters
     ----------
@@ -118,6 +118,8 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
             without = [e.name for e, t in zip(experiments, tables, strict=True) if t is None]
             notes.append(f"No ranking of groups in {some(without)}: groups are not compared.")
             continue
+        if any(t is None for t in tables):  # a ready panel has no dimensions
+            continue
         given = [t for t in tables if t is not None]
         labels = _labels(experiments, given, kind)
         shared = _common(given, names, kind, labels, notes)
@@ -133,6 +135,8 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         common = Common(kind, shared, labels, experiments, given, draws)
         ranks.append(_ranks(common))
         changes.append(changes_of_rank(common, level))
+        if kind == "dimension":  # of three names no measure of agreement tells much
+            continue
         if len(shared) > 1:
             agreement.append(agreement_table(common, level))
         else:
@@ -176,7 +180,7 @@ def _check(experiments: Sequence[Experiment]) -> None:
 
 
 def _ranking(experiment: Experiment, kind: str) -> pd.DataFrame | None:
-    table = experiment.factors if kind == "factor" else experiment.groups
+    table: pd.DataFrame | None = getattr(experiment, f"{kind}s")
     if table is None or not len(table):
         return None
     key = table[kind].astype(str)
@@ -235,8 +239,10 @@ def _labels(
     }
     about = pd.concat(tables)
     for name, row in about[~about.index.duplicated()].iterrows():
-        group = str(row["group"])
-        if kind == "group":
+        group = str(row.get("group", name))
+        if kind == "dimension":
+            plain = DIMENSIONS.get(group, group)
+        elif kind == "group":
             role = str(row.get("role", ""))
             base = base_of(group)
             plain = GROUPS.get(base, base.replace("_", " "))

@@ -23,7 +23,7 @@ from mlcoop.report.names import (
 from mlcoop.report.svg import WIDE, both
 from mlcoop.report.tables import Cell, Column, Table
 
-TITLES = {"factor": "Factors", "group": "Groups of factors"}
+TITLES = {"factor": "Factors", "group": "Groups of factors", "dimension": "Dimensions"}
 MEASURES = {
     "tau_b": "Kendall’s tau-b",
     "weighted_tau": "Weighted tau",
@@ -85,10 +85,8 @@ def answer(c: Comparison) -> list[str]:
             f"{_with_bounds(low, c.level)} ({low['experiment_a']} and {low['experiment_b']}) and "
             f"{_with_bounds(high, c.level)} ({high['experiment_a']} and {high['experiment_b']})."
         )
-    for kind, words in (("factor", "factors"), ("group", "groups")):
-        changes = c.changes[c.changes["kind"] == kind]
-        if len(changes):
-            sentences.append(_changed(changes, words, c))
+    for kind, changes in c.changes.groupby("kind", sort=False):
+        sentences.append(_changed(changes, f"{kind}s", c))
     return sentences
 
 
