@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from mlcoop.features.distribution import Distribution
-from mlcoop.features.factor import GROUPS, Factor
+from mlcoop.features.factor import DIMENSION_OF, DIMENSIONS, GROUPS, Factor
 from mlcoop.model.network import Position
 from mlcoop.report.names import percent
 from mlcoop.terminal.tables import print_table
@@ -74,6 +74,7 @@ def _describe(factor: Factor, known: Mapping[str, Mapping[str, float]] | None) -
     print(f"{factor.name}: {factor.label}")
     facts = {
         "group": GROUPS.get(factor.group, factor.group),
+        "dimension": DIMENSIONS[DIMENSION_OF[factor.group]],
         "unit": factor.unit,
         "source": factor.source,
         "role": factor.role,
