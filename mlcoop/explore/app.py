@@ -134,7 +134,8 @@ def show_comparison(names: list[str], roots: Mapping[str, Path], experiments: Pa
         st.markdown(plain(sentence))
     for note in found.notes:
         st.warning(plain(note))
-    kinds = list(found.ranks["kind"].unique())[::-1]
+    ranked = set(found.ranks["kind"])
+    kinds = [k for k in ("group", "factor", "dimension") if k in ranked]
     kind = st.radio("Of", kinds, format_func=lambda k: f"{k}s", horizontal=True)
     ranks = found.ranks[found.ranks["kind"] == kind]
     st.altair_chart(rank_lines(ranks, found.names), width="stretch")
@@ -144,12 +145,14 @@ def show_comparison(names: list[str], roots: Mapping[str, Path], experiments: Pa
         column_order=("label", "reference", "experiment", "change", "low", "high", "told"),
         column_config={"label": kind, "told": "told from none", "low": TENTHS, "high": TENTHS},
     )
-    st.dataframe(
-        found.agreement[found.agreement["kind"] == kind],
-        hide_index=True,
-        column_order=("experiment_a", "experiment_b", "measure", "value", "low", "high"),
-        column_config={"experiment_a": "study", "experiment_b": "and"},
-    )
+    agreement = found.agreement[found.agreement["kind"] == kind]
+    if len(agreement):  # dimensions are too few for one
+        st.dataframe(
+            agreement,
+            hide_index=True,
+            column_order=("experiment_a", "experiment_b", "measure", "value", "low", "high"),
+            column_config={"experiment_a": "study", "experiment_b": "and"},
+        )
 
 
 def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
