@@ -140,9 +140,12 @@ def build_features(
         by_role = {"partner": (at_b, at_a), "focal": (at_a, at_b)}
         for role, values in by_role.items():
             name = f"{factor.name}_{role}"
-            columns[name] = (
-                np.stack(values, axis=1).ravel() if ways == 2 else np.where(from_b, *values[::-1])
-            )
+            if ways == 2:
+                columns[name] = np.stack(values, axis=1).ravel()
+            else:
+                columns[name] = np.where(from_b, *values[::-1])
+                if role == "focal" and "works" in factor.inputs:
+                    columns[name] = _alike(columns[name], len(years))
             features.append(_role_feature(factor, name, role, focal))
 
     rows = _rows(grid, years, ways, focal)
@@ -274,6 +277,16 @@ def _at_once(
     table = pd.DataFrame(columns)
     # A copy, since a function may hand back one of the table's own columns.
     return factor.function(table).to_numpy(float, copy=True)
+
+
+def _alike(values: np.ndarray, n_years: int) -> np.ndarray:
+    """Return the mean over pairs in each year, for all of them.
+
+    What one country has without each of its partners differs between these by their own works
+    alone: within a year it is the pair's past, turned round.
+    """
+    mean = pd.DataFrame(values.reshape(-1, n_years)).mean()
+    return np.tile(mean.to_numpy(), len(values) // n_years)
 
 
 def _role_feature(factor: Factor, name: str, role: str, focal: str | None) -> Feature:

@@ -69,7 +69,7 @@ def distributions(
         raise DataError(f"{factor.name}: the panel holds no pair of the focus set")
     first, last = int(panel["year"].min()), int(panel["year"].max())
     matrix = build_features(
-        panel.merge(pairs[inside], on=PAIR),
+        panel,
         factors=[factor],
         # Before, a figure of the lag's age lies outside the panel.
         years=range(min(first + factor.lag, last), last + 1),

@@ -85,6 +85,25 @@ def test_a_focal_countrys_own_figures_differ_between_years_alone(focal: str) -> 
         assert seen["gdp_partner"] == pytest.approx(np.log(row[f"gdp_usd2015_{other}"]), rel=1e-6)
 
 
+def test_what_a_country_has_without_each_partner_tells_no_past_of_the_pair() -> None:
+    """By hand: of one country's pairs alone its works without Germany and without Pakistan differ
+    by 8 and 2, what it has with either, so both rows hold their mean; where Germany's pair is seen
+    beside others, each row has its own.
+    """
+    factors = select_factors(["works_with_others"])
+    matrix = build_features(HAND, factors=factors, years=[2009, 2011], focal="CHN")
+    name = "works_with_others_focal"
+    mean = (np.log(1 + 320 - 8) + np.log(1 + 320 - 2)) / 2
+    for partner, own in (("DEU", 70 - 8), ("PAK", 13 - 2)):
+        seen = cell(matrix, "CHN", partner, 2011)
+        assert seen[name] == pytest.approx(mean, rel=1e-6)
+        assert seen["works_with_others_partner"] == pytest.approx(np.log(1 + own), rel=1e-6)
+    # 2008, of which one pair is known.
+    assert cell(matrix, "CHN", "PAK", 2009)[name] == pytest.approx(np.log(1 + 300 - 5), rel=1e-6)
+    wide = build_features(pd.concat([HAND, ELSEWHERE]), factors=factors, years=[2011], focal="CHN")
+    assert cell(wide, "CHN", "PAK", 2011)[name] == pytest.approx(np.log(1 + 318), rel=1e-6)
+
+
 def test_horizon_moves_every_lag_by_one_year_less() -> None:
     factors = select_factors(["gdp"])
     one = build_features(HAND, factors=factors, years=[2010], focal="CHN")

@@ -47,6 +47,18 @@ def test_a_country_factor_has_both_ends_where_there_is_a_focal_country() -> None
     assert one.known == 2 * 4  # four pairs, seen from either end
 
 
+def test_works_with_others_are_those_that_the_model_saw_beside_all_pairs() -> None:
+    """By hand: 90 works less the 10 with Kazakhstan or the one with either of the others."""
+    table = panel()
+    table["works"] = np.where(table["country_b"] == "KAZ", 10.0, 1.0)
+    table["international_works_a"] = table["international_works_b"] = 90.0
+    factor = FACTORS["works_with_others"]
+    own = distributions(table, factor, focal="CHN", countries=FOCUS)[1]
+    assert own.feature == "works_with_others_focal"
+    assert own.quantiles[0.0] == pytest.approx(np.log(81), rel=1e-6)
+    assert own.quantiles[1.0] == pytest.approx(np.log(90), rel=1e-6)
+
+
 def test_many_values_are_binned_and_none_is_lost() -> None:
     rng = np.random.default_rng(0)
     years = [panel().assign(year=panel()["year"] + 3 * step) for step in range(2)]
