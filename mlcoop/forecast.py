@@ -122,8 +122,10 @@ def forecast_totals(
         low, high = np.quantile(sums, [(1 - level) / 2, (1 + level) / 2])
         # If all pairs erred together the sum would have the sums of their bounds, and no more.
         bounds = [float(table[side][at].sum()) for side in ("lower", "upper")]
-        lower, upper = max(float(np.floor(low)), bounds[0]), min(float(np.ceil(high)), bounds[1])
+        lower, upper = bounds
         if at.sum() > 1:  # one pair has its own bounds, as its row says
+            lower = max(float(np.floor(low)), lower)
+            upper = min(float(np.ceil(high)), upper)
             law = stats.poisson(predicted[at].sum())
             lower = min(lower, float(law.ppf((1 - level) / 2)))
             upper = max(upper, float(law.ppf((1 + level) / 2)))

@@ -7,18 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from mlcoop.countries import name_of
+from mlcoop.countries import home_of, name_of
 from mlcoop.errors import ConfigError, some
 from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
 from mlcoop.features.catalogue import usable_factors
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
+from mlcoop.features.research_strength import COUNTS, NSF
 from mlcoop.model.history import INTERNATIONAL, years_with_counts
 from mlcoop.model.origins import possible_origins
 from mlcoop.panel import Panel, coverage_by_country
 from mlcoop.plan import Plan
 from mlcoop.reference import beside_table_1
 from mlcoop.schema import NOT_FORECAST, PAIR, PAIR_YEAR
+from mlcoop.sources.institution import ARTICLES
 from mlcoop.tables import group_members
 
 # Fewer years than this leave no origin to learn from and check.
@@ -229,7 +231,7 @@ def factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[d
                 "label": feature.label,
                 "group": feature.group,
                 "role": feature.role,
-                "source": entry.source if entry else "the user's panel",
+                "source": _source(entry, feature.role, matrix.focal),
                 "lag": entry.lag if entry else 0,
                 "sign": entry.sign if entry else 0,
                 "coverage": 1.0,
@@ -237,6 +239,15 @@ def factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[d
         )
         row["coverage"] = round(min(row["coverage"], float(known[feature.name])), 4)
     return list(rows.values())
+
+
+def _source(entry: Factor | None, role: str, focal: str | None) -> str:
+    """Return whence a factor is; an institution's articles are its works, as counted."""
+    if entry is None:
+        return "the user's panel"
+    if focal is None or home_of(focal) == focal or ARTICLES not in entry.inputs:
+        return entry.source
+    return {"focal": COUNTS, "pair": f"{COUNTS}; {NSF}"}.get(role, entry.source)
 
 
 def base_name(feature: Feature) -> str:

@@ -165,6 +165,12 @@ def test_totals(model: FittedForecaster) -> None:
         assert totals.loc[country, "predicted"] == pytest.approx(row["predicted"].sum())
     both = totals.loc[COUNTRIES, "predicted"].sum()
     assert both == pytest.approx(2 * totals.loc["all", "predicted"])
+    # Of one country's pairs every partner has one, so its sum is that pair's row.
+    mine = table[(table[["country_a", "country_b"]] == "AAA").any(axis=1)]
+    partner = mine["country_a"].where(mine["country_a"] != "AAA", mine["country_b"])
+    alone = forecast_totals(mine, calibration).set_index("total").loc[partner]
+    for side in ("predicted", "lower", "upper"):
+        np.testing.assert_array_equal(alone[side], mine[side])
     with pytest.raises(DataError, match="one year at a time"):
         forecast_totals(model.predict(world(), FOCUS), calibration)
 

@@ -142,6 +142,8 @@ def test_its_side_of_the_features_is_its_countrys_but_for_its_output(
     partners = ["DEU", "AZE", "USA", "TUR"]
     factors = ["distance", "border", "belt_and_road", "gdp", "works_with_others", "articles"]
 
+    sources = {}
+
     def study(focus: dict) -> pd.DataFrame:
         raw = {
             "name": "x",
@@ -152,7 +154,9 @@ def test_its_side_of_the_features_is_its_countrys_but_for_its_output(
         }
         made = make_plan(check_config(raw, "x"), "x", tmp_path)
         client = Client(tmp_path / "cache", environ=environ, sleep=lambda _: None)
-        matrix = assemble(made, client, today=date(2024, 6, 1)).matrix
+        found = assemble(made, client, today=date(2024, 6, 1))
+        matrix = found.matrix
+        sources.update({(*focus, r["factor"]): r["source"] for r in found.coverage["factors"]})
         shown = explain_rows(matrix)
         table = pd.concat([matrix.rows[shown], matrix.X[shown]], axis=1)
         return table.set_index(["partner", "year"]).sort_index()
@@ -169,6 +173,10 @@ def test_its_side_of_the_features_is_its_countrys_but_for_its_output(
         rule = InstitutionService.share(iso2_of(partner))
         assert (share[partner] - rule).abs().max() <= (0.5 / country["works"][partner]).max()
     assert (mine["works_with_others_focal"] < country["works_with_others_focal"]).all()
+    # Its articles are OpenAlex's, as its counts are; all others' are not.
+    assert "NCSES" not in sources["institution", "articles_focal"]
+    assert "NCSES" in sources["institution", "articles_partner"]
+    assert "NCSES" in sources["focal", "articles_focal"]
 
 
 def test_config_says_what_does_not_go_together() -> None:
