@@ -99,6 +99,27 @@ def test_what_if_is_the_command_lines_scenario(folder: Path) -> None:
     assert {"difference", "difference_lower", "difference_upper"} <= shown
 
 
+def test_an_institution_goes_by_its_name_and_its_factors_move(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Truth: the same study of a country, which the institution now stands for."""
+    study = tmp_path / "planted-boosted"
+    shutil.copytree(folder / "experiments" / study.name, study)
+    coverage = json.loads((study / "coverage.json").read_text())
+    own = {"code": "KOR", "id": "I1", "name": "Seoul Tech", "country": "KOR", "ror": ""}
+    (study / "coverage.json").write_text(json.dumps({**coverage, "institution": own}))
+    shown = json.loads(os.environ[SETTINGS])
+    monkeypatch.setenv(SETTINGS, json.dumps({**shown, "experiments": str(tmp_path)}))
+    assert "Seoul Tech" in set(opened().dataframe[1].value["country_b"])
+    app = opened("What if")
+    app.selectbox[0].set_value(("IDN", "KOR")).run()
+    app.multiselect[0].set_value(["distance"]).run()
+    app.number_input[0].set_value(4000.0).run()
+    assert not app.exception
+    first = scenario(folder, "changes: [{factor: distance, pairs: [IDN-KOR], set: 4000}]").table
+    assert app.metric[1].value == number(first["scenario"].iloc[0])
+
+
 def test_a_value_outside_the_data_is_warned_of(folder: Path) -> None:
     """Truth: the planted countries lie within some 7,000 km, and no two 90,000 km apart."""
     app = opened("What if")

@@ -102,6 +102,25 @@ def test_a_change_is_on_the_natural_scale(model: ScenarioModel, tmp_path: Path) 
         assert r["pairs"] == len(PARTNERS)
 
 
+def test_an_institution_may_go_by_its_name_as_on_every_page(
+    model: ScenarioModel, tmp_path: Path
+) -> None:
+    own = {"code": "CHN", "id": "I27837315", "name": "Uni-Nord", "ror": "ror:0130frc33"}
+
+    def moves(change: str):
+        path = tmp_path / "s.yaml"
+        path.write_text(f"changes: [{{{change}, add: 0.1}}]")
+        return find_moves(read_scenario(path), model.features, model.rows, [2020], "s.yaml", own)
+
+    for name in ("Uni-Nord", "uni-nord", "I27837315", "https://ror.org/0130frc33", "CHN"):
+        assert moves(f'factor: rd_share, countries: ["{name}"]')[0].countries == {"CHN"}
+        (move,) = moves(f'factor: belt_and_road, pairs: ["{name}-Pakistan"]')
+        assert move.pairs == {("CHN", "PAK")}
+    for other in ("FJI", "Uni-Süd"):
+        with pytest.raises(ConfigError, match='; the institution is "Uni-Nord" or CHN'):
+            moves(f'factor: rd_share, countries: ["{other}"]')
+
+
 class Unmoved:
     """A model that takes no notice of its factors."""
 

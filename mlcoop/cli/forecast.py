@@ -82,7 +82,10 @@ def show(
     forecast = _ahead(_needed(experiment.forecast, experiment, "forecast.csv"), horizon)
     if scenario is not None:
         outcome = _play(experiment, forecast, scenario, models)
-        print_json(plain(outcome.to_dict())) if as_json else terminal.print_scenario(outcome)
+        if as_json:
+            print_json(plain(outcome.to_dict()))
+        else:
+            terminal.print_scenario(experiment, outcome)
     elif totals:
         table = _ahead(_needed(experiment.totals, experiment, "totals.csv"), horizon)
         print_json(records(table)) if as_json else terminal.print_totals(experiment, table)
@@ -175,5 +178,6 @@ def _play(experiment: Experiment, forecast: pd.DataFrame, path: Path, models: Pa
     # A file may name years that --horizon leaves out.
     assert experiment.forecast is not None
     years = sorted(int(y) for y in experiment.forecast["year"].unique())
-    moves = find_moves(scenario, model.features, model.rows, years, str(path))
+    own = experiment.coverage.get("institution")
+    moves = find_moves(scenario, model.features, model.rows, years, str(path), own)
     return play_scenario(scenario, model, forecast, moves)

@@ -21,6 +21,7 @@ from mlcoop.family.folder import read_rankings
 from mlcoop.report.charts import colour_index
 from mlcoop.report.comparison import answer
 from mlcoop.report.content import Summary
+from mlcoop.report.institution import with_name
 from mlcoop.report.names import number, span
 from mlcoop.report.summary import summarise
 from mlcoop.report.units import short
@@ -112,7 +113,7 @@ def show_study(experiment: Experiment, s: Summary) -> None:
     if experiment.forecast is not None:
         st.subheader("Forecasts", anchor=False)
         st.dataframe(
-            experiment.forecast,
+            with_name(experiment.forecast, experiment),
             hide_index=True,
             column_order=("country_a", "country_b", *COUNTS),
             column_config=COUNTS,
@@ -167,7 +168,10 @@ def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
     except MlcoopError as error:
         st.info(plain(str(error)))
         return
-    pairs = {(f.a, f.b): f.label for f in s.forecasts}
+    # The summary calls an institution by its name, the model by its code.
+    own = experiment.coverage.get("institution")
+    code = {str(own["name"]): str(own["code"])} if own else {}
+    pairs = {(code.get(f.a, f.a), code.get(f.b, f.b)): f.label for f in s.forecasts}
     pair = st.selectbox("Pair", list(pairs), format_func=lambda p: pairs[p])
     knobs = what_if.knobs(model, pair)
     rank = {f.key: f.rank for f in s.factors}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from mlcoop.config_file import read_raw
 from mlcoop.countries import to_iso3
 from mlcoop.errors import ConfigError, MlcoopError, did_you_mean
 from mlcoop.report.units import feature_unit, in_words
+from mlcoop.sources.institution import called, goes_by
 from mlcoop.tables import group_members, group_names
 
 WAYS = ("set", "add", "multiply")
@@ -161,6 +162,13 @@ def _same(values: np.ndarray) -> np.ndarray:
     return values
 
 
+class Ends(NamedTuple):
+    """What a study's pairs join: codes, and its institution as its coverage holds it, if any."""
+
+    codes: set[str]
+    institution: Mapping[str, str] | None = None
+
+
 def read_scenario(path: Path) -> Scenario:
     """Read a scenario file.
 
@@ -200,8 +208,11 @@ def find_moves(
     rows: pd.DataFrame,
     years: Sequence[int],
     where: str,
+    institution: Mapping[str, str] | None = None,
 ) -> list[Move]:
     """Return a scenario's changes, resolved against a study's features, pairs and years.
+
+    Of a study of an institution, `institution` is what its coverage holds: it may go by its name.
 
     Raises
     ------
@@ -209,7 +220,7 @@ def find_moves(
         One line for each factor, country, pair or year that the study does not hold.
     """
     slips: list[str] = []
-    known = {str(c) for c in [*rows["country_a"], *rows["country_b"]]}
+    known = Ends({str(c) for c in [*rows["country_a"], *rows["country_b"]]}, institution)
     present = set(zip(rows["country_a"].astype(str), rows["country_b"].astype(str), strict=True))
     moves = []
     for i, change in enumerate(scenario.changes):
@@ -270,31 +281,35 @@ def _base(name: str) -> str:
 
 
 def _countries(
-    given: str | list[str] | None, known: set[str], where: str, slips: list[str]
+    given: str | list[str] | None, known: Ends, where: str, slips: list[str]
 ) -> frozenset[str] | None:
     if given is None:
         return None
     found: set[str] = set()
     for name in [given] if isinstance(given, str) else given:
-        if name in known:
+        if name in known.codes:
             found.add(name)
         elif _is_group(name):
             # Members that the study left out are no slip: the group was asked for, not them.
-            found |= set(group_members(name)) & known
+            found |= set(group_members(name)) & known.codes
         else:
             code = _code(name, known, where, slips)
             found |= {code} if code else set()
     return frozenset(found)
 
 
-def _code(name: str, known: set[str], where: str, slips: list[str]) -> str | None:
+def _code(name: str, known: Ends, where: str, slips: list[str]) -> str | None:
+    own = known.institution
+    if own and goes_by(name, own):
+        return own["code"]
+    hint = f"; {called(own)}" if own else ""
     try:
         code = to_iso3(name, where)
     except MlcoopError as error:
-        slips.append(str(error))
+        slips.append(f"{error}{hint}")
         return None
-    if code not in known:
-        slips.append(f"{where}: {name} is not in this study")
+    if code not in known.codes:
+        slips.append(f"{where}: {name} is not in this study{hint}")
         return None
     return code
 
@@ -302,7 +317,7 @@ def _code(name: str, known: set[str], where: str, slips: list[str]) -> str | Non
 def _pairs(
     given: str | list[str] | None,
     present: set[tuple[str, str]],
-    known: set[str],
+    known: Ends,
     where: str,
     slips: list[str],
 ) -> frozenset[tuple[str, str]] | None:
@@ -314,7 +329,7 @@ def _pairs(
         if len(ends) != 2:
             slips.append(f'{where}: "{name}" is no pair; write it as CHN-PAK')
             continue
-        codes = [e if e in known else _code(e, known, where, slips) for e in ends]
+        codes = [e if e in known.codes else _code(e, known, where, slips) for e in ends]
         if codes[0] is None or codes[1] is None:
             continue
         pair = (min(codes[0], codes[1]), max(codes[0], codes[1]))
@@ -325,12 +340,12 @@ def _pairs(
     return frozenset(found)
 
 
-def _two_ends(name: str, known: set[str]) -> list[str]:
+def _two_ends(name: str, known: Ends) -> list[str]:
     """Return the ends of a pair: parted where both are known, since names may hold dashes.
 
-    >>> _two_ends("Aix-Marseille-Bonn", {"Aix-Marseille", "Bonn"})
+    >>> _two_ends("Aix-Marseille-Bonn", Ends({"Aix-Marseille", "Bonn"}))
     ['Aix-Marseille', 'Bonn']
-    >>> _two_ends("KOR - VNM", set())
+    >>> _two_ends("KOR - VNM", Ends(set()))
     ['KOR', 'VNM']
     """
     parts = name.split("-")
@@ -340,7 +355,7 @@ def _two_ends(name: str, known: set[str]) -> list[str]:
     ]
 
     def is_end(end: str) -> bool:
-        return end in known or bool(_code(end, known, "", []))
+        return end in known.codes or bool(_code(end, known, "", []))
 
     return next((ends for ends in ways if all(map(is_end, ends))), ways[0] if ways else parts)
 

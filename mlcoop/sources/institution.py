@@ -95,6 +95,33 @@ def parse_id(text: str) -> str:
     return f"ror:{number}"
 
 
+def goes_by(text: str, own: Mapping[str, str]) -> bool:
+    """Tell whether a text names an institution: by code, number of OpenAlex or ROR, or name.
+
+    Parameters
+    ----------
+    own : mapping
+        The institution as a study's `coverage.json` holds it.
+
+    Examples
+    --------
+    >>> goes_by("https://ror.org/0130frc33", {"name": "UNC", "ror": "ror:0130frc33"})
+    True
+    """
+    known = {str(own[k]).casefold() for k in ("code", "id", "name", "ror") if own.get(k)}
+    if text.strip().casefold() in known:
+        return True
+    try:
+        return parse_id(text).casefold() in known
+    except ConfigError:
+        return False
+
+
+def called(own: Mapping[str, str]) -> str:
+    """Return how a user's file may call the institution, for a line that says it did not."""
+    return f'the institution is "{own["name"]}" or {own["code"]}'
+
+
 def find(client: Asks, number: str) -> tuple[Institution, list[Record], list[str]]:
     """Return the institution with a number, the record of the one request, and what was odd.
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from mlcoop.countries import is_iso3, resolve, to_iso3
-from mlcoop.errors import ConfigError, DataError, did_you_mean, some
+from mlcoop.errors import DataError, did_you_mean, some
 from mlcoop.schema import Experiment
-from mlcoop.sources.institution import parse_id
+from mlcoop.sources.institution import called, goes_by
 from mlcoop.sources.owncounts import COLUMNS, Resolve, tidy
 from mlcoop.sources.owntable import load
 from mlcoop.sources.readypanel import as_text
@@ -85,25 +85,13 @@ def _ends_of_panel(experiment: Experiment) -> Resolve:
 
 def _institution_and_partners(experiment: Experiment) -> Resolve:
     own = experiment.coverage["institution"]
-    known = {str(own[k]).casefold() for k in ("code", "id", "name", "ror") if own.get(k)}
-
-    def is_own(name: object) -> bool:
-        text = str(name).strip()
-        if text.casefold() in known:
-            return True
-        try:
-            return parse_id(text).casefold() in known
-        except ConfigError:
-            return False
 
     def named(values: pd.Series, where: str) -> pd.Series:
-        mine = values.map(is_own).astype(bool)
+        mine = values.map(lambda name: goes_by(str(name), own)).astype(bool)
         try:
             others = resolve(values[~mine], where)
         except DataError as error:
-            raise DataError(
-                f'{error}; the institution is "{own["name"]}" or {own["code"]}'
-            ) from error
+            raise DataError(f"{error}; {called(own)}") from error
         return others.reindex(values.index).where(~mine, own["code"])
 
     return named

@@ -74,13 +74,14 @@ def print_surprises(experiment: Experiment) -> None:
     )
 
 
-def print_scenario(outcome: Outcome) -> None:
+def print_scenario(experiment: Experiment, outcome: Outcome) -> None:
     """Print the pairs that a scenario moves, their sum, and what the figures do not mean."""
-    table = outcome.table
+    focal = (named(experiment).config.get("focus") or {}).get("focal")
+    table = with_name(outcome.table, experiment)
     level = percent(float(table["level"].iloc[0]))
     rows = [
         [
-            pair_name(str(r["country_a"]), str(r["country_b"])),
+            pair_name(str(r["country_a"]), str(r["country_b"]), focal),
             str(r["year"]),
             number(r["predicted"]),
             number(r["scenario"]),
