@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,10 @@ from mlcoop.sources.corrections import BACI_CODES
 READER = "2"  # part of a record's address: files read by another version are read again
 BLOCK = 1 << 24
 FIRST_YEAR = 1985  # no study's factors look back further
-DAMAGED = (pa.ArrowInvalid, pa.ArrowTypeError, zipfile.BadZipFile, EOFError, UnicodeDecodeError)
+DAMAGED = (
+    *(pa.ArrowInvalid, pa.ArrowTypeError, OSError, zipfile.BadZipFile, zlib.error, EOFError),
+    UnicodeDecodeError,
+)
 
 Progress = Callable[[int, int, str], None]
 
@@ -285,8 +289,11 @@ def _tables(path: Path, entry: Import) -> Iterator[tuple[str, Any]]:
         for name in sorted(archive.namelist()):
             if not name.lower().endswith(".csv"):
                 continue
-            with archive.open(name) as file:
-                head = file.readline().decode("utf-8-sig", "replace").strip().replace('"', "")
+            try:
+                with archive.open(name) as file:
+                    head = file.readline().decode("utf-8-sig", "replace").strip().replace('"', "")
+            except DAMAGED as error:
+                raise _damaged(error, entry, f"{path.name}:{name}") from error
             if set(entry.columns) <= set(head.split(",")):
                 yield name, _opener(archive, name)
 
@@ -298,6 +305,14 @@ def _opener(archive: zipfile.ZipFile, name: str) -> Callable[[], Any]:
             yield file
 
     return open_
+
+
+def _damaged(error: Exception, entry: Import, where: str) -> Exception:
+    # pyarrow's word for a broken gzip stream is an OSError without number; a disk's has one.
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    detail = str(error).splitlines()[0][:160]
+    return DataError(f"{where}: cannot be read as {entry.label} ({detail}); download it again")
 
 
 def _read(entry: Import, file: Any, where: str) -> tuple[pd.DataFrame, list[str]]:
@@ -320,10 +335,7 @@ def _read(entry: Import, file: Any, where: str) -> tuple[pd.DataFrame, list[str]
             f"{', '.join(entry.columns)}"
         ) from error
     except DAMAGED as error:
-        detail = str(error).splitlines()[0][:160]
-        raise DataError(
-            f"{where}: cannot be read as {entry.label} ({detail}); download it again"
-        ) from error
+        raise _damaged(error, entry, where) from error
     if not blocks:
         raise DataError(f"{where}: holds no row; download it again")
     rows = pd.concat(blocks, ignore_index=True)

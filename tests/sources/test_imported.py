@@ -176,6 +176,28 @@ def test_a_bad_file_is_one_line_and_leaves_nothing(case: str, tmp_path: Path) ->
     assert "file.csv" in str(error.value) and list(cache.records()) == []
 
 
+@pytest.mark.parametrize("kind", ["half a gzip", "a broken gzip", "a broken archive"])
+def test_a_broken_compressed_file_is_one_line_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
+    rows = "".join(f"2015,156,764,{n},{n * n % 997},1\n" for n in range(2000))
+    name = "BACI_HS92_Y2015_V1.csv"
+    if kind == "a broken archive":
+        path = tmp_path / "BACI.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, f"t,i,j,k,v,q\n{rows}")
+        whole = path.read_bytes()
+        begin = 30 + len(name)  # where the local header ends and the stream begins
+    else:
+        path = tmp_path / f"{name}.gz"
+        whole = gzip.compress(f"t,i,j,k,v,q\n{rows}".encode())
+        begin = 10
+    bad = whole[:begin] + b"\xff" * 60 + whole[begin + 60 :]
+    path.write_bytes(whole[: len(whole) // 2] if kind == "half a gzip" else bad)
+    cache = Cache(tmp_path / "cache")
+    with pytest.raises(DataError, match="BACI.*cannot be read as CEPII BACI.*again$"):
+        import_files("baci", [path], cache, today="2026-01-02")
+    assert list(cache.records()) == []
+
+
 def test_a_missing_file_and_an_unknown_kind_say_where_to_get_it(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     with pytest.raises(ConfigError, match="no such file; give BACI_HS92.*cepii.fr"):
