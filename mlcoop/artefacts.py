@@ -210,6 +210,17 @@ def read_manifest(root: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
+def need_finished(root: Path) -> None:
+    """Raise `DataError` where a study's run was cut off: what is still to be made lacks there.
+
+    A folder without manifest is taken for finished.
+    """
+    if not read_manifest(root).get("finished", True):
+        raise DataError(
+            f"{root}: its run is not finished; run its config again, it goes on where it stopped"
+        )
+
+
 def _intact(path: Path, sha: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pandas as pd
 
 from mlcoop import comparison
-from mlcoop.artefacts import find_experiment, read_experiment
+from mlcoop.artefacts import find_experiment, need_finished, read_experiment
 from mlcoop.errors import DataError
 from mlcoop.family.folder import find_family, read_family
 from mlcoop.report import display
@@ -117,12 +117,14 @@ def load(experiment: str | Path) -> Study | Comparison:
     Raises
     ------
     ConfigError, DataError
-        No such study, or a damaged one; the nearest name is given.
+        No such study, a damaged one, or one whose run was cut off; the nearest name is given.
     """
     family = find_family(str(experiment), EXPERIMENTS)
     if family is not None:
         return compare(read_family(family)[1])
-    return _with_display(Study, read_experiment(find_experiment(str(experiment), EXPERIMENTS)))
+    root = find_experiment(str(experiment), EXPERIMENTS)
+    need_finished(root)
+    return _with_display(Study, read_experiment(root))
 
 
 def compare(experiments: Sequence[str | Path | Experiment]) -> Comparison:

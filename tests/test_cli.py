@@ -14,6 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mlcoop.errors import DataError
+from mlcoop.results import load
 from mlcoop.simulate.world import simulate_world
 
 ROOT = Path(__file__).parent.parent
@@ -384,6 +386,12 @@ def test_a_page_is_not_written_again_of_a_run_that_was_cut_off(panel_run, tmp_pa
     done = mlcoop("report", "world", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert "not finished" in done.stderr and not (folder / "report.html").exists()
+    # Nor is it loaded in a notebook, as one whose stages were off.
+    with pytest.raises(DataError, match="run is not finished"):
+        load(folder)
+    (folder / "factors.csv").unlink(missing_ok=True)
+    beside = mlcoop("compare", "world", str(ROOT / "experiments" / "china-bri"), cwd=tmp_path)
+    assert beside.returncode == 2 and "run is not finished" in beside.stderr
 
 
 def test_dry_run_writes_and_fetches_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mlcoop.artefacts import find_experiment, list_experiments, read_experiment
+from mlcoop.artefacts import find_experiment, list_experiments, need_finished, read_experiment
 from mlcoop.comparison import compare
 from mlcoop.errors import MlcoopError
 from mlcoop.explore import what_if
@@ -68,6 +68,7 @@ def plain(text: str) -> str:
 @st.cache_resource(show_spinner="Reading the study")
 def study(root: str, changed: int) -> tuple[Experiment, Summary]:
     """Return a study and its summary; `changed` reads it again after a new run."""
+    need_finished(Path(root))
     experiment = read_experiment(Path(root))
     return experiment, summarise(experiment)
 

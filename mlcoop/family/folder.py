@@ -11,6 +11,7 @@ from typing import Any
 from mlcoop.artefacts import (
     RANKINGS,
     find_experiment,
+    need_finished,
     plain,
     read_experiment,
     to_bytes,
@@ -65,6 +66,8 @@ def read_rankings(
         root = find_family(name, experiments)
         if root is None:
             studies.append(read_experiment(find_experiment(name, experiments), RANKINGS))
+            if studies[-1].factors is None:
+                need_finished(Path(studies[-1].folder))
             continue
         record, members = read_family(root, RANKINGS)
         if len(names) == 1:
