@@ -128,6 +128,30 @@ def test_no_order_is_told_in_the_company_of_plain_ones_alone():
             assert p[0, 1] == pytest.approx(0.0435, abs=0.002)
 
 
+def test_of_two_factors_an_order_is_told_by_a_two_sided_test():
+    """Closed form: one hypothesis, at 0.05 / 1.05 in the first stage (Benjamini, Krieger and
+    Yekutieli 2006), by t with 5 degrees of freedom; the spread is drawn, to 0.3 %."""
+    noise = np.random.default_rng(0).normal(size=(100_000, 2))
+    bound = np.sqrt(2) * stats.t.ppf(1 - 0.05 / 1.05 / 2, 5)
+    for times, is_told in ((1.02, True), (0.98, False)):
+        told, _ = orders_told(
+            np.array([50 + times * bound, 50]),
+            noise,
+            level=0.95,
+            freedom=5,
+            eligible=np.ones(2, bool),
+        )
+        assert told.tolist() == [[False, is_told], [False, False]]
+
+
+def test_a_claim_closes_the_opposite_one():
+    """Closed form: once the first is above both, the two others are compared as two alone."""
+    noise = np.random.default_rng(0).normal(size=(4000, 3))
+    bound = stats.t.ppf(0.975, 200) * np.diff(noise[:, 1:], axis=1).std(ddof=1)
+    assert claims_of([1000, 10 + 1.05 * bound, 10], noise)[1, 2]
+    assert not claims_of([1000, 10 + 0.95 * bound, 10], noise)[1, 2]
+
+
 def test_a_told_order_follows_the_estimates_and_the_line():
     """Invariants: never against the estimates, never of a factor that is not eligible."""
     noise = 0.01 * np.random.default_rng(0).normal(size=(100, 3))
@@ -174,3 +198,10 @@ def test_null_p_values_are_uniform(directions):
     ]
     assert np.mean(np.array(p) < 0.05) < 0.05 + 0.038
     assert 0.4 < np.mean(p) < 0.6
+
+
+def test_a_factor_that_no_replicate_moves_is_nothing_or_sure():
+    """By definition: of no doubt at all, an effect of nought is none, any other is one."""
+    still = np.zeros((20, 30))
+    assert null_p_values(np.zeros(30), still, freedom=19) == 1
+    assert null_p_values(np.full(30, 0.1), still, freedom=19) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +59,45 @@ def test_where_factors_say_all_hardly_a_pair_is_told() -> None:
     assert sum(bool((w["told"] != "").any()) for w in worlds) <= 3  # P(X > 3) = 0.002
 
 
+def log_spread(found: pd.DataFrame, freedom: int) -> pd.Series:
+    """Return half the width of intervals of large counts in standard errors of log works."""
+    return np.log(found["ratio_high"] / found["ratio_low"]) / 2 / stats.t.ppf(0.975, freedom)
+
+
+def test_an_expectation_is_as_uncertain_as_the_mean_of_the_pairs_or_countries_behind_it() -> None:
+    """Closed form: where no factor acts it is the mean works, of 60 independent pairs, or of all
+    pairs of 24 countries that multiply. Sixty refits know a standard error to 9 %."""
+    rng = np.random.default_rng(1)
+    level, size = rng.normal(0, 0.3, 60), rng.normal(0, 0.2, 24)
+    of_pairs = [(f"a{p:02d}", "b", level[p]) for p in range(60)]
+    both = combinations(range(24), 2)
+    of_countries = [(f"a{a:02d}", f"a{b:02d}", size[a] + size[b]) for a, b in both]
+    for pairs, own, times, freedom in ((of_pairs, level, 1, 58), (of_countries, size, 2, 15)):
+        panel = pd.DataFrame(pairs, columns=["i", "j", "level"])
+        panel = panel.merge(pd.DataFrame({"year": range(2013, 2016)}), how="cross")
+        panel["x"], panel["other"] = rng.normal(size=(2, len(panel)))
+        panel["y"] = rng.poisson(1e7 * np.exp(panel["level"]))
+        known = times * np.exp(own).std(ddof=1) / np.exp(own).mean() / np.sqrt(len(own))
+        spread = log_spread(compare(panel.drop(columns="level")), freedom)
+        assert spread.median() == pytest.approx(known, rel=0.3)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_an_expectation_that_hangs_on_one_pair_is_as_uncertain_as_its_level(seed: int) -> None:
+    """Planted: two pairs have a tie, so each is expected by the other; levels of pairs spread by
+    0.5, and a prior may shrink the tie. Refits alone, which leave that pair's level, give 0.2."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(0, 0.5, 40)
+    pair = np.repeat(np.arange(40), 6)
+    panel = pd.DataFrame({"i": [f"a{p:02d}" for p in pair], "j": "b", "year": 2010})
+    panel["year"] += np.tile(np.arange(6), 40)
+    panel["x"], panel["other"] = (pair < 2).astype(float), rng.normal(size=len(pair))
+    panel["y"] = rng.poisson(1e6 * np.exp(level[pair] + 2 * panel["x"]))
+    spread = log_spread(compare(panel, "linear_boosting").set_index("country_a"), 38)
+    assert spread[["a00", "a01"]].between(0.25, 0.6).all()
+    assert spread.drop(["a00", "a01"]).median() < 0.2
+
+
 def test_a_pair_s_own_works_do_not_move_what_is_expected_of_it() -> None:
     """Invariant: the models that say what to expect of a pair were not trained on it."""
     panel = planted(1, {})
@@ -95,6 +136,20 @@ def test_where_no_pair_has_works_of_late_none_has_fewer_than_expected() -> None:
     found = compare(panel.assign(y=panel["y"].where(panel["year"] <= 2015 - YEARS, 0)))
     assert (found["works"] == 0).all() and (found["told"] == "").all()
     assert found["expected"].sum() < YEARS and (found["ratio_high"] > 1).all()
+
+
+def test_the_level_of_the_years_is_that_of_all_pairs_and_not_of_the_focus_alone() -> None:
+    """Planted: five focus pairs of 40 have twice the works of their factor, all others what it
+    says; those that a model has seen raise its level to 43/39 of the others'."""
+    panel = planted(1, dict.fromkeys(range(5), 2.0))
+    panel = panel.assign(focus=(panel["i"] < "a05").astype(int))
+    matrix = matrix_from_ready_panel(
+        panel, pair=["i", "j"], year="year", target="y", factors=["x", "other"], focus="focus"
+    )
+    entry = LEARNERS["ppml"]
+    found = observed_over_expected(matrix, entry, dict(entry.defaults), level=0.95, seed=3)
+    ratio = found["works"].sum() / found["expected"].sum()  # of 600 works: 4 % by chance
+    assert len(found) == 5 and ratio == pytest.approx(2 * 39 / 43, rel=0.12)
 
 
 def test_no_pair_is_told_where_the_factor_turns_round_for_pairs_that_were_not_seen() -> None:

@@ -10,7 +10,7 @@ import pytest
 from worlds import wide_matrix
 
 from mlcoop.explain.ranking import rank_factors
-from mlcoop.explain.weights import halves, resampling_weights
+from mlcoop.explain.weights import halves, resampling_weights, weights_key
 
 PAIRS = [("AAA", f"B{k:02d}") for k in range(12)] + [(f"B{k:02d}", f"C{k:02d}") for k in range(12)]
 FOLDS = 5
@@ -20,8 +20,9 @@ LEFT, RIGHT = (np.array(side) for side in zip(*PAIRS, strict=True))
 @pytest.mark.parametrize("resamples", [20, 21, 60])
 def test_each_pair_has_mean_weight_one_in_each_half(resamples):
     """Invariant of balanced resampling (Davison, Hinkley and Schechtman 1986)."""
-    weights, _, _ = resampling_weights(LEFT, RIGHT, "pair", resamples, FOLDS, seed=3)
+    weights, _, freedom = resampling_weights(LEFT, RIGHT, "pair", resamples, FOLDS, seed=3)
     assert weights.shape == (resamples, len(PAIRS))
+    assert freedom == resamples - 2  # a mean taken from each half
     assert (weights > 0).all()
     for half in halves(resamples):
         assert weights[half].mean(axis=0) == pytest.approx(1.0)
@@ -62,6 +63,27 @@ def test_a_countrys_pairs_move_together():
         weights, _, _ = resampling_weights(ends[:, 0], ends[:, 1], "country", 60, FOLDS, seed=seed)
         found.append(np.corrcoef(weights[:, 0], weights[:, 1])[0, 1])
     assert np.mean(found) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("resamples", "blocks"), [(40, 2), (49, 2), (50, 10)])
+def test_fewer_than_five_replicates_of_a_fold_are_balanced_by_half(resamples, blocks):
+    """Hand count: of 40 a fold has four in each half, of 50 five; of 49 some have four."""
+    _, _, freedom = resampling_weights(LEFT, RIGHT, "country", resamples, FOLDS, seed=1)
+    assert freedom == resamples - blocks
+
+
+def test_the_key_tells_weights_apart():
+    """Invariant: whatever changes the weights changes what they are known by."""
+    names = ["A|B", "A|C", "B|C"]
+    keys = [
+        weights_key(names, "pair", 20, 1),
+        weights_key(names[:2], "pair", 20, 1),
+        weights_key(names, "country", 20, 1),
+        weights_key(names, "pair", 40, 1),
+        weights_key(names, "pair", 20, 2),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert weights_key(iter(names), "pair", 20, 1) == keys[0]
 
 
 def test_the_seed_settles_the_weights():
