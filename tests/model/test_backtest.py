@@ -255,7 +255,8 @@ def test_metrics_by_hand() -> None:
     assert m["coverage"]["all"]["by_year"] == {2010: 1.0, 2011: 0.0}
     # Width shares: (4+1)/15 and (10+2)/30, mean 0.36667.
     assert m["coverage"]["all"]["width_share"] == pytest.approx((5 / 15 + 12 / 30) / 2)
-    # Focus bias: 12/10 and 20/20, mean 1.1; mae (2+0)/2 = 1.
+    # Focus bias: 12/10 and 20/20, mean 1.1; mae (2+0)/2 = 1; of all (2+1)/2 and (0+3)/2.
+    assert m["sets"]["all"]["model"]["mae"] == pytest.approx(1.5)
     assert m["sets"]["focus"]["model"]["bias"] == pytest.approx(1.1)
     assert m["sets"]["focus"]["model"]["mae"] == pytest.approx(1.0)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import mean_poisson_deviance
 
-from mlcoop.model.scores import _sizes, _skill, poisson_deviance
+from mlcoop.model.scores import _coverage, _sizes, _skill, lead_astray, poisson_deviance
 
 ROWS = 7
 
@@ -46,6 +46,40 @@ def test_few_origins_give_no_interval_of_the_skill():
         found = _skill(wapes, seed=0, resamples=100)
         assert found["value"] == pytest.approx(1 - wapes["model"].mean() / 0.15)
         assert (found["low"] is not None) == (found["high"] is not None) == told
+
+
+def test_the_interval_of_the_skill_is_of_a_mean_over_paired_origins():
+    """Closed form: of many origins the normal quantile at 90 %, where the rule errs alike in all;
+    none where the model errs half as much as the rule in each."""
+    model = np.linspace(0.1, 0.2, 60)
+    found = _skill(pd.DataFrame({"model": model, "persistence": 0.3}), seed=0, resamples=4000)
+    half = 1.645 * model.std() / np.sqrt(60) / 0.3
+    ends = np.array([found["low"], found["high"]])
+    assert ends == pytest.approx(0.5 + half * np.array([-1, 1]), abs=0.08 * half)
+    paired = _skill(pd.DataFrame({"model": model, "persistence": 2 * model}), 0, 100)
+    assert paired["low"] == pytest.approx(0.5) and paired["high"] == pytest.approx(0.5)
+
+
+def test_factors_lead_astray_beyond_five_times_and_beyond_one_number():
+    """By definition: logs of works are 2.3 from their median in the middle, so 31.6 times apart is
+    half as far again; where works are alike five times is."""
+    decades = 10.0 ** np.arange(3, 8)
+    for factor, is_told in ((25, False), (1 / 25, False), (40, True), (1 / 40, True)):
+        assert lead_astray(decades, decades * factor) == is_told
+    alike = np.full(5, 1e4)
+    assert not lead_astray(alike, alike * 4.8) and lead_astray(alike, alike * 5.2)
+    # one pair far beyond, whatever it pulls the mean to, is no sign
+    assert not lead_astray(np.r_[alike, 1e12], np.r_[alike, 1.0])
+
+
+def test_every_origin_counts_alike_however_many_pairs_it_has():
+    """By hand: one pair of one inside, then one of three; and a rule that is better in two origins
+    of three, but 1.1 / 3 on average, is not the best."""
+    rows = pd.DataFrame({"year": [2010, 2011, 2011, 2011], "observed": [1.0, 1.0, 9.0, 9.0]})
+    assert _coverage(rows.assign(lower=0.0, upper=2.0))["mean"] == pytest.approx((1 + 1 / 3) / 2)
+    wapes = pd.DataFrame({"model": 0.1, "drift1": [0.1, 0.1, 0.9], "persistence": 0.2})
+    found = _skill(wapes, seed=0, resamples=10)
+    assert found["against"] == "persistence" and found["value"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("pairs", [1, 10, 28, 55, 210])

@@ -15,7 +15,7 @@ from mlcoop.explain.ranking import rank_factors
 from mlcoop.explain.regression import regress
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.learners import LEARNERS
-from mlcoop.model.year_shocks import year_shocks
+from mlcoop.model.year_shocks import Shocks, freedom_with_years, year_doubt, year_shocks
 from mlcoop.scenario.file import Change, Move, Scenario
 from mlcoop.scenario.model import ScenarioModel, fit_scenario_model, play_scenario
 from mlcoop.stages.compute import fit_factor_model
@@ -47,7 +47,8 @@ def by_year(table, factors):
     return sm.OLS(yearly, sm.add_constant((x - x.mean()) / x.std(ddof=0))).fit()
 
 
-def test_shocks_are_of_the_size_that_was_drawn():
+@pytest.mark.parametrize("chance", [1.0, 4.0])
+def test_shocks_are_of_the_size_that_was_drawn(chance):
     """Truth: what was drawn; of 8 years two are taken by the constant and a slope."""
     rng = np.random.default_rng(0)
     Z = np.kron(np.eye(8), np.ones((30, 1)))
@@ -55,13 +56,39 @@ def test_shocks_are_of_the_size_that_was_drawn():
     bread = np.linalg.inv(X.T @ X)
     found = []
     for _ in range(400):
-        y = Z @ rng.normal(0, 0.5, 8) + rng.standard_normal(240)
+        y = Z @ rng.normal(0, 0.5, 8) + np.sqrt(chance) * rng.standard_normal(240)
         residual = y - X @ (bread @ X.T @ y)
-        found.append(year_shocks(Z.T @ Z, Z.T @ X, bread, Z.T @ residual))
+        found.append(year_shocks(Z.T @ Z, Z.T @ X, bread, Z.T @ residual, chance))
     assert found[0].left == pytest.approx(6)
-    # 0.25 and, with the chance of a year's 30 rows in it, 0.25 + 1/30; s.e. 0.008
-    assert np.mean([s.variance for s in found]) == pytest.approx(0.25, abs=0.03)
-    assert np.mean([s.most for s in found]) == pytest.approx(0.25 + 1 / 30, abs=0.03)
+    # 0.25 and, with the chance of a year's 30 rows in it, so much more; s.e. 0.008 to 0.012
+    assert np.mean([s.variance for s in found]) == pytest.approx(0.25, abs=0.035)
+    assert np.mean([s.most for s in found]) == pytest.approx(0.25 + chance / 30, abs=0.035)
+    alike = year_shocks(Z.T @ Z, Z.T @ X, bread, np.zeros(8), chance)
+    assert alike == pytest.approx((0, chance / 30, 6))  # years that by chance do not differ
+
+
+def test_where_factors_take_every_year_nothing_is_told():
+    """By construction: three years, and three columns that tell them apart."""
+    eye = np.eye(3)
+    shocks = year_shocks(30 * eye, 30 * eye, eye / 30, np.zeros(3))
+    _, share = shocks.added(np.array([1 / 30]), np.array([1.0]))
+    freedom = freedom_with_years(share, 50, shocks.left)
+    assert share == 1 and freedom == shocks.left == 0.5
+    assert stats.t.ppf(0.975, freedom) > 100  # standard errors
+
+
+def test_doubt_of_two_kinds_by_hand():
+    """Satterthwaite 1946: a sum of chi-squares is given the freedom that its two moments have."""
+    a, b, many, few = 2.0, 3.0, 40, 5
+    mean, variance = a + b, 2 * a**2 / many + 2 * b**2 / few
+    assert freedom_with_years(b / mean, many, few) == pytest.approx(2 * mean**2 / variance)
+    assert freedom_with_years(0.5, 10, 8) == 10  # never more than that of what is resampled
+    # a shock of one moves the coefficient by 1, 1 and 2: 0.25 * 6 beside a variance of 1.5
+    pull = np.array([[1.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+    doubt = year_doubt(Shocks(0.25, 0.3, 6), [1, 2], pull, np.array([1.5, 0.0]), 4)
+    assert doubt.times == pytest.approx([1, np.sqrt(2), 1, 1])
+    assert doubt.share == pytest.approx([0, 0.3 * 6 / 3, 0, 0])
+    assert doubt.left == 6
 
 
 @pytest.mark.parametrize("seed", range(3))
