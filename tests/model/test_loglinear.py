@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import PoissonRegressor
 
 from mlcoop.model import loglinear
+from mlcoop.model.basis import learn_basis
 from mlcoop.model.loglinear import LINEAR_TERMS, MixedFit, Rows, fit_mixed, score_alone
+from mlcoop.model.mixed_rows import mixed_rows
+from mlcoop.model.training import Training, arrange
 
 PAIRS, YEARS, TERMS = 50, 8, 15
 
@@ -88,3 +95,42 @@ def test_rare_counts_give_the_slopes_of_a_poisson_regression(mean: float, poisso
     other = PoissonRegressor(alpha=0, tol=1e-8, max_iter=500).fit(x[:, None], y).coef_[0]
     error = 1 / np.sqrt(y.sum())  # of the slope of a standard normal column, about
     assert fit_mixed(rows, poisson=poisson).coef[1] == pytest.approx(other, abs=0.5 * error)
+
+
+def all_pairs(pairs: list[tuple[str, str]], years: int) -> Training:
+    rng = np.random.default_rng(0)
+    names = np.repeat(["|".join(p) for p in pairs], years)
+    X = pd.DataFrame(rng.normal(size=(len(names), 2)))
+    when = np.tile(2000 + np.arange(years), len(pairs))
+    return arrange(X, rng.poisson(9, len(names)), None, None, names, when, 10_000, 0)
+
+
+def test_drifts_countries_and_years_stand_beside_the_factors() -> None:
+    """By hand, for all 15 pairs of six countries over four years: a country's column is one in the
+    rows of its five pairs, a year's in its own, and slopes in a product drift with the year."""
+    pairs = list(combinations("ABCDEF", 2))
+    data = all_pairs(pairs, 4)
+    basis = replace(learn_basis(data.X, weight=data.weight, smooth=False), products=((0, 1),))
+    rows = mixed_rows(basis, data)
+    first = len(basis.blocks())
+    drifts, countries, years = np.split(rows.design[:, first:], [2, 8], axis=1)
+    z = (data.X - data.X.mean(axis=0)) / data.X.std(axis=0)
+    since = (data.years - 2001.5) / np.sqrt(1.25)
+    assert drifts == pytest.approx(z * since[:, None])
+    inside = [[float(c in pair) for c in "ABCDEF"] for pair in pairs]
+    assert (countries == np.repeat(inside, 4, axis=0)).all()
+    assert (years == np.tile(np.eye(4), (15, 1))).all() and rows.years == 4
+    blocks = rows.blocks[first:]
+    assert [len(set(b)) for b in np.split(blocks, [2, 8])] == [1, 1, 1]
+    assert len({*blocks} - {*basis.blocks()}) == 3  # each with a spread of its own
+    assert mixed_rows(basis, data, nuisance=False).design.shape[1] == first
+
+
+def test_countries_need_two_and_a_half_pairs_each_and_years_to_be_three() -> None:
+    """By definition: fourteen pairs of six countries, and two years, are too few."""
+    pairs = list(combinations("ABCDEF", 2))
+    for data, left in ((all_pairs(pairs[:-1], 4), 4), (all_pairs(pairs, 2), 6)):
+        basis = learn_basis(data.X, weight=data.weight, smooth=False)
+        rows = mixed_rows(basis, data)
+        assert rows.design.shape[1] - len(basis.blocks()) == left
+        assert rows.years == left % 6

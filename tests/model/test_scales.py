@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlcoop.model import scales
 from mlcoop.model.basis import FEW_VALUES, Scale, Term, learn_basis
 from mlcoop.model.learners import LEARNERS, Estimator
 from mlcoop.model.scales import agreed_scales, choose_scales, other_scales
@@ -156,3 +157,31 @@ def test_ppml_takes_output_in_logs_as_a_gravity_regression_would() -> None:
         told = learner.make({**learner.defaults, "terms": terms}, 0)
         told.fit(X, data.y, pairs=data.pair_names[data.pair])
         assert told.terms == set(terms)
+
+
+@pytest.mark.parametrize(
+    ("gains", "chosen"),
+    [
+        # worth the logarithm of 80 pairs, 4.38, together: both follow, though alone neither would
+        ([(0, 4.0, 0), (0, 4.0, 0)], ["log", "log"]),
+        ([(0, 4.0, 0), (0, 0.3, 0)], []),
+        ([(0, 4.5, 0), (0, -0.2, 0)], ["log"]),  # clear by itself, the other as given
+        ([(0, 9.0, 13.2), (0, 1.0, 5.5)], ["log", "started log"]),  # 4.2 more is too little
+        ([(0, 9.0, 0), (4.5, 0, 0)], ["log"]),  # 9 to 4.5 in all, and 4.5 back
+    ],
+)
+def test_a_figure_is_on_the_usual_scale_but_where_another_is_worth_the_logarithm_of_the_pairs(
+    gains: list[tuple[float, ...]], chosen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand, of what each scale gains: figure as given, logarithm, started logarithm."""
+    left = iter(np.array(g) for g in gains)
+    monkeypatch.setattr(scales, "score_alone", lambda fit, columns: next(left))
+    found = choose_scales(training(0, "log"))
+    assert [s.term.kind for s in found] == chosen
+
+
+def test_the_started_logarithm_starts_at_the_median() -> None:
+    """By definition (Tukey 1977), of a figure without zeros."""
+    X = figures(0)[:, :1]
+    ((_, started),) = other_scales(X)
+    assert started.of(np.median(X)) == pytest.approx(np.log(2 * np.median(X)))
