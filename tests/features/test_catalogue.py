@@ -111,6 +111,8 @@ def test_rail_link() -> None:
         [0, np.log(2), np.log(3)]
     )
     assert yearly("rail_link", "CHN", "MNG", [2001]) == pytest.approx([np.log(26)])
+    # The border railway to Kazakhstan (1990) counts, not the container trains of 2011.
+    assert yearly("rail_link", "CHN", "KAZ", [2001]) == pytest.approx([np.log(13)])
     assert yearly("rail_link", "DEU", "POL", [2020]) == [0]
 
 
@@ -162,6 +164,9 @@ def test_research_strength_by_hand() -> None:
         ("rd_spending", np.log(1e10)),
     ):
         assert FACTORS[name].function(table).iloc[0] == pytest.approx(expected)
+    # A pair's works above its country's total, as two sources may have them: none with others.
+    own = table.assign(works=1001.0)
+    assert FACTORS["works_with_others"].function(own).iloc[0] == 0
 
 
 def test_nothing_is_computed_from_impossible_figures() -> None:

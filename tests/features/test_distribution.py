@@ -8,7 +8,7 @@ import pytest
 
 from mlcoop.errors import DataError
 from mlcoop.features.catalogue import FACTORS
-from mlcoop.features.distribution import BINS, distributions
+from mlcoop.features.distribution import BINS, _spread, distributions
 
 
 def panel() -> pd.DataFrame:
@@ -35,6 +35,7 @@ def test_a_pair_factor_over_the_focus_pairs() -> None:
     (far,) = distributions(panel(), FACTORS["distance"], focal="CHN", countries=FOCUS)
     assert far.quantiles[0.5] == pytest.approx(np.log(1000))
     assert far.quantiles[1.0] == pytest.approx(np.log(3000))
+    assert list(far.quantiles) == [0, 0.1, 0.5, 0.9, 1]
 
 
 def test_a_country_factor_has_both_ends_where_there_is_a_focal_country() -> None:
@@ -57,6 +58,12 @@ def test_works_with_others_are_those_that_the_model_saw_beside_all_pairs() -> No
     assert own.feature == "works_with_others_focal"
     assert own.quantiles[0.0] == pytest.approx(np.log(81), rel=1e-6)
     assert own.quantiles[1.0] == pytest.approx(np.log(90), rel=1e-6)
+
+
+def test_up_to_ten_values_have_a_bar_each() -> None:
+    for values, bars in ((10, 10), (11, BINS)):
+        found = _spread("x", "x", pd.Series(np.tile(np.arange(values, dtype=float), 2)))
+        assert len(found.bars) == bars and found.bars["rows"].sum() == 2 * values
 
 
 def test_many_values_are_binned_and_none_is_lost() -> None:
