@@ -167,6 +167,71 @@ def test_research_strength_by_hand() -> None:
     # A pair's works above its country's total, as two sources may have them: none with others.
     own = table.assign(works=1001.0)
     assert FACTORS["works_with_others"].function(own).iloc[0] == 0
+    none = table.assign(articles=0.0)  # a true zero
+    assert FACTORS["openness"].function(none).iloc[0] == pytest.approx(np.log(901))
+
+
+def both(inputs: dict[str, tuple[float, float]]) -> dict[str, float]:
+    return {
+        f"{name}_{end}": v
+        for name, ends in inputs.items()
+        for end, v in zip("ab", ends, strict=True)
+    }
+
+
+NAN = float("nan")
+LEVELS = [
+    *("trade_openness", "exports", "urban", "migrants", "hightech_exports", "internet"),
+    *("renewable_electricity", "rd_share", "tertiary_enrolment", "political_stability"),
+    *("voice_accountability", "control_of_corruption", "rule_of_law", "regulatory_quality"),
+]
+QUALITY_OF_TWO = {
+    "control_of_corruption": (1.0, -1.0),
+    "government_effectiveness": (2.0, NAN),  # what is known of it
+    "regulatory_quality": (0.0, -0.5),
+    "rule_of_law": (1.0, 0.0),
+}
+BY_HAND = [
+    ("gdp", {"gdp_usd2015": 1e12}, np.log(1e12)),
+    ("gdp_per_head", {"gdp_per_head_usd2015": 2e4}, np.log(2e4)),
+    ("population", {"population": 5e6}, np.log(5e6)),
+    ("tourist_arrivals", {"tourist_arrivals": 0.0}, 0.0),  # log(1 + x): none is a true value
+    ("articles", {"articles": 0.0}, 0.0),
+    ("articles", {"articles": 449.0}, np.log(450)),
+    ("articles_per_head", {"articles": 0.0, "population": 5e6}, 0.0),
+    ("articles_per_head", {"articles": 450.0, "population": 5e6}, np.log(91)),
+    ("researcher_density", {"researchers_per_million": 2000.0}, np.log(2000)),
+    ("researchers", {"researchers_per_million": 2000.0, "population": 5e6}, np.log(10_000)),
+    ("patents", {"patents_resident": 0.0, "population": 5e6}, 0.0),
+    ("patents", {"patents_resident": 495.0, "population": 5e6}, np.log(100)),
+    ("patents_total", {"patents_resident": 99.0}, np.log(100)),
+    ("royalties_paid", {"royalties_paid_usd": 0.0}, 0.0),
+    ("royalties_received", {"royalties_received_usd": 999.0}, np.log(1000)),
+    ("foreign_investment", {"fdi_pct_gdp": -0.75}, -np.log(2)),  # sinh(ln 2) = (2 - 1/2) / 2
+    ("governance", {name: ends[0] for name, ends in QUALITY_OF_TWO.items()}, 1.0),
+    *((name, {i: 7.5}, 7.5) for name in LEVELS for i in FACTORS[name].inputs),
+    ("gdp_product", both({"gdp_usd2015": (1e3, 1e4)}), np.log(1e7)),
+    ("size_gap", both({"gdp_usd2015": (1e3, 1e4)}), np.log(10)),
+    ("wealth_gap", both({"gdp_per_head_usd2015": (2e4, 5e3)}), np.log(4)),
+    ("research_gap", both({"articles": (10.0, 90.0)}), np.log(9)),
+    ("bilateral_trade", {"trade_kusd": 0.0}, 0.0),
+    ("un_distance", both({"un_ideal_point": (-0.5, 1.0)}), 1.5),
+    ("voice_gap", both({"voice_accountability": (-0.5, 1.0)}), 1.5),
+    ("governance_gap", both(QUALITY_OF_TWO), 1.5),  # means 1 and -0.5
+    (
+        "technology_gap",
+        both({"patents_resident": (0.0, 495.0), "population": (1e6, 5e6)}),
+        np.log(100),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "inputs", "expected"), BY_HAND)
+def test_figures_by_hand(name: str, inputs: dict[str, float], expected: float) -> None:
+    """Truth: the arithmetic of each factor's definition."""
+    assert {i.removesuffix("_a").removesuffix("_b") for i in inputs} == set(FACTORS[name].inputs)
+    found = FACTORS[name].function(pd.DataFrame({i: [v] for i, v in inputs.items()}))
+    assert found.tolist() == pytest.approx([expected])
 
 
 def test_nothing_is_computed_from_impossible_figures() -> None:

@@ -68,6 +68,7 @@ def test_factors_lead_astray_beyond_five_times_and_beyond_one_number():
         assert lead_astray(decades, decades * factor) == is_told
     alike = np.full(5, 1e4)
     assert not lead_astray(alike, alike * 4.8) and lead_astray(alike, alike * 5.2)
+    assert not lead_astray(np.zeros(5), np.full(5, 0.4))  # hardly any works, hardly any expected
     # one pair far beyond, whatever it pulls the mean to, is no sign
     assert not lead_astray(np.r_[alike, 1e12], np.r_[alike, 1.0])
 
