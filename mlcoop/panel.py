@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import DataError, some
-from mlcoop.schema import PAIR, PAIR_YEAR, PANEL, TIE_VARIABLES, check
+from mlcoop.schema import PAIR, PAIR_YEAR, PANEL, check
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,6 @@ def coverage_by_country(panel: Panel) -> pd.DataFrame:
     parts = []
     for end in ("a", "b"):
         columns = [c for c in rows.columns if c.endswith(f"_{end}") and c != f"country_{end}"]
-        columns = [c for c in columns if c not in TIE_VARIABLES]
         known = rows[columns].notna().mean(axis=1)
         parts.append(pd.DataFrame({"iso3": rows[f"country_{end}"], "coverage": known}))
     both = pd.concat(parts)

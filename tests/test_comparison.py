@@ -194,6 +194,31 @@ def test_the_half_width_is_a_conformal_quantile_of_paired_replicates() -> None:
     assert half_widths(one, other.iloc[10:], 0.9) is None
 
 
+def test_the_interval_of_agreement_by_hand_where_draws_are_shared() -> None:
+    """By hand, of four names: two swaps leave a tau of 1/3; of sixty draws six agree wholly and six
+    turn four of six orders round. So at 0.9 the replicates go from -1/3 to 1, reflected from
+    2/3 - 1 to 2/3 + 1/3."""
+    orders = {"badc": 48, "abcd": 6, "dbac": 6}
+    drawn = [dict(zip(order, [8.0, 4, 2, 1], strict=True)) for order in orders]
+    tables = [pd.DataFrame([d] * n) for d, n in zip(drawn, orders.values(), strict=True)]
+    one, two = (
+        replace(
+            study(name, point, noise=None),
+            resamples=table.sample(frac=1, random_state=0, ignore_index=True)
+            .rename_axis("replicate")
+            .reset_index()
+            .melt("replicate", var_name="name", value_name="importance")
+            .assign(kind="factor"),
+        )
+        for name, point, table in (
+            ("one", drawn[1], pd.DataFrame([drawn[1]] * 60)),
+            ("two", drawn[0], pd.concat(tables)),
+        )
+    )
+    row = compare([one, two]).agreement.iloc[0]
+    assert row[["value", "low", "high"]].to_list() == pytest.approx([1 / 3, -1 / 3, 1.0])
+
+
 @pytest.mark.parametrize("same_draws", [False, True], ids=["apart", "same draws, other counts"])
 def test_the_interval_of_agreement_makes_good_what_noise_takes(same_draws: bool) -> None:
     """Planted: both studies have one order of 15 names, 8 of them without effect, so tau-b is 1.

@@ -116,6 +116,16 @@ def test_country_figures_land_at_their_own_end_and_year() -> None:
     assert pd.isna(later["population_a"])
 
 
+def test_years_before_the_first_have_figures_and_no_counts() -> None:
+    # Lagged features read the figures; of the counts only those of the years asked for are a
+    # study's, though a file may hold earlier ones.
+    before = pd.DataFrame([("ALB", "CHN", 2009, 7.0)], columns=COUNTS.columns)
+    panel = build(counts=pd.concat([COUNTS, before]))
+    row = panel.table.set_index(["country_a", "country_b", "year"]).loc[("ALB", "CHN", 2009)]
+    assert (row["population_a"], row["population_b"]) == (2009.0, 2019.0)
+    assert pd.isna(row["works"])
+
+
 def test_a_country_without_distance_or_figures_is_named() -> None:
     panel = build(tie_table=ties(["ALB", "CHN"]))
     assert {(d["what"], d["reason"]) for d in panel.dropped} >= {("USA", "no distance known")}

@@ -51,9 +51,13 @@ def test_every_group_has_four_factors_and_research_strength_is_apart_by_role() -
 
 
 def test_published_lags_are_kept() -> None:
-    # UIS and NCSES figures come out two years late and more; WDI and WGI in the following year.
-    for name, least in (("rd_share", 3), ("articles", 3), ("gdp", 2), ("governance", 2)):
-        assert FACTORS[name].lag >= least
+    # UIS, NCSES, WIPO and BACI figures come out two years late and more; WDI, WGI and UN votes in
+    # the following year.
+    two = "rd_share researchers articles research_gap patents technology_gap bilateral_trade"
+    one = "gdp wealth_gap size_gap internet exports governance governance_gap voice_gap un_distance"
+    for names, least in ((two, 3), (one, 2)):
+        for name in names.split():
+            assert FACTORS[name].lag >= least
 
 
 def test_selecting_by_name_group_and_exclusion() -> None:
@@ -143,6 +147,9 @@ def test_un_voting_change_by_hand() -> None:
         }
     )
     assert FACTORS["un_distance_change"].function(table).tolist() == [-0.5]
+    other = {"_a": "_b", "_b": "_a"}  # from the other end it is the same
+    turned = table.rename(columns={c: c[:-2] + other[c[-2:]] for c in table})
+    assert FACTORS["un_distance_change"].function(turned).tolist() == [-0.5]
 
 
 def test_research_strength_by_hand() -> None:
