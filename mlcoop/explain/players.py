@@ -77,9 +77,10 @@ def group_shapley(
         # every row meets every background row once: which it met would pass for interaction
         found = np.zeros((len(X), n))
         for step in range(len(background)):
-            order = rng.permutation(n)
+            # and goes by an order of its own: errors of a shared one would not average out
+            place = rng.permuted(np.tile(np.arange(n), (len(X), 1)), axis=1)
             rows = background[(start + step) % len(background)]
-            both = (_one_order(margin, X, rows, players, o) for o in (order, order[::-1]))
+            both = (_one_order(margin, X, rows, players, p) for p in (place, n - 1 - place))
             found += sum(both) / 2 / len(background)
         sums += np.stack([found, found**2])
     mean = sums[0] / rounds
@@ -122,17 +123,15 @@ def _one_order(
     X: np.ndarray,
     background: np.ndarray,
     players: Sequence[Sequence[int]],
-    order: np.ndarray,
+    place: np.ndarray,
 ) -> np.ndarray:
-    table, tables = background.copy(), [background]
-    for player in order:
-        table = table.copy()
-        table[:, list(players[player])] = X[:, list(players[player])]
-        tables.append(table)
+    """Return what each player adds when players join at their `place`, (n_rows, n_players)."""
+    joins = np.full(X.shape, len(players))
+    for player, owned in enumerate(players):
+        joins[:, list(owned)] = place[:, [player]]
+    tables = [np.where(joins < step, X, background) for step in range(len(players) + 1)]
     steps = margin(np.vstack(tables)).reshape(len(tables), len(X))
-    values = np.empty((len(X), len(players)))
-    values[:, order] = np.diff(steps, axis=0).T
-    return values
+    return np.take_along_axis(np.diff(steps, axis=0).T, place, axis=1)
 
 
 def group_players(

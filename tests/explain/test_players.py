@@ -120,6 +120,77 @@ def test_members_that_offset_each_other_are_shown_as_cancelled():
     assert table["interaction"].iloc[1] == pytest.approx(0, abs=1e-9)
 
 
+def test_the_error_of_drawing_is_how_far_other_draws_lie():
+    """Truth: 150 other draws (6 %), of each row and of the mean over rows, which err by themselves:
+    by orders that all rows share the mean over these ten, much alike, erred three times as far."""
+
+    def three(table: np.ndarray) -> np.ndarray:
+        return table[:, 0] * table[:, 2] * table[:, 4] + table[:, 3]
+
+    rng = np.random.default_rng(4)
+    rows, around = rng.normal(2, 0.1, size=(10, 6)), rng.normal(0, 0.1, size=(5, 6))
+    drawn = [
+        group_shapley(three, rows, around, PLAYERS, most_exact=2, draws=30, seed=seed)
+        for seed in range(150)
+    ]
+    values, error = (np.array(part) for part in zip(*drawn, strict=True))
+    own = values.std(axis=0, ddof=1)[:, [0, 1, 3]].mean(axis=0)
+    assert own == pytest.approx(np.sqrt((error**2).mean(axis=(0, 1)))[[0, 1, 3]], rel=0.1)
+    mean = values.mean(axis=1).std(axis=0, ddof=1)
+    stated = np.sqrt((error**2).sum(axis=1).mean(axis=0)) / len(rows)
+    assert mean == pytest.approx(stated, rel=0.25, abs=1e-6)
+
+
+def test_shares_of_what_members_do_together_have_no_unit():
+    """Invariant: a model of ten times the size says the same of cancelling and interaction."""
+    x = pd.DataFrame(np.random.default_rng(4).normal(2, 1, size=(8, 3)))
+
+    class Product:
+        def __init__(self, size):
+            self.size = size
+
+        def margin(self, table):
+            return self.size * np.asarray(table).prod(axis=1)
+
+        def shap_values(self, rows, background):
+            values, _ = group_shapley(self.margin, rows.to_numpy(), background.to_numpy(), alone)
+            return pd.DataFrame(values), 0.0
+
+    alone = [[0], [1], [2]]
+
+    def shares(size):
+        explained = SimpleNamespace(
+            rows=np.arange(8), estimators=(Product(size),), fold_of_row=np.zeros(8, dtype=int)
+        )
+        table = group_players(SimpleNamespace(X=x), explained, {"a": [0, 1], "b": [2]}, seed=0)
+        return table[["cancelled", "interaction"]].to_numpy()
+
+    assert shares(1.0) == pytest.approx(shares(10.0)) and (shares(1.0)[:, 1] > 0.05).all()
+
+
+def test_what_is_lost_is_of_unseen_pairs_at_the_level_of_the_others():
+    """By construction: a learner that remembers rows, and says the mean of works elsewhere."""
+    matrix = wide_matrix([0.8, 0.0, 0.0, 0.0], countries=12)
+    weight = np.random.default_rng(0).uniform(0.2, 2, len(matrix.rows))
+    rows = matrix.rows.assign(in_focus=True, weight=weight)
+
+    class Memory:
+        def fit(self, X, y, *, exposure, weight, **_):
+            self.rate = (weight * y).sum() / (weight * exposure).sum()
+            self.seen = {tuple(row): v for row, v in zip(X.to_numpy(), y, strict=True)}
+            return self
+
+        def predict(self, X, *, exposure):
+            at = enumerate(X.to_numpy())
+            return np.array([self.seen.get(tuple(r), self.rate * exposure[k]) for k, r in at])
+
+    learner = SimpleNamespace(make=lambda params, seed: Memory())
+    wide = FeatureMatrix(rows, matrix.X, matrix.features, matrix.focal)
+    for groups in ({"g0": [0, 1], "g1": [2, 3]}, {"all": [0, 1, 2, 3]}):
+        table = drop_groups(wide, {"m": (learner, {})}, groups, seed=0, workers=1)
+        assert table.to_numpy() == pytest.approx(0, abs=1e-9)
+
+
 def test_what_is_lost_without_a_group_is_what_it_alone_knew():
     """Planted truth: slopes 0.8 in the first group, none in the second; 16 focus pairs."""
     matrix = wide_matrix([0.8, 0.0, 0.0, 0.0], countries=17)
