@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from worlds import columns_of, focal_matrix, wide_matrix
 
 from mlcoop.explain.clusters import clustered, errors_by_country, errors_by_pair
@@ -75,6 +76,39 @@ def test_coefficients_errors_and_z_are_those_of_statsmodels(matrix):
     assert table["ppml_stands_out"].tolist() == [True, True, False]
 
 
+def test_effects_intervals_and_joint_tests_are_those_of_statsmodels(matrix):
+    """statsmodels as above; effects per standard deviation over the focus rows, with t intervals,
+    q by Benjamini and Hochberg, and Wald's F over the two columns of one factor."""
+    fit = regress(matrix, seed=0)
+    groups = np.unique(pair_names(matrix.rows), return_inverse=True)[1]
+    other = sm.GLM(
+        matrix.rows["works"], fit.design, family=sm.families.Poisson()
+    ).fit(cov_type="cluster", cov_kwds={"groups": groups, "use_correction": False})  # fmt: skip
+    times, freedom = np.array([written_out(fit, groups, k) for k in (1, 2, 3)]).T
+    x = 2 * matrix.X[matrix.rows["in_focus"]]
+    spread = (x.std(ddof=0) / matrix.X.std(ddof=0)).to_numpy()
+    coef = np.asarray(other.params)[1:] * spread
+    error = np.asarray(other.bse)[1:] * np.sqrt(times) * spread
+    table = regression_table(matrix, fit, x, columns_of(matrix), unit="pair", level=0.9)
+    half = stats.t.ppf(0.95, freedom) * error
+    for name, expected in (("effect", coef), ("low", coef - half), ("high", coef + half)):
+        assert table[f"ppml_{name}"].to_numpy() == pytest.approx(100 * np.expm1(expected), rel=1e-3)
+    assert table["ppml_size"].to_numpy() == pytest.approx(np.abs(coef), rel=1e-4)
+    q = multipletests(table["ppml_p"], method="fdr_bh")[1]
+    assert table["ppml_q"].to_numpy() == pytest.approx(q) and (q != table["ppml_p"]).any()
+
+    table = regression_table(matrix, fit, x, {"a": [0], "b": [1, 2]}, unit="pair", level=0.9)
+    assert table.loc["b", "ppml_coef"] == pytest.approx(coef[1:].sum(), rel=1e-4)
+    by_hand = (x.to_numpy()[:, 1:] / matrix.X.std(ddof=0).to_numpy()[1:]) @ (coef / spread)[1:]
+    assert table.loc["b", "ppml_size"] == pytest.approx(by_hand.std(), rel=1e-4)
+    root = np.sqrt(times[1:])
+    covariance = np.asarray(other.cov_params())[2:, 2:] * np.outer(root, root)
+    ends = np.asarray(other.params)[2:]
+    wald = ends @ np.linalg.solve(covariance, ends) / 2
+    p = stats.f.sf(wald, 2, freedom[1:].min())
+    assert table.loc["b", "ppml_p"] == pytest.approx(p, rel=1e-3)
+
+
 def test_exposure_and_weights_enter_as_in_statsmodels(matrix):
     """statsmodels: exposure as offset log(e), weights as frequency weights."""
     rng = np.random.default_rng(3)
@@ -121,6 +155,11 @@ def test_pairs_of_a_fixed_country_count_apart():
     assert clustered(scores, pairs, "country", "A")[0, 0] == pytest.approx(14 * 4 / 3)
     assert clustered(scores, pairs, "country")[0, 0] == pytest.approx(36 * 4 / 3)
     assert clustered(scores, pairs, "pair")[0, 0] == pytest.approx(14 * 3 / 2)
+    # B-C beside them: pairs that share B or C move together, those that share A do not. Sums by
+    # B, C and D are 5, 6 and 3, of which B-C is in two.
+    more, sums = np.append(pairs, "B|C"), np.r_[scores, [[4.0]]]
+    by_hand = 5**2 + 6**2 + 3**2 - 4**2
+    assert clustered(sums, more, "country", "A")[0, 0] == pytest.approx(by_hand * 4 / 3)
 
 
 def test_drawn_rows_leave_the_estimate_where_it_was(matrix):
