@@ -94,7 +94,8 @@ def fit_mixed(
         Columns to use; the others get coefficient 0.
     z_cut : dict, optional
         Per block, the smallest Wald statistic, as excess over its degrees of freedom in standard
-        deviations, at which the block stays; checked once after convergence, then fitted again.
+        deviations, at which the block stays; checked after convergence and after every fit without
+        the blocks that fell, until none does.
     start : MixedFit, optional
         Where to start.
     poisson : bool
@@ -140,8 +141,16 @@ def fit_mixed(
     if z_cut:
         dropped = _weak_blocks(rows, state, z_cut)
         if dropped.any():
-            left = np.isfinite(state.penalty) & ~dropped
-            return fit_mixed(rows, steps=steps, tolerance=tolerance, keep=left, start=state)
+            # Candidates may be more than pairs: together they take the pairs' own noise, and beside
+            # what is left of it the last of them stand out. Those that fell give it back.
+            return fit_mixed(
+                rows,
+                steps=steps,
+                tolerance=tolerance,
+                keep=np.isfinite(state.penalty) & ~dropped,
+                z_cut=z_cut,
+                start=state,
+            )
     return state
 
 

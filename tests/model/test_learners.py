@@ -199,3 +199,18 @@ def test_a_slope_that_fades_is_no_product_with_what_spreads_over_the_years(fadin
     model = LEARNERS["linear_boosting"].make(LEARNERS["linear_boosting"].defaults, 0)
     model.fit(X, rng.poisson(np.exp(eta)).astype(float), pairs=names, years=2000 + year)
     assert (Term("product", (0, 4)) in model.terms) is not fading
+
+
+def test_noise_of_pairs_is_no_bend_or_product_of_what_stands_still():
+    """Planted: 45 pairs whose own noise is large, ten standing factors, the first with a straight
+    effect: 55 candidates, more than pairs, and none of them true. A test of its own would let a
+    bend pass at p = 0.004 and a product at 0.00002."""
+    pair, year = np.repeat(np.arange(45), 6), np.tile(np.arange(6), 45)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = pd.DataFrame(rng.standard_normal((45, 10))[pair]).add_prefix("x")
+        eta = 3 + 0.5 * X["x0"] + 0.8 * rng.standard_normal(45)[pair]
+        names = np.array([f"A|p{p:02d}" for p in pair])
+        model = LEARNERS["linear_boosting"].make(LEARNERS["linear_boosting"].defaults, 0)
+        model.fit(X, rng.poisson(np.exp(eta)).astype(float), pairs=names, years=year)
+        assert not model.terms
