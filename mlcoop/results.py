@@ -11,8 +11,8 @@ from typing import TypeVar
 import pandas as pd
 
 from mlcoop import comparison
-from mlcoop.artefacts import find_experiment, need_finished, read_experiment
-from mlcoop.errors import DataError
+from mlcoop.artefacts import TABLES, find_experiment, need_finished, read_experiment
+from mlcoop.errors import ConfigError, DataError, did_you_mean
 from mlcoop.family.folder import find_family, read_family
 from mlcoop.report import display
 from mlcoop.report.content import Summary
@@ -51,10 +51,17 @@ class Study(Experiment):
 
         Raises
         ------
+        ConfigError
+            No study has a table of that name.
         DataError
             The stage was off, or the folder came without its tables of counts.
         """
-        found = getattr(self, name)
+        if name not in TABLES:
+            raise ConfigError(
+                f'table: "{name}" is no table of a study. {did_you_mean(name, TABLES)}'
+                f"There are: {', '.join(TABLES)}"
+            )
+        found: pd.DataFrame | None = getattr(self, name)
         if found is None:
             reason = self.summary.absent.get({"forecast": "forecasts"}.get(name, name))
             raise DataError(f"{self.folder}: {reason or f'holds no table {name}'}")

@@ -51,7 +51,15 @@ def ranking_card(s: Summary) -> str:
     colours = charts.colour_index(s.factors, s.groups)
     shown = s.factors[:ROWS]
     drawing = charts.ranking(shown, colours, WIDE, title="Ranking of factors", name="ranking")
-    heads = ["rank", "factor", f"ranks ({percent(s.rank_level)})", "tier", "share", "low to high"]
+    heads = [
+        "rank",
+        "factor",
+        f"ranks ({percent(s.rank_level)})",
+        "tier",
+        "share",
+        "low to high",
+        "",
+    ]
     table = _table(heads, (_ranked(row) for row in shown))
     note = [f"The first {len(shown)} of {len(s.factors)} factors. Association, not cause."]
     return _card(f"Ranking of factors, {s.title}", note, drawing, table)
@@ -65,6 +73,7 @@ def _ranked(row: Ranked) -> list[str]:
         str(row.tier),
         small_percent(row.share),
         percent(row.effect, signed=True),
+        "not told from chance" if row.above_null is False else "",
     ]
 
 

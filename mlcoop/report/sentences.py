@@ -298,7 +298,9 @@ def calibration_sentence(rows: Sequence[Calibration]) -> str:
     worst = ""
     if row.by_year:
         year = min(row.by_year, key=lambda y: row.by_year[y])
+        alike = min(row.by_year.values()) == max(row.by_year.values())
         worst = f"; in the worst year, {year}, {percent(row.by_year[year])}"
+        worst = ", in every year as many" if alike and len(row.by_year) > 1 else worst
     return (
         f"Intervals meant to hold {percent(row.level)} of the time held {percent(row.mean)} of "
         f"the counts of {row.label}{worst}."
