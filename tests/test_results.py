@@ -12,7 +12,7 @@ import pytest
 from test_cli import ROOT
 
 import mlcoop
-from mlcoop.errors import DataError, MlcoopError
+from mlcoop.errors import ConfigError, DataError, MlcoopError
 from mlcoop.results import Study
 
 FOUNDING = ROOT / "experiments" / "china-bri"
@@ -48,6 +48,8 @@ def test_displays_hold_the_numbers() -> None:
     assert f"{100 * first['share']:.0f}\u00a0%" in ranking
     labels = {f["factor"]: f["label"] for f in study.coverage["factors"]}
     assert labels[first["factor"]] in ranking
+    shown = study.factors.sort_values("rank").head(ranking.count("<tr>") - 1)
+    assert ranking.count("<td>not told from chance</td>") == (~shown["above_null"]).sum() > 0
     assert ranking.count("<tr>") == 13 and "<svg" in ranking
     assert study.factors["factor"].iloc[0] in repr(study.ranking)
 
@@ -73,6 +75,8 @@ def test_a_stage_that_was_off_says_so() -> None:
         bare.outlook  # noqa: B018
     with pytest.raises(DataError, match="factor ranking was not made"):
         bare.ranking  # noqa: B018
+    with pytest.raises(ConfigError, match=r'"forcast" is no table of a study. Did you mean'):
+        study.table("forcast")
 
 
 def test_comparing_takes_folders_names_and_studies(monkeypatch: pytest.MonkeyPatch) -> None:

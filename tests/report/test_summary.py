@@ -12,9 +12,10 @@ from page import Page
 
 from mlcoop.errors import DataError
 from mlcoop.report import gather
+from mlcoop.report.content_forecast import Calibration
 from mlcoop.report.display import forecast_card
 from mlcoop.report.render import render_report
-from mlcoop.report.sentences import about, total_misses
+from mlcoop.report.sentences import about, calibration_sentence, total_misses
 from mlcoop.report.summary import summarise
 from mlcoop.schema import DIMENSIONS_CSV, Experiment
 
@@ -221,6 +222,14 @@ def test_how_many_may_stand_before_the_first(study: Experiment) -> None:
         factors = study.factors.assign(rank_high=study.factors["rank_high"].clip(lower=high))
         factors.loc[0, "rank_high"] = high
         assert words in summarise(dataclasses.replace(study, factors=factors)).answer[0]
+
+
+def test_where_all_years_held_alike_none_was_the_worst() -> None:
+    held = Calibration("focus", "focus pairs", 0.9, 1.0, 0.5, {2019: 1.0, 2020: 1.0})
+    words = "held 100 % of the counts of focus pairs, in every year as many."
+    assert calibration_sentence([held]).endswith(words)
+    worse = dataclasses.replace(held, by_year={2019: 1.0, 2020: 0.8})
+    assert "in the worst year, 2020, 80 %" in calibration_sentence([worse])
 
 
 def test_dimensions_are_told_with_their_intervals(study: Experiment) -> None:
