@@ -285,6 +285,9 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
         known = [path.name for path in list_experiments(root.parent)]
         near = difflib.get_close_matches(root.name, known, n=1)
         hint = f'did you mean "{near[0]}"?' if near else "run a config first, or see mlcoop list"
+        if members := [name for name in known if name.startswith(f"{root.name}-")]:
+            # A family's own folder is made when all its members are there.
+            hint = f"a family of that name goes on from {some(members)} when its config is run"
         raise ConfigError(f"{root}: no such experiment; {hint}")
     if not (root / "config.yaml").is_file():
         raise DataError(f"{root}: holds no config.yaml, so it is no experiment of mlcoop")

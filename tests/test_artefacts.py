@@ -123,3 +123,12 @@ def test_a_table_of_another_version_is_named_before_it_is_read(tmp_path):
     with pytest.raises(DataError, match=r"orders\.csv: lacks the column at_once.*--force"):
         read_experiment(tmp_path)
     assert read_experiment(tmp_path, ("factors",)).orders is None
+
+
+def test_a_family_that_was_cut_off_is_said_to_go_on(tmp_path):
+    (tmp_path / "fields-life").mkdir()
+    (tmp_path / "fields-life" / "config.yaml").write_text("name: fields-life\n")
+    with pytest.raises(ConfigError, match="a family of that name goes on from fields-life when"):
+        read_experiment(tmp_path / "fields")
+    with pytest.raises(ConfigError, match='did you mean "fields-life"'):
+        read_experiment(tmp_path / "fields-lif")
