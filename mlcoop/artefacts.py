@@ -1,15 +1,14 @@
-"""Read and write run folders: every file whole or not at all, each with what it was made from."""
+"""Run folders: every file written whole or not at all, each with what it was made from."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import io
 import json
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -19,25 +18,13 @@ from typing import Any, TypeAlias
 import filelock
 import numpy as np
 import pandas as pd
-import yaml
 
 import mlcoop
-from mlcoop.errors import ConfigError, DataError, some
+from mlcoop.errors import ConfigError
 from mlcoop.files import write_output, writing
-from mlcoop.schema import (
-    BACKTEST_CSV,
-    DIMENSIONS_CSV,
-    FACTORS_CSV,
-    FORECAST_CSV,
-    GROUPS_CSV,
-    OBSERVED_EXPECTED_CSV,
-    ORDERS_CSV,
-    Experiment,
-)
 
 MANIFEST = "manifest.json"
 MEND = "mend that, and the same command goes on where this stopped"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same values, eight times as fast
 PACKAGES = (
     "numpy",
     "optuna",
@@ -210,17 +197,6 @@ def read_manifest(root: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
-def need_finished(root: Path) -> None:
-    """Raise `DataError` where a study's run was cut off: what is still to be made lacks there.
-
-    A folder without manifest is taken for finished.
-    """
-    if not read_manifest(root).get("finished", True):
-        raise DataError(
-            f"{root}: its run is not finished; run its config again, it goes on where it stopped"
-        )
-
-
 def _intact(path: Path, sha: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha
 
@@ -230,140 +206,6 @@ def read_table(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     return pd.read_csv(path, keep_default_na=False, na_values=[""])
-
-
-TABLES = {
-    "factors": ".csv",
-    "groups": ".csv",
-    "dimensions": ".csv",
-    "resamples": ".parquet",
-    "backtest": ".csv",
-    "forecast": ".csv",
-    "effects": ".csv",
-    "interactions": ".csv",
-    "totals": ".csv",
-    "surprises": ".csv",
-    "observed_expected": ".csv",
-    "collinearity": ".csv",
-    "correlations": ".csv",
-    "orders": ".csv",
-    "witnesses": ".csv",
-    "group_players": ".csv",
-    "interactions_with_focus": ".csv",
-    "missing": ".csv",
-}
-COLUMNS = {
-    "factors": FACTORS_CSV,
-    "groups": GROUPS_CSV,
-    "dimensions": DIMENSIONS_CSV,
-    "orders": ORDERS_CSV,
-    "observed_expected": OBSERVED_EXPECTED_CSV,
-    "forecast": FORECAST_CSV,
-    "backtest": BACKTEST_CSV,
-}
-RANKINGS = ("factors", "groups", "dimensions", "orders", "resamples")
-
-
-def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experiment:
-    """Read a study back from its folder alone.
-
-    Parameters
-    ----------
-    root : Path
-    tables : iterable of str
-        Which tables to read, all unless said otherwise: `RANKINGS` are read a hundred times as
-        fast, since counts by pair and year are left alone.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such folder; the nearest known study is named.
-    DataError
-        When the folder is not a study, or one of its files cannot be read.
-    """
-    if not root.is_dir():
-        known = [path.name for path in list_experiments(root.parent)]
-        near = difflib.get_close_matches(root.name, known, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else "run a config first, or see mlcoop list"
-        if members := [name for name in known if name.startswith(f"{root.name}-")]:
-            # A family's own folder is made when all its members are there.
-            hint = f"a family of that name goes on from {some(members)} when its config is run"
-        raise ConfigError(f"{root}: no such experiment; {hint}")
-    if not (root / "config.yaml").is_file():
-        raise DataError(f"{root}: holds no config.yaml, so it is no experiment of mlcoop")
-    try:
-        found = {name: root / f"{name}{TABLES[name]}" for name in tables}
-        read = {name: read_table(path) for name, path in found.items() if path.is_file()}
-        _check_columns(root, read)
-        trials = root / "tuning" / "trials.csv"
-        return Experiment(
-            name=root.name,
-            folder=str(root),
-            config=_read_config(root / "config.yaml"),
-            provenance=_read_json(root / "provenance.json"),
-            metrics=_read_json(root / "metrics.json"),
-            coverage=_read_json(root / "coverage.json"),
-            trials=read_table(trials) if trials.is_file() else None,
-            **read,
-        )
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        detail = str(error).splitlines()[0]
-        raise DataError(
-            f"{root}: a file of this experiment is damaged ({detail}); "
-            "run its config again with --force"
-        ) from error
-
-
-def _check_columns(root: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Raise `DataError` where a table lacks a column that every run of this version writes."""
-    for name, columns in COLUMNS.items():
-        lacking = [c for c in columns if name in tables and c not in tables[name]]
-        if lacking:
-            raise DataError(
-                f"{root / name}{TABLES[name]}: lacks the column {some(lacking)}, as if another "
-                "version of mlcoop had written it; run its config again with --force"
-            )
-
-
-def absent_tables(root: Path) -> list[str]:
-    """Return the tables that a study's run wrote and its folder no longer holds."""
-    stages = read_manifest(root).get("stages", {}).values()
-    wrote = {name for stage in stages for name in stage["files"]}
-    tables = [name + ending for name, ending in TABLES.items()]
-    return [name for name in tables if name in wrote and not (root / name).is_file()]
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    return _as_object(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER), path)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    return _as_object(json.loads(path.read_text(encoding="utf-8")), path)
-
-
-def _as_object(content: Any, path: Path) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise ValueError(f"{path.name} holds no keys")
-    return content
-
-
-def list_experiments(experiments: Path) -> list[Path]:
-    """Return the folders that hold a study, by name."""
-    if not experiments.is_dir():
-        return []
-    return sorted(path.parent for path in experiments.glob("*/config.yaml"))
-
-
-def find_experiment(name: str, experiments: Path, file: str = "config.yaml") -> Path:
-    """Return the folder of a study given by name or by path; `file` is what such a folder holds.
-
-    A path is that folder or none: a study of the same name elsewhere is another study.
-    """
-    given = Path(name)
-    by_path = len(given.parts) > 1 or (given / file).is_file()
-    return given if by_path else experiments / given.name
 
 
 def provenance(

@@ -7,10 +7,11 @@ from pathlib import Path
 import yaml
 
 from mlcoop import __version__
-from mlcoop.artefacts import fingerprint, read_experiment, read_manifest
+from mlcoop.artefacts import fingerprint, read_manifest
 from mlcoop.config import Config
 from mlcoop.config_file import dotted, dump_config
 from mlcoop.errors import ConfigError, MlcoopError, some
+from mlcoop.experiments import read_experiment
 
 
 def config_key(config: Config) -> str:

@@ -11,8 +11,8 @@ from typing import TypeVar
 import pandas as pd
 
 from mlcoop import comparison
-from mlcoop.artefacts import TABLES, find_experiment, need_finished, read_experiment
 from mlcoop.errors import ConfigError, DataError, did_you_mean
+from mlcoop.experiments import TABLES, find_experiment, need_finished, read_experiment
 from mlcoop.family.folder import find_family, read_family
 from mlcoop.report import display
 from mlcoop.report.content import Summary

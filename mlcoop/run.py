@@ -11,10 +11,11 @@ from typing import Any
 from joblib import parallel_config
 from threadpoolctl import threadpool_limits
 
-from mlcoop.artefacts import RunFolder, fingerprint, plain, provenance, read_experiment
+from mlcoop.artefacts import RunFolder, fingerprint, plain, provenance
 from mlcoop.assemble import assemble, look_at_own_file
 from mlcoop.card import model_card
 from mlcoop.config_file import dump_config
+from mlcoop.experiments import read_experiment
 from mlcoop.few_pairs import pairs_with_counts, why_not_ranked
 from mlcoop.finished import config_key, is_finished, refuse_to_overwrite
 from mlcoop.model.learners import LEARNERS

@@ -10,10 +10,11 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from mlcoop.artefacts import fingerprint, read_experiment
+from mlcoop.artefacts import fingerprint
 from mlcoop.assemble import assemble, look_at_own_file
 from mlcoop.comparison import Comparison
 from mlcoop.errors import ConfigError
+from mlcoop.experiments import read_experiment
 from mlcoop.family.file import Family
 from mlcoop.family.folder import write_comparison
 from mlcoop.finished import is_finished, refuse_to_overwrite

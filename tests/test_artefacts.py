@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlcoop.artefacts import RunFolder, find_experiment, fingerprint, read_experiment, read_table
+from mlcoop.artefacts import RunFolder, fingerprint, read_table
 from mlcoop.errors import ConfigError, DataError
+from mlcoop.experiments import find_experiment, read_experiment
 from mlcoop.family.folder import find_family
 from mlcoop.files import write_whole
 

@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlcoop.artefacts import read_experiment
 from mlcoop.errors import ConfigError
+from mlcoop.experiments import read_experiment
 from mlcoop.explore.serve import APP, SETTINGS, command, encode, need_streamlit
 from mlcoop.report.names import number, span
 from mlcoop.report.summary import summarise

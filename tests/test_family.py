@@ -14,10 +14,11 @@ import yaml
 from test_cli import ROOT, mlcoop
 
 from mlcoop import run_family as runner
-from mlcoop.artefacts import read_experiment, to_bytes
+from mlcoop.artefacts import to_bytes
 from mlcoop.comparison import compare
 from mlcoop.config_file import load_config
 from mlcoop.errors import ConfigError, DataError, MlcoopError
+from mlcoop.experiments import read_experiment
 from mlcoop.family.file import load_family, make_family
 from mlcoop.family.folder import find_family, read_family, read_rankings, write_comparison
 from mlcoop.plan import plan_family

@@ -11,9 +11,9 @@ import mlcoop
 
 MAP = """
 errors files schema tables countries sources panel reference planted simulate features model
-explain comparison forecast hindsight report config config_file artefacts scenario family results
-explore few_pairs plan likeness power study assemble stages card finished run run_family terminal
-cli
+explain comparison forecast hindsight report config config_file artefacts experiments scenario
+family results explore few_pairs plan likeness power study assemble stages card finished run
+run_family terminal cli
 """
 ORDER = MAP.split()
 PACKAGE = Path(mlcoop.__file__).parent

@@ -93,7 +93,8 @@ def compare(
 @app.command(epilog="Example: mlcoop report china-bri")
 def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
     """Write the HTML page of a study, or of a family's comparison, again from its folder alone."""
-    from mlcoop.artefacts import absent_tables, find_experiment, read_experiment, read_manifest
+    from mlcoop.artefacts import read_manifest
+    from mlcoop.experiments import absent_tables, find_experiment, read_experiment
     from mlcoop.family.folder import find_family, read_family, write_comparison
     from mlcoop.files import write_output
     from mlcoop.report.render import render_report
@@ -134,7 +135,7 @@ def explore(
     models: Models = MODELS,
 ) -> None:
     """Serve a page on this machine alone: browse studies, compare them, try what-if scenarios."""
-    from mlcoop.artefacts import find_experiment, read_experiment
+    from mlcoop.experiments import find_experiment, read_experiment
     from mlcoop.explore import serve
 
     for name in names or []:
@@ -146,7 +147,7 @@ def explore(
 @app.command("list", epilog="Example: mlcoop list")
 def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) -> None:
     """List the experiments and their headline figures."""
-    from mlcoop.artefacts import list_experiments, read_experiment
+    from mlcoop.experiments import list_experiments, read_experiment
     from mlcoop.terminal.study import print_list
 
     rows, damaged = [], []

@@ -95,8 +95,8 @@ def factors(
 
 
 def _study(name: str | None, config: Path | None, experiments: Path) -> Experiment | None:
-    from mlcoop.artefacts import find_experiment, read_experiment
     from mlcoop.config_file import load_config
+    from mlcoop.experiments import find_experiment, read_experiment
 
     if name is not None and config is not None:
         raise ConfigError("--experiment and --config: give one of them")

@@ -126,7 +126,7 @@ def score(
 
 
 def _read(name: str, experiments: Path) -> Experiment:
-    from mlcoop.artefacts import find_experiment, read_experiment
+    from mlcoop.experiments import find_experiment, read_experiment
 
     return read_experiment(find_experiment(name, experiments))
 

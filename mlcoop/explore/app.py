@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mlcoop.artefacts import find_experiment, list_experiments, need_finished, read_experiment
 from mlcoop.comparison import compare
 from mlcoop.errors import MlcoopError
+from mlcoop.experiments import find_experiment, list_experiments, need_finished, read_experiment
 from mlcoop.explore import what_if
 from mlcoop.explore.charts import fan_chart, rank_lines, ranking_chart
 from mlcoop.explore.serve import decode

@@ -8,16 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlcoop.artefacts import (
-    RANKINGS,
-    find_experiment,
-    need_finished,
-    plain,
-    read_experiment,
-    to_bytes,
-)
+from mlcoop.artefacts import plain, to_bytes
 from mlcoop.comparison import Comparison, compare
 from mlcoop.errors import DataError
+from mlcoop.experiments import RANKINGS, find_experiment, need_finished, read_experiment
 from mlcoop.files import write_output
 from mlcoop.report.render import render_comparison
 from mlcoop.schema import Experiment

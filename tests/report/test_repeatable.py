@@ -11,7 +11,7 @@ STUDY = Path(__file__).parents[2] / "experiments" / "china-bri"
 DRAW = """
 import hashlib, sys
 from pathlib import Path
-from mlcoop.artefacts import read_experiment
+from mlcoop.experiments import read_experiment
 from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
 study = read_experiment(Path(sys.argv[1]))
