@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from scipy import special
+from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from mlcoop.errors import ConfigError, DataError
@@ -34,6 +36,7 @@ SHARE_OF_DRIVERS = 0.4
 EFFECTS = (0.02, 0.8)  # range from which effects are drawn, log works per standard deviation
 BOOTSTRAPS = 200
 FEWEST_CASES = 10
+PULL = 1e-2
 
 
 @dataclass(frozen=True)
@@ -364,22 +367,16 @@ def _rising(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return intercept and slope, with a weak pull to a flat curve so that one always exists."""
+    """Return intercept and slope, with a weak pull to a flat curve: cases may be parted wholly."""
+    if y.min() == y.max():  # no curve, but a rate: half a case is taken for either outcome
+        return np.array([special.logit((y.sum() + 0.5) / (len(y) + 1)), 0.0])
     design = np.column_stack([np.ones(len(x)), x])
-    coef = np.zeros(2)
-    ridge = np.diag([1e-2, 1e-2])
-    for _ in range(50):
-        p = _expit(coef, x)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + ridge
-        step = np.linalg.solve(hessian, design.T @ (y - p) - ridge @ coef)
-        coef = coef + np.clip(step, -3, 3)
-        if np.abs(step).max() < 1e-8:
-            break
-    return coef
+    fit = LogisticRegression(C=1 / PULL, fit_intercept=False, tol=1e-8, max_iter=1000)
+    return np.asarray(fit.fit(design, y).coef_[0])
 
 
 def _expit(coef: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-np.clip(coef[0] + coef[1] * x, -35, 35))))
+    return np.asarray(special.expit(coef[0] + coef[1] * x))
 
 
 def _share(part: pd.Series, whole: pd.Series) -> float:

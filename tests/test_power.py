@@ -134,7 +134,8 @@ def test_shares_of_what_was_wrong_are_counted_over_all_that_was_told(monkeypatch
     assert found[1].smallest_order is None and found[1].smallest_found is None
     for of, probability in zip(found, (1, 0), strict=True):
         for table in (of.found, of.order):
-            np.testing.assert_allclose(table["probability"], probability, atol=0.05)
+            # half a case more of either outcome than there are: 9 drivers, 0.5 of 10
+            np.testing.assert_allclose(table["probability"], probability, atol=0.0501)
             np.testing.assert_allclose(table["percent"], 100 * np.expm1(table["per_sd"]))
 
 
