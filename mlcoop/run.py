@@ -138,7 +138,7 @@ def _learn(
     if config.explain.enabled and not not_ranked:
         metrics["ranking"] = staged.explain(kept, tuned["factor"])
         staged.relate(kept)
-        staged.expect(kept, tuned["factor"])
+        metrics["neighbours"] = staged.expect(kept, tuned["factor"])
         if study.matrix.X.isna().to_numpy().any():
             metrics["missing"] = staged.compare_missing(study.matrix, tuned["factor"])
     if horizons:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -59,8 +59,13 @@ def times(ratio: float) -> str:
     return f"{ratio:#.3g}" if short == "1.0" else short
 
 
-def beyond_sentences(rows: Sequence[Beyond], level: float) -> list[str]:
-    """Say how far pairs lie from their expectation, and of which it can be told."""
+def beyond_sentences(
+    rows: Sequence[Beyond], level: float, neighbours: Mapping[str, float] | None = None
+) -> list[str]:
+    """Say how far pairs lie from their expectation, of which it can be told, and whether alike.
+
+    `neighbours` as `neighbours_alike` returns it.
+    """
     low, high = np.quantile([r.ratio for r in rows], [0.25, 0.75])
     spread = f"Half of the pairs have {span(low, high, times)} times the works expected of them."
     if lead_astray(*np.array([(r.works, r.expected) for r in rows]).T):
@@ -75,18 +80,34 @@ def beyond_sentences(rows: Sequence[Beyond], level: float) -> list[str]:
     said = f"The data tell none of {counted(len(rows), 'pair')} from its expectation."
     if told:
         said = f"Told at a false discovery rate of {percent(1 - level)}: {told}."
+    return [spread, said, *_alone(rows, level, bool(told)), *_alike(neighbours, level)]
+
+
+def _alone(rows: Sequence[Beyond], level: float, others: bool) -> list[str]:
+    """Return which pairs have an interval that leaves out one, though they are not told."""
     alone = [r for r in rows if not r.told and not r.low <= 1 <= r.high]
     if not alone:
-        return [spread, said]
-    which = f"{'Of the others' if told else 'Still'}, {counted(len(alone), 'pair')}"
+        return []
+    which = f"{'Of the others' if others else 'Still'}, {counted(len(alone), 'pair')}"
     by_chance = (1 - level) * len(rows)
     some = f"some {number(by_chance)}" if by_chance >= 1 else "fewer than one"
     chance = f"chance would give {some} of {number(len(rows))}"
     return [
-        spread,
-        said,
         f"{which} {'has' if len(alone) == 1 else 'have'} an interval that leaves out one, where "
-        f"{chance}: {_both(alone, 'above it', 'below it')}.",
+        f"{chance}: {_both(alone, 'above it', 'below it')}."
+    ]
+
+
+def _alike(neighbours: Mapping[str, float] | None, level: float) -> list[str]:
+    """Return whether neighbouring partners lie alike, which resampling takes them not to do."""
+    if not neighbours:
+        return []
+    size = f"Moran’s I {number(neighbours['moran'], 2)}, p = {neighbours['p']:.2g}"
+    if neighbours["p"] > 1 - level:
+        return [f"Neighbouring partners lie no more alike than any others ({size})."]
+    return [
+        f"Neighbouring partners lie alike ({size}): they share causes that the panel lacks, which "
+        "the intervals here and in the ranking take for chance of each."
     ]
 
 

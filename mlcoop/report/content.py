@@ -257,6 +257,7 @@ class Summary:
     factor_data: tuple[FactorData, ...]
     together: tuple[Together, ...] | None
     beyond: tuple[Beyond, ...]
+    neighbours: Mapping[str, float] | None  # how alike the gaps of neighbouring partners are
     collinear: Collinear | None
     missing: Missing | None
     left_out: tuple[Left, ...]

@@ -205,7 +205,7 @@ def _content(s: Summary) -> dict[str, Any]:
     if s.beyond:
         drawn = farthest(s.beyond)
         values |= {
-            "beyond_words": beyond_sentences(s.beyond, s.rank_level),
+            "beyond_words": beyond_sentences(s.beyond, s.rank_level, s.neighbours),
             "beyond_years": years_of(s.beyond),
             "beyond_drawn": len(drawn),
             "beyond_drawing": both(lambda w: beyond_dots(drawn, w)),

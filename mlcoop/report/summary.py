@@ -137,6 +137,7 @@ def summarise(experiment: Experiment) -> Summary:
         factor_model=factor_model,
         together=gather_together(experiment, labels),
         beyond=gather_beyond(experiment, focal),
+        neighbours=experiment.metrics.get("neighbours"),
         collinear=gather_factors.collinear(experiment, labels),
         missing=gather_factors.missing(experiment, labels),
         countries=countries,

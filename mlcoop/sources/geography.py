@@ -7,7 +7,7 @@ planted worlds offline, and factors that CEPII has not: language overlap and tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import combinations
 
@@ -113,6 +113,21 @@ def great_circle_km(
     half_lon = np.radians(np.asarray(lon_b) - lon_a) / 2
     chord = np.sin(half_lat) ** 2 + np.cos(phi_a) * np.cos(phi_b) * np.sin(half_lon) ** 2
     return 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(chord, 0, 1)))
+
+
+def kilometres_between(codes: Sequence[str]) -> np.ndarray:
+    """Return distances between countries' main cities, (n, n); NaN where one has no known place.
+
+    Examples
+    --------
+    >>> kilometres_between(["FRA", "DEU", "-"]).round(-1)
+    array([[  0., 880.,  nan],
+           [880.,   0.,  nan],
+           [ nan,  nan,  nan]])
+    """
+    places = _places().reindex(list(codes))
+    lat, lon = places["main_lat"].to_numpy(float), places["main_lon"].to_numpy(float)
+    return great_circle_km(lat[:, None], lon[:, None], lat, lon)
 
 
 def _language(code: str) -> str:

@@ -19,6 +19,7 @@ from mlcoop.explain.collinearity import collinearity
 from mlcoop.explain.crossfit import cross_validated_deviance, pair_names
 from mlcoop.explain.defence import defend
 from mlcoop.explain.missing import compare_treatments, treat, treated
+from mlcoop.explain.neighbours import neighbours_alike
 from mlcoop.explain.observed_expected import observed_over_expected
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.explain.surprises import name_factors
@@ -231,7 +232,25 @@ def compare_with_expected(
     )
     if config.panel is not None and config.panel.year is None:
         table[["first_year", "last_year"]] = pd.NA  # a cross-section stands in a year of no name
-    return {"observed_expected.csv": table}, {}
+    alike = neighbours_alike(table, seed=config.seed)
+    result = {"neighbours": alike, "warnings": warn_of_neighbours(alike, config.explain.level)}
+    return {"observed_expected.csv": table}, result
+
+
+def warn_of_neighbours(alike: Mapping[str, float] | None, level: float) -> list[str]:
+    """Return a warning where what factors leave runs by neighbourhood.
+
+    >>> warn_of_neighbours({"moran": 0.02, "p": 0.3, "partners": 60}, 0.95)
+    []
+    """
+    if alike is None or alike["p"] > 1 - level:
+        return []
+    return [
+        f"Neighbouring partners lie alike beside the works that factors suggest (Moran's I "
+        f"{alike['moran']:.2f}, p = {alike['p']:.2g}): they share causes that the panel lacks, and "
+        "a factor that runs by region may stand for them. Refits take what pairs share so for "
+        "chance of each, so ranks, orders and intervals promise more than they hold."
+    ]
 
 
 def relate(study: Study, ranking: pd.DataFrame) -> Made:

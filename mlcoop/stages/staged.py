@@ -183,14 +183,14 @@ class Staged:
             lambda: compute.relate(study, ranking),
         )
 
-    def expect(self, study: Study, params: dict[str, Any]) -> None:
-        """Set the focus pairs' works beside those that their factors lead one to expect."""
+    def expect(self, study: Study, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Set works beside those that factors suggest; return how alike neighbours lie."""
         settings = self.config.explain
         key = fingerprint(
             self.data_key, self.learner.name, self.missing, params, settings.level, settings.unit,
             self.config.seed,
         )  # fmt: skip
-        self._carry_out(
+        result = self._carry_out(
             "expected",
             "works beside those that factors suggest",
             key,
@@ -198,6 +198,7 @@ class Staged:
                 study, self.config, self.learner, params, workers=self.workers
             ),
         )
+        return result.get("neighbours")
 
     def compare_missing(self, whole: FeatureMatrix, params: dict[str, Any]) -> dict[str, Any]:
         """Rank under each treatment of gaps; `whole` has them."""

@@ -45,7 +45,7 @@ def print_experiment(experiment: Experiment) -> None:
         console.print(_sides(s, s.groups, "group", "Groups of factors"))
     if s.beyond:
         say(console, _titled(s, "Works beside those that factors suggest"), "bold")
-        for text in beyond_sentences(s.beyond, s.rank_level):
+        for text in beyond_sentences(s.beyond, s.rank_level, s.neighbours):
             say(console, text)
     if s.forecasts:
         console.print(_forecasts(s, LARGEST))

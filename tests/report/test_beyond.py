@@ -75,6 +75,17 @@ def test_where_what_is_expected_is_far_off_no_pair_is_named() -> None:
     assert "no pair is told" in words and "China" not in words
 
 
+def test_whether_neighbours_lie_alike_is_said_as_the_test_has_it() -> None:
+    rows = gather_beyond(study(TABLE), "CHN")
+    cases = {
+        0.4: "no more alike than any others (Moran’s I 0.31, p = 0.4)",
+        0.0002: "lie alike (Moran’s I 0.31, p = 0.0002): they share causes",
+    }
+    for p, words in cases.items():
+        said = beyond_sentences(rows, 0.95, {"moran": 0.31, "p": p, "partners": 60})
+        assert words in said[-1] and said[:-1] == beyond_sentences(rows, 0.95)
+
+
 def test_none_told_and_no_table_are_said_as_such() -> None:
     rows = gather_beyond(study(TABLE.assign(told=np.nan)), "CHN")
     assert "tell none of 4 pairs" in " ".join(beyond_sentences(rows, 0.95))
