@@ -19,6 +19,7 @@ from mlcoop.sources import (
 from mlcoop.sources.cache import Record
 from mlcoop.sources.counted import count_works
 from mlcoop.sources.http import BudgetSpent, Client, Progress
+from mlcoop.sources.imported_tables import IMPORTS
 from mlcoop.sources.institution import Institution
 from mlcoop.sources.openalex import Filters
 from mlcoop.sources.planning import plan
@@ -155,7 +156,7 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
 
 
 def _imported(record: Record) -> dict[str, object]:
-    entry = imported.IMPORTS[record.source]
+    entry = IMPORTS[record.source]
     return {
         "source": entry.label,
         "address": record.about["file"],

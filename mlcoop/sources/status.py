@@ -8,7 +8,7 @@ import pandas as pd
 
 from mlcoop.sources import unvotes, worldbank
 from mlcoop.sources.cache import Cache, Record
-from mlcoop.sources.imported import IMPORTS
+from mlcoop.sources.imported_tables import IMPORTS
 from mlcoop.sources.openalex import by_country, describe, read_filter, read_groups
 from mlcoop.sources.registry import SOURCES
 from mlcoop.sources.request import GatherRequest, span
