@@ -473,6 +473,16 @@ def test_groups_with_roles_are_told_apart() -> None:
         assert labels(*focal) == {partner, "Economy and market (focal country)"}
 
 
+def test_an_institution_beside_a_country_is_told() -> None:
+    """By hand: one of the two, or both of them, is an institution."""
+    country, other = study("one", IMPORTANCE), study("two", IMPORTANCE)
+    home = study("unc", IMPORTANCE, institution={"name": "UNC"})
+    notes = compare([country, home]).notes
+    assert sum("unc: of an institution, whose articles" in n for n in notes) == 1
+    for alike in ([country, other], [home, study("mit", IMPORTANCE, institution={"name": "MIT"})]):
+        assert not any("of an institution" in n for n in compare(alike).notes)
+
+
 def test_dimensions_stand_beside_each_other_where_all_rank_them() -> None:
     """By hand: the market comes first in one study and last in the other."""
     names = ["market_environment", "research_strength", "external_environment"]

@@ -165,6 +165,13 @@ def weaknesses(experiments: Sequence[Experiment]) -> list[str]:
             "draws. A change of rank is told only where an order of the name is told in both and "
             "turned round: names that tie change places more than intervals say."
         )
+    homes = [e.name for e in experiments if e.coverage.get("institution")]
+    if 0 < len(homes) < len(experiments):
+        notes.append(
+            f"{some(homes)}: of an institution, whose articles are its works in OpenAlex, where a "
+            "country's are those of NCSES's Science and Engineering Indicators; factors of its "
+            "side that bear one name do not measure the same."
+        )
     flags = {bool(e.coverage.get("simulated")) for e in experiments}
     if len(flags) > 1:
         notes.append("Some of the experiments are simulated and some are not.")
