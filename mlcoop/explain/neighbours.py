@@ -12,6 +12,7 @@ from mlcoop.sources.geography import kilometres_between
 NEAREST = 5
 FEWEST = 20  # partners; of fewer a run by neighbourhood would hardly show
 PERMUTATIONS = 9_999
+EVEN = 1e-9  # gaps that differ by less do so by rounding
 
 
 def neighbours_alike(table: pd.DataFrame, *, seed: int) -> dict[str, float] | None:
@@ -28,7 +29,7 @@ def neighbours_alike(table: pd.DataFrame, *, seed: int) -> dict[str, float] | No
         `moran`: Moran's I of the log of works over expected works (half a work added to both), a
         partner's neighbours being the `NEAREST` other partners by distance between main cities;
         `p`: one-sided, of gaps dealt out anew; `partners`. None where pairs have no end in common,
-        or fewer than `FEWEST` partners are countries with a known place.
+        fewer than `FEWEST` partners are countries with a known place, or all gaps are the same.
 
     Notes
     -----
@@ -54,6 +55,8 @@ def neighbours_alike(table: pd.DataFrame, *, seed: int) -> dict[str, float] | No
     neighbours = np.argsort(near, axis=1, kind="stable")[:, :NEAREST]
     works, expected = (table[name].to_numpy(float)[placed] for name in ("works", "expected"))
     gaps = np.log((works + 0.5) / (expected + 0.5))
+    if np.ptp(gaps) < EVEN:
+        return None
 
     def moran(gaps: np.ndarray, axis: int = -1) -> np.ndarray:
         centred = gaps - gaps.mean(axis=axis, keepdims=True)

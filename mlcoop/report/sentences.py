@@ -133,7 +133,8 @@ def dimension_sentence(dimensions: Sequence[Ranked], level: float) -> str:
         f"{_order(first, dimensions, 'dimension')}."
     )
     chance = [_in_sentence(d) for d in dimensions if d.above_null is False]
-    return text + (f" Not told from chance: {listing(chance)}." if chance else "")
+    # factors and groups of it may be told, beside others whose doubt is the larger
+    return text + (f" Not told from chance as a whole: {listing(chance)}." if chance else "")
 
 
 def group_sentence(groups: Sequence[Ranked], level: float) -> str:

@@ -51,6 +51,13 @@ def test_what_runs_by_place_is_told_and_what_does_not_is_told_seldom() -> None:
     assert 0.35 < np.mean(p) < 0.65
 
 
+def test_gaps_that_are_all_the_same_do_not_lie_alike_by_place() -> None:
+    """Invariant: what is the same everywhere, but for rounding, does not run by neighbourhood."""
+    rounding = 1e-13 * np.arange(len(PARTNERS))
+    for gaps in (np.zeros(len(PARTNERS)), np.full(len(PARTNERS), 0.7), rounding):
+        assert neighbours_alike(table_of(gaps), seed=0) is None
+
+
 def test_of_pairs_without_an_end_in_common_nothing_is_said() -> None:
     """By hand: pairs of two focal countries, few partners, and partners that are no countries."""
     table = table_of(np.zeros(len(PARTNERS)) + np.arange(len(PARTNERS)))

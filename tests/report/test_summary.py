@@ -245,7 +245,7 @@ def test_dimensions_are_told_with_their_intervals(study: Experiment) -> None:
         "By dimension, market environment comes first (50 % of the total importance, 95 % interval "
         "40 to 60 %), then research strength (30 %, 20 to 40 %) and external environment (20 %, "
         "0.0 to 30 %); one other dimension may stand before it, research strength the likeliest. "
-        "Not told from chance: external environment."
+        "Not told from chance as a whole: external environment."
     )
     page = Page(render_report(told))
     shown = page.tables["dimensions"]
