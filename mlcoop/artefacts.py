@@ -89,12 +89,14 @@ class RunFolder:
     """The two folders of one study, `experiments/NAME` and `models/NAME`, while it runs.
 
     The manifest says which stage is complete, from which inputs (`key`), in which files (with
-    checksums), and the few numbers (`result`) that later stages read.
+    checksums), and the few numbers (`result`) that later stages read; and which files runs
+    before it left (`earlier`). `current` are the stages of this run.
     """
 
     root: Path
     models: Path
     manifest: dict[str, Any] = field(default_factory=dict)
+    current: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, experiments: Path, models: Path, name: str) -> RunFolder:
@@ -127,7 +129,10 @@ class RunFolder:
         entry = self.manifest.get("stages", {}).get(stage)
         if not entry or entry["key"] != key:
             return False
-        return all(_intact(self._path(name), sha) for name, sha in entry["files"].items())
+        if not all(_intact(self._path(name), sha) for name, sha in entry["files"].items()):
+            return False
+        self.current.add(stage)
+        return True
 
     def result(self, stage: str) -> dict[str, Any]:
         """Return the numbers that a complete stage left for later ones."""
@@ -159,13 +164,15 @@ class RunFolder:
             write_output(self._path(name), data, MEND)
             sums[name] = hashlib.sha256(data).hexdigest()
         stages = dict(self.manifest.get("stages", {}))
+        earlier = {*self.manifest.get("earlier", []), *stages.get(stage, {}).get("files", {})}
         stages[stage] = {
             "key": key,
             "files": sums,
             "seconds": round(seconds, 1),
             "result": result or {},
         }
-        self._save({**self.manifest, "stages": stages})
+        self.current.add(stage)
+        self._save({**self.manifest, "stages": stages, "earlier": sorted(earlier)})
 
     def begin(self, config_key: str) -> None:
         """Note which config is being run, and that it is not finished."""
@@ -176,8 +183,24 @@ class RunFolder:
         self._save({**self.manifest, "finished": True})
 
     def clear(self) -> None:
-        """Forget every stage, so that all are run again; files go as they are written anew."""
-        self._save({})
+        """Forget every stage, so that all are run again; `drop_earlier` takes what is left."""
+        self._save({"earlier": sorted(self._written())})
+
+    def drop_earlier(self) -> None:
+        """Remove files that only runs before this one wrote: they would pass for its own."""
+        stages = self.manifest.get("stages", {})
+        kept = {stage: entry for stage, entry in stages.items() if stage in self.current}
+        for name in self._written().difference(*(entry["files"] for entry in kept.values())):
+            if ".." in Path(name).parts or Path(name).is_absolute():
+                continue  # a manifest from elsewhere must not reach outside
+            with writing(self._path(name), MEND):
+                self._path(name).unlink(missing_ok=True)
+        self._save({**self.manifest, "stages": kept, "earlier": []})
+
+    def _written(self) -> set[str]:
+        """Return the files of every stage, and those left by runs before."""
+        stages = self.manifest.get("stages", {}).values()
+        return set(self.manifest.get("earlier", [])).union(*(e["files"] for e in stages))
 
     def _path(self, name: str) -> Path:
         inside = name.removeprefix("models/")

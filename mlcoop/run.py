@@ -159,6 +159,7 @@ def _record(
     config, folder = staged.config, staged.folder
     staged.listener.start("report", "figures and page")
     begun = time.monotonic()
+    folder.drop_earlier()
     coverage = {
         **study.coverage,
         "warnings": list(dict.fromkeys([*study.coverage["warnings"], *staged.warnings])),

@@ -31,6 +31,30 @@ def test_a_stage_counts_only_with_its_key_and_its_files_unharmed(tmp_path: Path)
     assert not again.holds("explain", "k1")
 
 
+@pytest.mark.parametrize("forced", [True, False])
+def test_what_only_an_earlier_run_wrote_goes(tmp_path: Path, forced: bool) -> None:
+    """By hand: a stage that writes less, one that is left out, one as before; notes of a user."""
+    folder = open_folder(tmp_path)
+    folder.write("explain", "k1", {"a.csv": TABLE, "wider.csv": TABLE}, seconds=1.0)
+    folder.write("forecast", "k1", {"f.csv": TABLE, "models/m.json": {"x": 1}}, seconds=1.0)
+    folder.write("score", "k1", {"s.csv": TABLE}, seconds=1.0)
+    (folder.root / "notes.txt").write_text("mine")
+    (tmp_path / "experiments" / "other.csv").write_text("another's")
+    folder.manifest["earlier"] = ["../other.csv"]
+    folder.begin("config")
+    again = open_folder(tmp_path)
+    if forced:
+        again.clear()
+        again = open_folder(tmp_path)  # cut off just then, and gone on with
+        again.write("score", "k1", {"s.csv": TABLE}, seconds=1.0)
+    assert again.holds("score", "k1")
+    again.write("explain", "k2", {"a.csv": TABLE}, seconds=1.0)
+    again.drop_earlier()
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"a.csv", "s.csv", "notes.txt", "other.csv", "manifest.json"}
+    assert set(open_folder(tmp_path).manifest["stages"]) == {"explain", "score"}
+
+
 def test_tables_read_back_with_namibia_and_gaps(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
     folder.write("s", "k", {"a.csv": TABLE, "a.parquet": TABLE}, seconds=0)

@@ -182,6 +182,13 @@ def test_a_cross_section_has_no_years_and_no_next_one(tmp_path: Path) -> None:
     assert "once" in mlcoop("list", cwd=tmp_path).stdout
     asked = mlcoop("forecast", "once", cwd=tmp_path)
     assert asked.returncode == 2 and "has no year column" in asked.stderr
+    # a ranking of the config before must not pass for that of one without
+    settings = ("explain.enabled=false", "evaluation.enabled=true", "report.enabled=false")
+    sets = [word for text in settings for word in ("--set", text)]
+    bare = mlcoop("run", "c.yaml", "--force", "--json", *sets, cwd=tmp_path)
+    assert bare.returncode == 0 and json.loads(bare.stdout)["factors"] == []
+    gone = ("factors.csv", "observed_expected.csv", "report.html", "figures/ranking.svg")
+    assert not any((folder / name).exists() for name in gone)
 
 
 def test_a_finished_study_is_kept_and_repeats_to_the_number(panel_run) -> None:
