@@ -101,7 +101,8 @@ def test_a_terminal_of_another_encoding_stops_nothing(panel_run, encoding: str) 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_killed_command_ends_as_an_interrupted_one(number: signal.Signals) -> None:
     code = (
-        "import sys, time, mlcoop.cli\n"
+        "import signal, sys, time, mlcoop.cli\n"
+        f"signal.signal({int(number)}, signal.SIG_DFL)\n"  # under nohup it comes ignored
         "cli = sys.modules['mlcoop.cli.app']\n"
         "cli.app = lambda **_: (print('up', flush=True), time.sleep(60))\ncli.main()"
     )
