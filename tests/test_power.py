@@ -50,7 +50,7 @@ def covariates(pairs, factors=8):
 
 @pytest.fixture(scope="module")
 def middling():
-    return power_analysis(covariates(50), "linear_boosting", worlds=7, seed=1, **FAST)
+    return power_analysis(covariates(50), "linear_boosting", worlds=5, seed=1, **FAST)
 
 
 def test_power_rises_with_the_effect(middling):
@@ -64,7 +64,7 @@ def test_power_rises_with_the_effect(middling):
 
 
 def test_power_rises_with_pairs(middling):
-    few = power_analysis(covariates(16), "linear_boosting", worlds=7, seed=1, **FAST)
+    few = power_analysis(covariates(16), "linear_boosting", worlds=5, seed=1, **FAST)
     assert few.found["probability"].sum() < middling.found["probability"].sum() - 0.3
     assert few.smallest_found is None or few.smallest_found > middling.smallest_found
 

@@ -8,7 +8,9 @@ import pytest
 
 from mlcoop.config import Config
 from mlcoop.features.build import FeatureMatrix
+from mlcoop.model.learners import LEARNERS
 from mlcoop.model.origins import plan_origins
+from mlcoop.stages import compute
 from mlcoop.stages.compute import plan_horizons, warn_of_unseen
 from mlcoop.stages.search import first_reported
 from mlcoop.study import Study, why_not_forecast
@@ -20,6 +22,23 @@ def study_of(years: range, missing: tuple[int, ...] = ()) -> Study:
     history.loc[history["year"].isin(missing), "works"] = np.nan
     blank = pd.DataFrame()
     return Study(history, blank, FeatureMatrix(blank, blank, ()), None, blank, {})
+
+
+@pytest.mark.parametrize(("year", "blank"), [("t", False), (None, True)])
+def test_pairs_of_a_cross_section_have_no_years(
+    monkeypatch: pytest.MonkeyPatch, year: str | None, blank: bool
+) -> None:
+    """By hand: a panel without years stands in a year 0 that no file should show."""
+    found = pd.DataFrame({"country_a": ["A"], "country_b": ["B"], "first_year": 0, "last_year": 0})
+    found = found.assign(works=3.0, expected=2.0)
+    monkeypatch.setattr(compute, "observed_over_expected", lambda *_, **__: found.copy())
+    panel = {"path": "p.csv", "pair": ["i", "j"], "year": year, "target": "y", "factors": ["f"]}
+    config, ppml = Config(name="x", panel=panel), LEARNERS["ppml"]
+    study = study_of(range(2001, 2005))
+    files, noted = compute.compare_with_expected(study, config, ppml, {}, workers=1)
+    years = files["observed_expected.csv"][["first_year", "last_year"]]
+    assert years.isna().all(axis=None) == blank
+    assert noted == {"neighbours": None, "warnings": []}
 
 
 @pytest.mark.parametrize("origins", [3, 5, 10])

@@ -115,7 +115,7 @@ def test_the_seed_moves_the_order_less(matrix, monkeypatch):
                 seed: rank_factors(matrix, "linear_boosting", seed=seed, **QUICK)
                 .factors.set_index("factor")["importance"]
                 .reindex(list(matrix.X.columns))
-                for seed in (10, 20, 30, 40)
+                for seed in (10, 20, 30)
             }
         )
         taus = [stats.kendalltau(found[a], found[b]).statistic for a, b in combinations(found, 2)]
