@@ -25,19 +25,6 @@ from mlcoop.schema import (
 )
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same values, eight times as fast
-
-
-def need_finished(root: Path) -> None:
-    """Raise `DataError` where a study's run was cut off: what is still to be made lacks there.
-
-    A folder without manifest is taken for finished.
-    """
-    if not read_manifest(root).get("finished", True):
-        raise DataError(
-            f"{root}: its run is not finished; run its config again, it goes on where it stopped"
-        )
-
-
 TABLES = {
     "factors": ".csv",
     "groups": ".csv",
@@ -118,6 +105,17 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
             f"{root}: a file of this experiment is damaged ({detail}); "
             "run its config again with --force"
         ) from error
+
+
+def need_finished(root: Path) -> None:
+    """Raise `DataError` where a study's run was cut off: what is still to be made lacks there.
+
+    A folder without manifest is taken for finished.
+    """
+    if not read_manifest(root).get("finished", True):
+        raise DataError(
+            f"{root}: its run is not finished; run its config again, it goes on where it stopped"
+        )
 
 
 def _check_columns(root: Path, tables: Mapping[str, pd.DataFrame]) -> None:

@@ -12,7 +12,7 @@ from mlcoop.errors import ConfigError, some
 from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
 from mlcoop.features.catalogue import usable_factors
 from mlcoop.features.coverage import known_shares
-from mlcoop.features.factor import Factor
+from mlcoop.features.factor import Factor, base_of
 from mlcoop.features.research_strength import COUNTS, NSF
 from mlcoop.model.history import INTERNATIONAL, years_with_counts
 from mlcoop.model.origins import possible_origins
@@ -252,7 +252,7 @@ def _source(entry: Factor | None, role: str, focal: str | None) -> str:
 
 def base_name(feature: Feature) -> str:
     """Return the catalogue's name of a factor that is measured on one side."""
-    return feature.factor.removesuffix("_partner").removesuffix("_focal")
+    return base_of(feature.factor)
 
 
 def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str, Any] | None:

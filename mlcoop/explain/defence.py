@@ -22,6 +22,7 @@ from mlcoop.explain.wide import (
     unseen_deviance,
 )
 from mlcoop.explain.witnesses import join_witnesses, witness_agreement
+from mlcoop.features.build import columns_by
 from mlcoop.model.learners import LEARNERS, Learner
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ def defend(
     ppml = LEARNERS["ppml"]
     both = {"learner": (learner, params), "ppml": (ppml, ppml.defaults)}
     group_of = {f.factor: f.group for f in matrix.features}
-    groups: dict[str, list[int]] = {}
-    for position, feature in enumerate(matrix.features):
-        groups.setdefault(feature.group, []).append(position)
+    groups = columns_by(matrix.features, lambda f: f.group)
     done = [0]
 
     def step() -> None:

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 
 from mlcoop.errors import quoted, some
 from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_names, split_pairs
-from mlcoop.features.build import explain_rows
+from mlcoop.features.build import columns_by, explain_rows
 from mlcoop.model.imputation import from_own_years, imputing
 from mlcoop.model.learners import Learner
 from mlcoop.model.training import MANY_PAIRS
@@ -109,9 +109,7 @@ def compare_treatments(
     Treatments
     """
     settings = {**learner.defaults, **(params or {})}
-    columns: dict[str, list[int]] = {}
-    for position, feature in enumerate(matrix.features):
-        columns.setdefault(feature.factor, []).append(position)
+    columns = columns_by(matrix.features, lambda f: f.factor)
     about = {f.factor: f for f in matrix.features}
     shown = matrix.take(_known_focus(matrix))
     table = pd.DataFrame(

@@ -17,6 +17,7 @@ from mlcoop.explain.judge import Orders, interval_widths, judge
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
+from mlcoop.features.build import columns_by
 from mlcoop.features.factor import DIMENSION_OF, base_of
 from mlcoop.model.basis import LOGS, learn_basis
 from mlcoop.model.learners import Learner
@@ -149,7 +150,7 @@ def rank_factors(
     if unit not in ("auto", "pair", "country"):
         raise ConfigError(f"explain.unit: {unit!r} is none of auto, pair, country")
     entry = find_learner(learner)
-    columns = _columns_of(matrix)
+    columns = columns_by(matrix.features, lambda f: f.factor)
     explained = explain_replicates(
         matrix,
         entry,
@@ -163,7 +164,8 @@ def rank_factors(
     )
     described = matrix.features
     about = {f.factor: f for f in described}
-    members, dimensions = _members_of(matrix), _dimensions_of(matrix)
+    members = columns_by(matrix.features, lambda f: f"{f.group}/{f.role}")
+    dimensions = _dimensions_of(matrix)
     sides = {"factor": columns, "group": members, "dimension": dimensions}
     found = {k: judge(explained, s, level=level, seed=seed) for k, s in sides.items() if s}
     factors, names, values, _, orders = found["factor"]
@@ -272,27 +274,11 @@ def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders)
     )
 
 
-def _columns_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
-    columns: dict[str, list[int]] = {}
-    for position, feature in enumerate(matrix.features):
-        columns.setdefault(feature.factor, []).append(position)
-    return columns
-
-
-def _members_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
-    members: dict[str, list[int]] = {}
-    for position, feature in enumerate(matrix.features):
-        members.setdefault(f"{feature.group}/{feature.role}", []).append(position)
-    return members
-
-
 def _dimensions_of(matrix: FeatureMatrix) -> dict[str, list[int]]:
     """Return the columns of each dimension, none where groups are a user's own or of one."""
-    dimensions: dict[str, list[int]] = {}
-    for position, feature in enumerate(matrix.features):
-        if feature.own or base_of(feature.group) not in DIMENSION_OF:
-            return {}
-        dimensions.setdefault(DIMENSION_OF[base_of(feature.group)], []).append(position)
+    if any(f.own or base_of(f.group) not in DIMENSION_OF for f in matrix.features):
+        return {}
+    dimensions = columns_by(matrix.features, lambda f: DIMENSION_OF[base_of(f.group)])
     return dimensions if len(dimensions) > 1 else {}
 
 

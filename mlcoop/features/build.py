@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,6 +159,14 @@ def build_features(
     )
     assert not np.isinf(X.to_numpy()).any(), "a factor function returned infinity"
     return FeatureMatrix(rows, X, tuple(features), focal)
+
+
+def columns_by(features: Sequence[Feature], side: Callable[[Feature], str]) -> dict[str, list[int]]:
+    """Return the positions of features by the side that each is on: its factor, its group, ..."""
+    columns: dict[str, list[int]] = {}
+    for position, feature in enumerate(features):
+        columns.setdefault(side(feature), []).append(position)
+    return columns
 
 
 def explain_rows(matrix: FeatureMatrix) -> pd.Series:

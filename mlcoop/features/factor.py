@@ -91,13 +91,13 @@ class Factor:
     by_role: bool = False
 
 
-def base_of(group: str) -> str:
-    """Return a group's name without the end of the pair that it is about.
+def base_of(name: str) -> str:
+    """Return a group's or factor's name without the end of the pair that it is about.
 
     >>> base_of("research_strength_focal"), base_of("proximity")
     ('research_strength', 'proximity')
     """
-    return group.removesuffix("_partner").removesuffix("_focal")
+    return name.removesuffix("_partner").removesuffix("_focal")
 
 
 def column(name: str) -> Function:

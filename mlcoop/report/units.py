@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlcoop.features.catalogue import FACTORS
+from mlcoop.features.factor import base_of
 from mlcoop.report.names import number
 
 SIZES = ((1e12, " tn"), (1e9, " bn"), (1e6, " m"))
@@ -20,9 +21,7 @@ def factor_unit(factor: str, *, own: bool = False) -> str:
     """
     if own:
         return ""
-    entry = FACTORS.get(factor) or FACTORS.get(
-        factor.removesuffix("_partner").removesuffix("_focal")
-    )
+    entry = FACTORS.get(factor) or FACTORS.get(base_of(factor))
     return entry.unit if entry else ""
 
 

@@ -15,6 +15,7 @@ from mlcoop.config import Section
 from mlcoop.config_file import read_raw
 from mlcoop.countries import to_iso3
 from mlcoop.errors import ConfigError, MlcoopError, did_you_mean
+from mlcoop.features.factor import base_of
 from mlcoop.report.units import feature_unit, in_words
 from mlcoop.sources.institution import called, goes_by
 from mlcoop.tables import group_members, group_names
@@ -257,27 +258,23 @@ def _columns(
     found = [
         f for f in features if name in (f["name"], f["factor"]) or str(f["name"]) in ends
     ]  # fmt: skip
-    one_end = [f for f in found if f["role"] == "both" and name not in (f["factor"], _base(name))]
+    one_end = [f for f in found if f["role"] == "both" and name not in (f["factor"], base_of(name))]
     if one_end:
         # Rows look both ways: the column holds now one country's figure, now the other's.
         slips.append(
             f'{where}: "{name}": this study has no focal country, so neither is the partner; '
-            f'write "{_base(name)}", and countries for whose figure'
+            f'write "{base_of(name)}", and countries for whose figure'
         )
         return (), ""
     if not found:
         names = sorted(
-            {_base(str(f["factor"])) for f in features} | {f["factor"] for f in features}
+            {base_of(str(f["factor"])) for f in features} | {f["factor"] for f in features}
         )
         nearest = did_you_mean(name, names, cutoff=0.4).strip()
         hint = nearest or f"There are: {', '.join(names)}."
         slips.append(f'{where}: "{name}" is no factor of this study. {hint}')
         return (), ""
     return tuple(str(f["name"]) for f in found), feature_unit(found[0])
-
-
-def _base(name: str) -> str:
-    return name.removesuffix("_partner").removesuffix("_focal")
 
 
 def _countries(
