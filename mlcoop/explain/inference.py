@@ -231,6 +231,34 @@ def null_p_values(
     return float(stats.f.sf(wald, kept, freedom))
 
 
+def null_p_of_parts(joint: float, parts: list[float]) -> float:
+    """Return the p-value of a group against having no effect at all, in whole or in part.
+
+    Parameters
+    ----------
+    joint : float
+        p-value of the group's summed Shapley values (`null_p_values`).
+    parts : list of float
+        p-values of what it is made of, each on its own.
+
+    Notes
+    -----
+    Along the main directions of a sum one noisy factor can hide a certain one. Either test may
+    therefore find the effect, the joint one or the smallest part, each at half the level and the
+    parts by Bonferroni, which holds however the tests depend on each other.
+
+    Examples
+    --------
+    >>> null_p_of_parts(0.5, [0.001, 0.9])
+    0.004
+    >>> null_p_of_parts(0.03, [0.03])
+    0.03
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return min(1.0, 2 * min(joint, len(parts) * min(parts)))
+
+
 def _draws(covariance: np.ndarray, freedom: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     size, vectors = np.linalg.eigh(covariance)

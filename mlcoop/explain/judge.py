@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlcoop.explain.inference import null_p_values, orders_at_once, orders_told, rank_sets
+from mlcoop.explain.inference import (
+    null_p_of_parts,
+    null_p_values,
+    orders_at_once,
+    orders_told,
+    rank_sets,
+)
 from mlcoop.explain.replicates import Explained
 from mlcoop.model.year_shocks import freedom_with_years
 
@@ -28,9 +34,23 @@ class Orders(NamedTuple):
 
 
 def judge(
-    explained: Explained, columns: dict[Any, list[int]], *, level: float, seed: int
+    explained: Explained,
+    columns: dict[Any, list[int]],
+    *,
+    level: float,
+    seed: int,
+    parts: dict[Any, list[float]] | None = None,
 ) -> tuple[pd.DataFrame, list[Any], np.ndarray, np.ndarray, Orders]:
-    """Return the ranking of players (factors or groups), each a set of columns.
+    """Return the ranking of players (factors, groups or dimensions), each a set of columns.
+
+    Parameters
+    ----------
+    explained : Explained
+    columns : dict of player to its columns of X
+    level : float in (0.5, 1)
+    seed : int
+    parts : dict of player to p-values, optional
+        Null p-values of the players that it is made of: a group's factors, a dimension's groups.
 
     Returns
     -------
@@ -68,7 +88,8 @@ def judge(
             # how pairs are dealt into folds
             times = max(times, _lift(explained.by_repeat[:, :, columns[name]], moves, sign))
         spread = max(widening[position], times)
-        p_values[position] = null_p_values(values, moves * spread, freedom=freedom)
+        alone = null_p_values(values, moves * spread, freedom=freedom)
+        p_values[position] = null_p_of_parts(alone, parts[name]) if parts else alone
         wider = _quantile(level, freedom) / _quantile(level, explained.freedom)
         by_years[position], widening[position] = times * wider, spread * wider
         deviations[:, position] = widening[position] * (moves @ sign) / len(values)

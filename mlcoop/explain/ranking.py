@@ -140,7 +140,8 @@ def rank_factors(
     Notes
     -----
     Shapley values describe the fitted model, hence associations; they show no cause. A factor
-    below the null line (Benjamini-Hochberg at 1 - level) is claimed to be above none. Orders that
+    below the null line (Benjamini-Hochberg at 1 - level) is claimed to be above none; groups and
+    dimensions pass it by their sum or by their parts (`null_p_of_parts`). Orders that
     are right at once take the line by Holm: with probability `level` no null passes it.
     """
     if not 0.5 < level < 1:
@@ -167,7 +168,7 @@ def rank_factors(
     members = columns_by(matrix.features, lambda f: f"{f.group}/{f.role}")
     dimensions = _dimensions_of(matrix)
     sides = {"factor": columns, "group": members, "dimension": dimensions}
-    found = {k: judge(explained, s, level=level, seed=seed) for k, s in sides.items() if s}
+    found = _judge_each(explained, {k: s for k, s in sides.items() if s}, level=level, seed=seed)
     factors, names, values, _, orders = found["factor"]
     x = matrix.X.iloc[explained.rows]
     factors.insert(0, "factor", names)
@@ -255,6 +256,25 @@ def rank_factors(
             level=level,
         ),
     )
+
+
+def _judge_each(
+    explained: Explained, sides: dict[str, dict[str, list[int]]], *, level: float, seed: int
+) -> dict[str, tuple[pd.DataFrame, list[str], np.ndarray, np.ndarray, Orders]]:
+    """Judge the players of every kind, each kind made of those of the kind before."""
+    found = {}
+    before: list[tuple[set[int], float]] = []
+    for kind, players in sides.items():
+        parts = {
+            name: [p for inner, p in before if inner <= set(owned)]
+            for name, owned in players.items()
+        }
+        found[kind] = judge(
+            explained, players, level=level, seed=seed, parts=parts if before else None
+        )
+        null_p = found[kind][0]["null_p"]
+        before = [(set(o), float(p)) for o, p in zip(players.values(), null_p, strict=True)]
+    return found
 
 
 def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders) -> pd.DataFrame:

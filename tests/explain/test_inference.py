@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mlcoop.explain.inference import (
+    null_p_of_parts,
     null_p_values,
     orders_at_once,
     orders_told,
@@ -205,3 +206,12 @@ def test_a_factor_that_no_replicate_moves_is_nothing_or_sure():
     still = np.zeros((20, 30))
     assert null_p_values(np.zeros(30), still, freedom=19) == 1
     assert null_p_values(np.full(30, 0.1), still, freedom=19) == 0
+
+
+def test_a_group_without_effect_is_found_in_one_of_twenty_at_most():
+    """Tests that know nothing of each other, or are all the same, find it by chance alone."""
+    rng = np.random.default_rng(0)
+    apart, same = rng.random((20_000, 7)), np.repeat(rng.random((20_000, 1)), 7, axis=1)
+    for tests in (apart, same):
+        found = [null_p_of_parts(joint, list(parts)) <= 0.05 for joint, *parts in tests]
+        assert np.mean(found) <= 0.055

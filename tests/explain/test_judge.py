@@ -68,3 +68,22 @@ def test_orders_at_once_take_the_posterior_where_it_is_far_wider(
     assert orders.told[2, 3] and orders.at_once[2, 3]
     assert orders.p[0, 2] == pytest.approx(stats.t.sf(6 / np.sqrt(2.44), FREEDOM), rel=0.02)
     assert not (orders.at_once & ~orders.told).any() and not orders.told[3].any()
+
+
+def test_a_certain_factor_is_not_hidden_by_a_noisy_one_of_its_group():
+    """The sum moves with the noisy one alone: 10 against a spread of 30, though one is 10 of 1."""
+    found = SimpleNamespace(
+        values=np.array([[10.0, 0.1, 5.0]]),
+        replicates=exact(300, np.array([1.0, 30.0, 10.0]), 0),
+        draws=exact(100, np.array([1.0, 30.0, 10.0]), 1),
+        by_repeat=np.array([10.0, 0.1, 5.0]) + exact(5, np.full(3, 0.1), 2),
+        freedom=FREEDOM,
+        years=None,
+    )
+    own = judge(found, {k: [k] for k in range(3)}, level=0.95, seed=0)[0]["null_p"].to_numpy()
+    players = {"both": [0, 1], "other": [2]}
+    alone = judge(found, players, level=0.95, seed=0)[0]
+    assert not alone["above_null"].any()
+    table = judge(found, players, level=0.95, seed=0, parts={"both": own[:2], "other": own[2:]})[0]
+    assert table["above_null"].tolist() == [True, False]
+    assert table["null_p"].tolist() == pytest.approx([4 * own[0], own[2]])

@@ -20,6 +20,7 @@ from mlcoop.explain.judge import judge
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.features.build import Feature, FeatureMatrix
+from mlcoop.features.factor import DIMENSION_OF, base_of
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.basis import LOGS
 from mlcoop.model.learners import LEARNERS
@@ -78,6 +79,9 @@ def test_a_dimension_is_the_sum_of_its_groups(world, ranking):
         whole = np.abs(values[:, columns].sum(axis=1)).mean()
         assert table.loc[name, "importance"] == pytest.approx(whole)
     assert table["share"].sum() == pytest.approx(1) and sorted(table["rank"]) == [1, 2, 3]
+    dimension = found.groups["group"].map(base_of).map(DIMENSION_OF)
+    least = found.groups.groupby(dimension)["null_p"].agg(lambda p: min(1, 2 * len(p) * p.min()))
+    assert (table["null_p"] <= least[table.index] + 1e-12).all()
     drawn = found.replicates[found.replicates["kind"] == "dimension"]
     assert set(drawn["name"]) == set(expected) and len(drawn) == 3 * 20
     own = tuple(dataclasses.replace(f, own=True) for f in features[:2])
