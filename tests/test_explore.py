@@ -63,7 +63,12 @@ def test_a_study_says_what_its_report_says(folder: Path) -> None:
     shares = app.dataframe[0].value["share"].to_numpy()
     assert experiment.factors is not None and experiment.forecast is not None
     assert shares == pytest.approx(experiment.factors.sort_values("rank")["share"].to_numpy())
-    pd.testing.assert_frame_equal(app.dataframe[1].value, experiment.forecast)
+    for shown, told in zip(
+        app.dataframe[1:3], (experiment.groups, experiment.dimensions), strict=True
+    ):
+        assert told is not None
+        assert sorted(shown.value["share"]) == pytest.approx(sorted(told["share"]))
+    pd.testing.assert_frame_equal(app.dataframe[3].value, experiment.forecast)
 
 
 def scenario(folder: Path, text: str) -> Outcome:
@@ -110,7 +115,7 @@ def test_an_institution_goes_by_its_name_and_its_factors_move(
     (study / "coverage.json").write_text(json.dumps({**coverage, "institution": own}))
     shown = json.loads(os.environ[SETTINGS])
     monkeypatch.setenv(SETTINGS, json.dumps({**shown, "experiments": str(tmp_path)}))
-    assert "Seoul Tech" in set(opened().dataframe[1].value["country_b"])
+    assert "Seoul Tech" in set(opened().dataframe[3].value["country_b"])
     app = opened("What if")
     app.selectbox[0].set_value(("IDN", "KOR")).run()
     app.multiselect[0].set_value(["distance"]).run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mlcoop.explore.serve import decode
 from mlcoop.family.folder import read_rankings
 from mlcoop.report.charts import colour_index
 from mlcoop.report.comparison import answer
-from mlcoop.report.content import Summary
+from mlcoop.report.content import Ranked, Summary
 from mlcoop.report.institution import with_name
 from mlcoop.report.names import number, span
 from mlcoop.report.summary import summarise
@@ -84,6 +84,27 @@ def stamp(root: Path) -> int:
     return (root / "manifest.json").stat().st_mtime_ns if (root / "manifest.json").is_file() else 0
 
 
+def ranked(kind: str, rows: Sequence[Ranked]) -> pd.DataFrame:
+    """Return a ranking as a table; `kind` heads the column of names."""
+    return pd.DataFrame(
+        {
+            kind: row.label,
+            "rank": row.rank,
+            "tier": row.tier,
+            "share": row.share,
+            "low": row.share_low,
+            "high": row.share_high,
+            "told from chance": row.above_null is not False,
+        }
+        for row in rows
+    )
+
+
+def show_ranked(table: pd.DataFrame) -> None:
+    """Show a ranking as a table."""
+    st.dataframe(table, hide_index=True, column_config=dict.fromkeys(SHARES, PERCENT))
+
+
 def show_study(experiment: Experiment, s: Summary) -> None:
     """Show the question, the answer, and the tables behind it."""
     st.title(plain(s.title + (" (simulated)" if s.simulated else "")), anchor=False)
@@ -94,23 +115,15 @@ def show_study(experiment: Experiment, s: Summary) -> None:
         st.markdown("\n".join(f"- {plain(text)}" for text in s.trust))
     if s.factors:
         st.subheader("Ranking of factors", anchor=False)
-        rows = [
-            {
-                "factor": f.label,
-                "group": f.group,
-                "rank": f.rank,
-                "tier": f.tier,
-                "share": f.share,
-                "low": f.share_low,
-                "high": f.share_high,
-                "told from chance": f.above_null is not False,
-            }
-            for f in s.factors
-        ]
-        table = pd.DataFrame(rows)
+        table = ranked("factor", s.factors)
+        table.insert(1, "group", [f.group for f in s.factors])
         colours = colour_index(s.factors, s.groups)
         st.altair_chart(ranking_chart(table.head(MOST_FACTORS), colours), width="stretch")
-        st.dataframe(table, hide_index=True, column_config=dict.fromkeys(SHARES, PERCENT))
+        show_ranked(table)
+    for kind, rows in (("group", s.groups), ("dimension", s.dimensions)):
+        if rows:
+            st.subheader(f"Ranking of {kind}s", anchor=False)
+            show_ranked(ranked(kind, rows))
     if experiment.forecast is not None:
         st.subheader("Forecasts", anchor=False)
         st.dataframe(

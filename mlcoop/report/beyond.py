@@ -73,6 +73,7 @@ def beyond_sentences(
             spread,
             "Works expected lie farther from those counted than one number for every pair would: "
             "the factor model does not hold for pairs that it has not seen, and no pair is told.",
+            *_alike(neighbours, level),
         ]
     told = _both(
         [r for r in rows if r.told], "more works than expected for", "fewer works than expected for"

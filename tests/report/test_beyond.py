@@ -71,8 +71,11 @@ def test_of_pairs_without_works_that_stands_first_of_which_most_were_expected() 
 def test_where_what_is_expected_is_far_off_no_pair_is_named() -> None:
     """By hand: works of 400, 120, 50, where a millionth of each was expected."""
     far = TABLE.iloc[:3].assign(expected=lambda t: t["works"] / 1e6, ratio=1e6, ratio_low=1e3)
-    words = " ".join(beyond_sentences(gather_beyond(study(far), "CHN"), 0.95))
+    rows = gather_beyond(study(far), "CHN")
+    words = " ".join(beyond_sentences(rows, 0.95))
     assert "no pair is told" in words and "China" not in words
+    alike = beyond_sentences(rows, 0.95, {"moran": 0.31, "p": 0.0002, "partners": 60})
+    assert "lie alike" in alike[-1]  # as the run warns
 
 
 def test_whether_neighbours_lie_alike_is_said_as_the_test_has_it() -> None:
