@@ -115,13 +115,17 @@ class RunFolder:
         """Hold the folder for one run at a time."""
         lock = filelock.FileLock(self.root / ".lock", timeout=0)
         try:
-            with lock:
-                yield
+            lock.acquire()
         except filelock.Timeout as error:
+            # Its file stays: without it a third run would lock another beside the first.
             raise ConfigError(
                 f"{self.root}: another run is writing this study; wait for it or rename yours"
             ) from error
+        try:
+            self.manifest = read_manifest(self.root)  # that of before may be another run's
+            yield
         finally:
+            lock.release()
             (self.root / ".lock").unlink(missing_ok=True)
 
     def holds(self, stage: str, key: str) -> bool:

@@ -94,7 +94,12 @@ def run_study(
         )
         folder = RunFolder.open(experiments, models, config.name)
         with folder.locked():
-            if force:
+            if not force:
+                # Another run may have finished here while the figures were fetched.
+                refuse_to_overwrite(root, config)
+                if is_finished(root, config):
+                    return read_experiment(root)
+            else:
                 folder.clear()
                 for journal in (folder.root / "tuning").glob("*.journal"):
                     journal.unlink()

@@ -97,8 +97,13 @@ def test_a_full_disk_is_one_line_and_the_stages_before_stay(
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    first, second = open_folder(tmp_path), open_folder(tmp_path)
-    with first.locked(), pytest.raises(ConfigError, match="another run"), second.locked():
+    """Nor is a third let in once a second was refused."""
+    first, *others = (open_folder(tmp_path) for _ in range(3))
+    with first.locked():
+        for other in others:
+            with pytest.raises(ConfigError, match="another run"), other.locked():
+                pass
+    with others[0].locked():
         pass
 
 

@@ -515,6 +515,7 @@ def test_simulate_takes_drivers_and_settings(tmp_path: Path) -> None:
     assert len(pd.read_csv(tmp_path / "w.csv")) == 100
     bare = mlcoop("simulate", "linear", "--set", "pairs", "--out", "no.csv", cwd=tmp_path)
     assert bare.returncode == 2 and "example pairs=59\n" in bare.stderr  # a linear world has 59
-    bad = mlcoop("simulate", "linear", "--set", "pears=20", "--out", "no.csv", cwd=tmp_path)
-    assert bad.returncode == 2 and "pears: unknown setting" in bad.stderr
+    for name in ("pears", "seed"):
+        bad = mlcoop("simulate", "linear", "--set", f"{name}=20", "--out", "no.csv", cwd=tmp_path)
+        assert bad.returncode == 2 and f"{name}: unknown setting" in bad.stderr
     assert not list(tmp_path.glob("no*"))

@@ -16,12 +16,15 @@ from test_cli import ROOT, mlcoop
 from mlcoop import run_family as runner
 from mlcoop.artefacts import to_bytes
 from mlcoop.comparison import compare
+from mlcoop.config import Config
 from mlcoop.config_file import load_config
 from mlcoop.errors import ConfigError, DataError, MlcoopError
 from mlcoop.experiments import read_experiment
 from mlcoop.family.file import load_family, make_family
 from mlcoop.family.folder import find_family, read_family, read_rankings, write_comparison
 from mlcoop.plan import plan_family
+from mlcoop.run import run_study
+from mlcoop.schema import Experiment
 
 BASE = {
     "name": "x",
@@ -359,3 +362,34 @@ def test_the_command_line_lists_and_compares_a_family(tiny: dict[str, Any]) -> N
     done = mlcoop("compare", "tiny", "--json", cwd=place)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["experiments"] == ["ppml", "linear_boosting"]
+
+
+def test_a_study_that_another_run_finished_meanwhile_is_not_overwritten(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    """As when two runs of one name are begun, and the first ends while the second fetches."""
+    there = tmp_path / "experiments" / "tiny-ppml"
+    plan = plan_family(tiny["family"], "tiny.yaml", tiny["place"])[0]
+
+    def run(config: Config) -> Experiment:
+        shutil.rmtree(tmp_path / "experiments", ignore_errors=True)
+
+        def slow(*args: Any, **kwargs: Any) -> Any:
+            study = runner.assemble(*args, **kwargs)
+            shutil.copytree(tiny["place"] / "experiments" / "tiny-ppml", there)
+            return study
+
+        return run_study(
+            dataclasses.replace(plan, config=config),
+            None,  # type: ignore[arg-type]
+            experiments=tmp_path / "experiments",
+            models=tmp_path / "models",
+            listener=Silent(),
+            assemble=slow,
+        )
+
+    with pytest.raises(ConfigError, match="finished study of another config .differs in seed"):
+        run(plan.config.model_copy(update={"seed": 4}))
+    assert run(plan.config).config["seed"] == 3
+    held = tiny["place"] / "experiments" / "tiny-ppml"
+    assert all((there / p.name).read_bytes() == p.read_bytes() for p in held.glob("*.*"))

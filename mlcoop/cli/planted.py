@@ -80,7 +80,7 @@ def simulate(
             raise ConfigError("--drivers: of a world that is written; leave it out with --like")
         _power(load_plan(like, overrides), worlds, works, pair_noise, seed, workers, as_json)
         return
-    from mlcoop.simulate.recipes import RECIPES
+    from mlcoop.simulate.recipes import RECIPES, recipe_with
     from mlcoop.simulate.world import simulate_world
 
     settings = _settings(RECIPES.get(kind, RECIPES["linear"]))
@@ -104,6 +104,7 @@ def simulate(
     changes: dict[str, Any] = {}
     for override in overrides:
         changes = apply_override(changes, override, settings)
+    recipe_with(kind, changes)  # refuses `seed` and `kind`, too, which the call takes itself
     world = simulate_world(kind, seed=seed, chosen=chosen or None, **changes)
     for path, content in (
         (out, world.panel),
