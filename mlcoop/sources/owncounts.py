@@ -14,7 +14,15 @@ from mlcoop.errors import DataError, some
 from mlcoop.schema import COUNTS, PAIR_YEAR, YEARS, check
 from mlcoop.sources.collaboration import Counts
 from mlcoop.sources.frames import covered_frame, indicator_frame
-from mlcoop.sources.owntable import ambiguous, at, load, read_bytes, rows_twice, whole_numbers
+from mlcoop.sources.owntable import (
+    NAMELESS,
+    ambiguous,
+    at,
+    load,
+    read_bytes,
+    rows_twice,
+    whole_numbers,
+)
 
 COLUMNS = ("year", "country_a", "country_b", "works")
 MOST_WORKS = 10**9
@@ -143,7 +151,7 @@ def describe(path: str | Path) -> dict[str, str]:
 
 def _check_columns(table: pd.DataFrame, wanted: Sequence[str], where: str) -> None:
     missing = [c for c in wanted if c not in table.columns]
-    unknown = [c for c in table.columns if c not in wanted]
+    unknown = [c or NAMELESS for c in table.columns if c not in wanted]
     if missing or unknown:
         parts = [f"missing {some(missing)}"] if missing else []
         parts += [f"unknown {some(unknown)}"] if unknown else []

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mlcoop.errors import DataError, some
 
+NAMELESS = "(no heading)"
 FIRST = -1  # of the heading, so that the row below it is 0, as in a table that pandas made
 
 
@@ -63,17 +64,22 @@ def _from_text(text: str, where: str) -> pd.DataFrame:
     if not rows:
         raise DataError(f"{where}: is empty; it needs a heading and rows")
     columns = rows.pop(min(rows))
-    _refuse_repeated(columns, where)
     odd = [f"{len(row)} cells ({at(i)})" for i, row in rows.items() if len(row) != len(columns)]
     if odd:
         raise DataError(
             f"{where}: rows with other than the heading's {len(columns)} cells: {some(odd)}"
         )
-    return pd.DataFrame(rows.values(), index=list(rows), columns=columns, dtype=object)
+    table = pd.DataFrame(rows.values(), index=list(rows), columns=columns, dtype=object)
+    # Excel writes an empty column, too, where a cell beside the table was once filled.
+    blank = [k for k, name in enumerate(columns) if not name.strip()]
+    blank = [k for k in blank if not table.iloc[:, k].str.strip().any()]
+    table = table.iloc[:, [k for k in range(len(columns)) if k not in blank]]
+    _refuse_repeated(list(table.columns), where)
+    return table
 
 
 def _refuse_repeated(columns: list[str], where: str) -> None:
-    names = [c.strip() for c in columns]
+    names = [c.strip() or NAMELESS for c in columns]
     repeated = sorted({c for c in names if names.count(c) > 1})
     if repeated:
         raise DataError(f"{where}: column {some(repeated)} stands there twice; rename one")

@@ -140,6 +140,17 @@ def test_a_heading_above_an_empty_column_is_not_passed_over(tmp_path: Path) -> N
         read(write(tmp_path, text))
 
 
+def test_empty_columns_beside_the_table_are_none(tmp_path: Path) -> None:
+    """As Excel writes them; one with a cell but no heading is named as what it is."""
+    beside = "year;country_a;country_b;works;;\n2019;CN;DE;7;;\n"
+    assert read(write(tmp_path, beside)).table["works"].tolist() == [7]
+    matrix = "year;country;DE;FR; \n2019;DE;;5;\n"
+    assert read(write(tmp_path, matrix)).table["works"].tolist() == [5]
+    for filled in (beside.replace("7;;", "7;x;"), "," + HEADING + "0,2019,CN,DE,7\n"):
+        with pytest.raises(DataError, match=r"unknown \(no heading\); they must be"):
+            read(write(tmp_path, filled))
+
+
 def test_names_that_are_not_understood_are_listed_for_both_columns(tmp_path: Path) -> None:
     rows = "2019,Chna,Frnce,5\n"
     with pytest.raises(DataError, match='country_a: .*"Chna".*; country_b: .*"Frnce"'):
