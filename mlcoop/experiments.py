@@ -108,9 +108,10 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
 
 
 def need_finished(root: Path) -> None:
-    """Raise `DataError` where a study's run was cut off: what is still to be made lacks there.
+    """Raise `DataError` where a study's run was cut off.
 
-    A folder without manifest is taken for finished.
+    What is still to be made lacks there, or is an earlier run's beside the later one's config. A
+    folder without manifest is taken for finished.
     """
     if not read_manifest(root).get("finished", True):
         raise DataError(

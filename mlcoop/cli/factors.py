@@ -96,7 +96,7 @@ def factors(
 
 def _study(name: str | None, config: Path | None, experiments: Path) -> Experiment | None:
     from mlcoop.config_file import load_config
-    from mlcoop.experiments import find_experiment, read_experiment
+    from mlcoop.experiments import find_experiment, need_finished, read_experiment
 
     if name is not None and config is not None:
         raise ConfigError("--experiment and --config: give one of them")
@@ -104,7 +104,9 @@ def _study(name: str | None, config: Path | None, experiments: Path) -> Experime
         name = load_config(config).name
     if name is None:
         return None
-    return read_experiment(find_experiment(name, experiments), tables=())
+    root = find_experiment(name, experiments)
+    need_finished(root)
+    return read_experiment(root, tables=())
 
 
 def _known(study: Experiment) -> dict[str, dict[str, float]]:

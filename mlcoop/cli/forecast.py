@@ -126,9 +126,11 @@ def score(
 
 
 def _read(name: str, experiments: Path) -> Experiment:
-    from mlcoop.experiments import find_experiment, read_experiment
+    from mlcoop.experiments import find_experiment, need_finished, read_experiment
 
-    return read_experiment(find_experiment(name, experiments))
+    root = find_experiment(name, experiments)
+    need_finished(root)
+    return read_experiment(root)
 
 
 def _needed(table: pd.DataFrame | None, experiment: Experiment, file: str) -> pd.DataFrame:

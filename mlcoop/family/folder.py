@@ -59,9 +59,9 @@ def read_rankings(
     for name in names:
         root = find_family(name, experiments)
         if root is None:
-            studies.append(read_experiment(find_experiment(name, experiments), RANKINGS))
-            if studies[-1].factors is None:
-                need_finished(Path(studies[-1].folder))
+            folder = find_experiment(name, experiments)
+            need_finished(folder)
+            studies.append(read_experiment(folder, RANKINGS))
             continue
         record, members = read_family(root, RANKINGS)
         if len(names) == 1:
@@ -79,7 +79,7 @@ def read_family(
     Raises
     ------
     DataError
-        When the record is damaged or a member is gone.
+        When the record is damaged, a member is gone, or its run was cut off.
     """
     try:
         record = json.loads((root / FILE).read_text(encoding="utf-8"))
@@ -88,6 +88,8 @@ def read_family(
         raise DataError(f"{root / FILE}: damaged ({error}); run the family's config again") from (
             error
         )
+    for _, path in named:
+        need_finished(path)
     studies = [
         dataclasses.replace(read_experiment(path, tables), name=label) for label, path in named
     ]
