@@ -134,6 +134,7 @@ def plan(request: GatherRequest, client: Client) -> dict[str, Any]:
     Without a last year in the config, as if the years ran to the current one; `exact` says whether.
     """
     if request.own_counts is not None:
+        _refuse_a_table(request)
         return {"needed": 0, "cached": 0, "left": 0, "exact": True}
     years = range(request.first, (request.last or request.this_year) + 1)
     wanted = requests_for(years, request.filters)
@@ -180,12 +181,16 @@ def claim(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _of_snapshot(request: GatherRequest) -> Impact:
+def _refuse_a_table(request: GatherRequest) -> None:
     if not Path(str(request.own_counts)).is_dir():
         raise ConfigError(
             f"{request.own_counts}: a table of counts knows no citations; give an aggregated "
             "snapshot, or source: openalex"
         )
+
+
+def _of_snapshot(request: GatherRequest) -> Impact:
+    _refuse_a_table(request)
     table = highly_cited_shares(str(request.own_counts), request.filters)
     works = table.groupby("year")["international"].sum().astype(int).to_dict()
     table = table[table["year"].between(*study_years(request, works))]

@@ -75,8 +75,9 @@ def test_shares_by_hand_and_the_plan_is_what_is_sent(
 def test_a_table_of_counts_has_no_citations(
     tmp_path: Path, quick_client: Callable[..., Client]
 ) -> None:
-    with pytest.raises(ConfigError, match="knows no citations"):
-        impact.of_study(study(own_counts=tmp_path / "x.csv"), quick_client({}))
+    for asked in (impact.of_study, impact.plan):
+        with pytest.raises(ConfigError, match="knows no citations"):
+            asked(study(own_counts=tmp_path / "x.csv"), quick_client({}))
 
 
 def test_a_spent_budget_counts_all_that_is_done_and_left(
