@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from threading import Barrier
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,3 +107,25 @@ def test_the_years_tuned_on_by_hand() -> None:
     without = study_of(range(2001, 2022), missing=(2021,))
     assert first_reported(without, [1], 5) == first_reported(study_of(range(2001, 2021)), [1], 5)
     assert first_reported(without, [], 5) == 2020
+
+
+def test_scores_made_at_once_keep_to_their_model_and_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: each job has a score of its own; none returns before all have come that far."""
+    rows = pd.DataFrame({"in_focus": [True, False], "works": 1.0, "country_a": "A"})
+    study = replace(study_of(range(2001, 2005)), matrix=FeatureMatrix(rows, rows[[]], ()))
+    learner, parts = LEARNERS["poisson_boosting"], {"focus_unseen": 0.1, "world_unseen": 0.2}
+    together = Barrier(4, timeout=10)
+
+    def scored(
+        matrix: FeatureMatrix, model: object, *_: object, mask: float, **__: object
+    ) -> float:
+        return mask + (model is learner)
+
+    def step(done: int, total: int) -> None:
+        together.wait()
+
+    monkeypatch.setattr(compute, "cross_validated_deviance", scored)
+    given = (study, Config(name="x"), learner, {}, parts)
+    _, found = compute.score_unseen(*given, workers=4, progress=step)
+    assert found["deviance_explained"] == {"focus_unseen": 1.1, "world_unseen": 1.2}
+    assert found["ppml_deviance_explained"] == {"focus_unseen": 0.1, "world_unseen": 0.2}

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -127,22 +128,20 @@ def score_unseen(
     ppml = treated(LEARNERS["ppml"], config.learner.missing)
     models = {"deviance_explained": (learner, params), "ppml_deviance_explained": (ppml, {})}
     jobs = [(metric, part) for metric in models for part in parts]
-    done: list[float] = []
+    done = count(1)
 
     def score(job: tuple[str, str]) -> float:
         model, chosen = models[job[0]]
-        done.append(
-            cross_validated_deviance(
-                study.matrix,
-                model,
-                chosen,
-                folds=config.evaluation.folds,
-                seed=config.seed,
-                mask=parts[job[1]],
-            )
+        explained = cross_validated_deviance(
+            study.matrix,
+            model,
+            chosen,
+            folds=config.evaluation.folds,
+            seed=config.seed,
+            mask=parts[job[1]],
         )
-        progress(len(done), len(jobs))
-        return done[-1]
+        progress(next(done), len(jobs))
+        return explained
 
     result: dict[str, Any] = {metric: {} for metric in models}
     for (metric, part), value in zip(jobs, at_once(score, jobs, workers), strict=True):
