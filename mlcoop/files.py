@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,17 +26,18 @@ def write_whole(path: Path, data: bytes, *, sync: bool = True) -> None:
         files would wait for minutes on a slow disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Opened as any new file is, so with the usual rights: asking for the umask means setting it,
+    # and two threads that do so at once may leave it at zero.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("xb") as file:
             file.write(data)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        os.chmod(beside, 0o666 & ~_umask())
         os.replace(beside, path)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 
@@ -55,9 +56,3 @@ def write_output(path: Path, data: bytes, mend: str = MEND) -> None:
     """Write a file where someone chose to have it; raise `ConfigError` where that fails."""
     with writing(path, mend):
         write_whole(path, data)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -15,6 +15,19 @@ def test_the_folder_is_made_and_the_bytes_are_there(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "page.html").read_bytes() == b"page"
 
 
+def test_rights_are_a_new_file_s_and_the_umask_of_other_threads_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+
+    def untouched(mask: int) -> int:
+        raise AssertionError("the umask belongs to the whole process")
+
+    monkeypatch.setattr("os.umask", untouched)
+    write_output(tmp_path / "page.html", b"page")
+    assert (tmp_path / "page.html").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 @pytest.mark.parametrize("place", ["file/page.html", "file/deep/page.html", "folder"])
 def test_a_place_that_cannot_be_written_is_named_in_one_line(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
