@@ -110,7 +110,10 @@ def _table(ident: str, caption: str, table: pd.DataFrame) -> Table:
         for c, n in zip(table.columns, numeric, strict=True)
     )
     rows = tuple(
-        tuple(Cell(f"{v:,}" if n else str(v), v) for v, n in zip(row, numeric, strict=True))
+        tuple(
+            Cell("–") if pd.isna(v) else Cell(f"{v:,}" if n else str(v), v)
+            for v, n in zip(row, numeric, strict=True)
+        )
         for row in table.itertuples(index=False, name=None)
     )
     return Table(ident, caption, columns, rows)

@@ -46,6 +46,12 @@ def test_the_table_holds_the_same_and_text_is_never_markup() -> None:
     ]
 
 
+def test_what_is_not_known_is_a_dash_and_no_value() -> None:
+    answers = pd.DataFrame({"what": ["distances"], "countries": pd.array([None], "Int64")})
+    page = render_coverage(COVERAGE, answers, "x")
+    assert '<td class="n" data-v="">–</td>' in page and "NA" not in page.split('id="answers"')[1]
+
+
 def test_an_empty_cache_says_how_to_fill_it() -> None:
     nothing = pd.DataFrame(columns=COLUMNS)
     assert "mlcoop data fetch" in render_coverage(nothing, nothing, "x")
