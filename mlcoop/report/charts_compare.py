@@ -24,7 +24,7 @@ def ranks_shown(ranks: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     wide = ranks.pivot(index="name", columns="experiment", values="rank")[list(names)]
     # Over many experiments nearly every name is on top once: then the first ones of the mean.
     reached = wide.min(axis=1) if len(names) <= 8 else wide.mean(axis=1).rank()
-    return wide[reached <= lines_shown(len(names))].sort_values(names[0])
+    return wide[reached <= lines_shown(len(names))].sort_values(names[0], kind="stable")
 
 
 def bump(

@@ -28,7 +28,7 @@ def stream(
     """
     share = ranks.pivot(index="name", columns="experiment", values="share")[list(names)]
     about = ranks.drop_duplicates("name").set_index("name")
-    order = ranks[ranks["experiment"] == names[0]].sort_values("rank")["name"]
+    order = ranks[ranks["experiment"] == names[0]].sort_values("rank", kind="stable")["name"]
     share = share.loc[order]
     stated = {(r.name, r.experiment): r for r in ranks.itertuples(index=False)}
     narrow = width < 500

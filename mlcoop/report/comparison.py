@@ -125,7 +125,7 @@ def _changed(changes: pd.DataFrame, words: str, c: Comparison) -> str:
 
 def _part(c: Comparison, kind: str) -> dict[str, Any]:
     ranks = c.ranks[c.ranks["kind"] == kind]
-    order = ranks[ranks["experiment"] == c.names[0]].sort_values("rank")
+    order = ranks[ranks["experiment"] == c.names[0]].sort_values("rank", kind="stable")
     colours = group_colours(order["group"].map(base_group))
     common = ranks["name"].nunique()
     shown = charts_compare.lines_shown(len(c.names))

@@ -87,7 +87,7 @@ def _largest_cities() -> dict[str, np.ndarray]:
     table = pd.DataFrame(_cities())[["countrycode", "latitude", "longitude", "population"]]
     # Palau's cities stand there with population 0.
     table["population"] = table["population"].clip(lower=1)
-    table = table.sort_values("population", ascending=False)
+    table = table.sort_values("population", ascending=False, kind="stable")
     top = table.groupby("countrycode", sort=True).head(CITIES_FOR_WEIGHTS)
     return {
         iso2_to_3[code]: rows[["latitude", "longitude", "population"]].to_numpy(float)
