@@ -6,7 +6,7 @@ are counts outside their interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,40 +30,10 @@ __all__ = [
     "Outlook",
     "find_surprises",
     "fit_forecaster",
-    "forecast_next",
     "forecast_totals",
     "look_ahead",
     "run_backtest",
 ]
-
-
-def forecast_next(
-    history: pd.DataFrame,
-    focus: pd.DataFrame | None,
-    backtests: Backtest | Sequence[Backtest],
-    *,
-    horizons: Sequence[int] = (1,),
-    level: float | None = None,
-    params: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
-    """Return the forecast of the years after the last one, in FORECAST_CSV columns.
-
-    Short for `fit_forecaster(...).predict(...)`; see there.
-    """
-    model = fit_forecaster(
-        history,
-        focus,
-        backtests,
-        horizons=horizons,
-        params=params,
-        seed=seed,
-        workers=workers,
-        progress=progress,
-    )
-    return model.predict(history, focus, level=level)
 
 
 def forecast_totals(
@@ -79,7 +49,7 @@ def forecast_totals(
     Parameters
     ----------
     forecast : DataFrame
-        One year of `forecast_next`, with `median`, `in_focus` and `restless`.
+        One year of `FittedForecaster.predict`, with `median`, `in_focus` and `restless`.
     calibration : Calibration
         Of that horizon.
 
@@ -103,7 +73,8 @@ def forecast_totals(
     lacking = {"in_focus", "restless", "median"} - set(forecast.columns)
     if lacking:
         raise DataError(
-            f"forecast totals: no column {some(sorted(lacking))}; use the table of forecast_next"
+            f"forecast totals: no column {some(sorted(lacking))}; "
+            "use the table of FittedForecaster.predict"
         )
     table = forecast[forecast["predicted"].notna()]
     names = sorted(set(table["country_a"]) | set(table["country_b"]))

@@ -165,8 +165,8 @@ def _score(part: pd.DataFrame, rules: list[str]) -> dict[str, Any]:
     }
 
 
-def worst_pairs(found: Hindsight, most: int = 10, *, focus: bool = True) -> pd.DataFrame:
+def worst_pairs(found: Hindsight, most: int = 10) -> pd.DataFrame:
     """Return the largest misses, of the focus set where any of it was observed."""
     in_focus = found.pairs["in_focus"]
-    table = found.pairs[in_focus] if focus and in_focus.any() else found.pairs
+    table = found.pairs[in_focus] if in_focus.any() else found.pairs
     return table.head(most)[[*PAIR, "year", "observed", "predicted", "lower", "upper", "miss"]]

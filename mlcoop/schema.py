@@ -60,13 +60,9 @@ PAIR_VARIABLES = ("trade_kusd", "common_religion", "trade_agreement_wto")
 YEARS = (1800, 2200)
 
 
-def _number(nullable: bool = False, **bounds: float) -> pa.Column:
-    checks = []
-    if "ge" in bounds:
-        checks.append(pa.Check.ge(bounds["ge"]))
-    if "le" in bounds:
-        checks.append(pa.Check.le(bounds["le"]))
-    return pa.Column(float, checks, nullable=nullable, coerce=True)
+def _count(nullable: bool = False) -> pa.Column:
+    """Return a column of numbers that are not below zero."""
+    return pa.Column(float, pa.Check.ge(0), nullable=nullable, coerce=True)
 
 
 def _ordered_pair() -> pa.Check:
@@ -77,27 +73,32 @@ _PAIR_COLUMNS = {"country_a": pa.Column(str), "country_b": pa.Column(str)}
 _YEAR = pa.Column(int, pa.Check.in_range(*YEARS), coerce=True)
 
 COUNTS = pa.DataFrameSchema(
-    {**_PAIR_COLUMNS, "year": _YEAR, "works": _number(ge=0)},
+    {**_PAIR_COLUMNS, "year": _YEAR, "works": _count()},
     checks=_ordered_pair(),
     unique=PAIR_YEAR,
     name="counts",
 )
 INDICATORS = pa.DataFrameSchema(
-    {"iso3": pa.Column(str), "year": _YEAR, "variable": pa.Column(str), "value": _number()},
+    {
+        "iso3": pa.Column(str),
+        "year": _YEAR,
+        "variable": pa.Column(str),
+        "value": pa.Column(float, coerce=True),
+    },
     unique=["iso3", "year", "variable"],
     name="indicators",
 )
 TIES = pa.DataFrameSchema(
     {
         **_PAIR_COLUMNS,
-        **{v: _number(nullable=True, ge=0) for v in TIE_VARIABLES},
+        **{v: _count(nullable=True) for v in TIE_VARIABLES},
     },
     checks=_ordered_pair(),
     unique=PAIR,
     name="ties",
 )
 PANEL = pa.DataFrameSchema(
-    {**_PAIR_COLUMNS, "year": _YEAR, "works": _number(nullable=True, ge=0)},
+    {**_PAIR_COLUMNS, "year": _YEAR, "works": _count(nullable=True)},
     checks=_ordered_pair(),
     unique=PAIR_YEAR,
     name="panel",

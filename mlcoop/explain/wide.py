@@ -11,7 +11,7 @@ from scipy import stats
 
 from mlcoop.explain.clusters import clustered, shared_country
 from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_ends, pair_names
-from mlcoop.explain.regression import MOST_ROWS, regress
+from mlcoop.explain.regression import regress
 from mlcoop.features.build import FeatureMatrix, explain_rows
 from mlcoop.model.basis import of_years
 from mlcoop.model.scores import poisson_deviance
@@ -132,7 +132,6 @@ def focus_interactions(
     unit: str,
     level: float,
     seed: int,
-    most_rows: int = MOST_ROWS,
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Test whether factors act on focus pairs as they do elsewhere.
 
@@ -171,7 +170,7 @@ def focus_interactions(
     matrix = _from_focal_end(matrix)
     rows = matrix.rows
     focus = rows["in_focus"].to_numpy(float)
-    fit = regress(matrix, seed=seed, most_rows=most_rows, added=focus)
+    fit = regress(matrix, seed=seed, added=focus)
     z = fit.design[:, 1 : 1 + len(matrix.features)]
     inside = fit.design[:, -1] > 0
     names, code = np.unique(pair_names(rows.iloc[fit.rows]), return_inverse=True)

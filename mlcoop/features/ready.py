@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,6 @@ from mlcoop.errors import ConfigError, DataError, did_you_mean, some
 from mlcoop.features.build import Feature, FeatureMatrix
 
 FAR = 100  # times the span of most values, from their median
-Focus: TypeAlias = "str | pd.DataFrame | Iterable[tuple[str, str]] | None"
 
 
 def matrix_from_ready_panel(
@@ -24,7 +22,6 @@ def matrix_from_ready_panel(
     factors: Sequence[str],
     exposure: str | None = None,
     groups: Mapping[str, str] | None = None,
-    focus: Focus = None,
 ) -> FeatureMatrix:
     """Take a ready panel as a feature matrix; its columns are used as they are, without lags.
 
@@ -43,13 +40,11 @@ def matrix_from_ready_panel(
         Column that multiplies the expectation, above 0; taken over its mean.
     groups : mapping of factor to group, or None
         None makes each factor a group of its own.
-    focus : column name, pairs, or None
-        A 0/1 column, or the pairs that the study is about; None means all.
 
     Returns
     -------
     FeatureMatrix
-        All features in role "pair", sorted by pair, year and orientation.
+        All features in role "pair" and all pairs in focus, sorted by pair, year and orientation.
 
     Raises
     ------
@@ -68,7 +63,7 @@ def matrix_from_ready_panel(
     ([1.0, 2.0], [3.0, 0.0])
     """
     pair, factors = list(pair), list(factors)
-    _check_columns(table, pair, year, target, exposure, factors, groups, focus)
+    _check_columns(table, pair, year, target, exposure, factors, groups)
     left, right = (table[c].astype(str).to_numpy(object) for c in pair)
     swapped = left > right
     rows = pd.DataFrame(
@@ -83,7 +78,7 @@ def matrix_from_ready_panel(
         }
     )
     X = pd.DataFrame({name: _numbers(table, name) for name in factors}).astype(np.float32)
-    rows["in_focus"] = _focus_mask(table, rows, focus)
+    rows["in_focus"] = True
     order = rows.sort_values(["country_a", "country_b", "year", "focal"], kind="stable").index
     rows, X = rows.loc[order].reset_index(drop=True), X.loc[order].reset_index(drop=True)
     _check_values(rows, X, pair, year, target, exposure)
@@ -108,14 +103,12 @@ def _check_columns(
     exposure: str | None,
     factors: list[str],
     groups: Mapping[str, str] | None,
-    focus: Focus,
 ) -> None:
     if len(pair) != 2 or pair[0] == pair[1]:
         raise ConfigError(f"panel.pair: {pair} must name the two columns of a pair's ends")
     named = [("pair", c) for c in pair] + [("year", year), ("target", target)]
     named += [("exposure", exposure)] if exposure is not None else []
     named += [("factors", c) for c in factors]
-    named += [("focus", focus)] if isinstance(focus, str) else []
     problems = []
     for key, column in named:
         if column not in table.columns:
@@ -155,21 +148,6 @@ def _numbers(table: pd.DataFrame, column: str, missing: bool = True) -> np.ndarr
         where = np.flatnonzero(np.isnan(values)).tolist()
         raise DataError(f"panel, {column}: missing in rows {some(where)}; fill or drop these rows")
     return values
-
-
-def _focus_mask(table: pd.DataFrame, rows: pd.DataFrame, focus: Focus) -> np.ndarray:
-    if focus is None:
-        return np.ones(len(rows), dtype=bool)
-    if isinstance(focus, str):
-        return _numbers(table, focus, missing=False) != 0
-    if isinstance(focus, pd.DataFrame):
-        focus = focus[["country_a", "country_b"]].itertuples(index=False, name=None)
-    wanted = {tuple(sorted(map(str, ends))) for ends in focus}
-    present = list(zip(rows["country_a"], rows["country_b"], strict=True))
-    lost = sorted(wanted - set(present))
-    if lost:
-        raise DataError(f"panel.focus: pairs {some('-'.join(p) for p in lost)} not in the file")
-    return np.array([p in wanted for p in present])
 
 
 def _check_values(

@@ -33,9 +33,7 @@ class Scored:
     observed: FloatArray
 
 
-def choose_weights(
-    past: Sequence[Scored], prior: FloatArray, *, memory: float = MEMORY, pull: float = PULL
-) -> FloatArray:
+def choose_weights(past: Sequence[Scored], prior: FloatArray, *, pull: float = PULL) -> FloatArray:
     """Return non-negative weights, summing to one, of least discounted past WAPE.
 
     Exponentiated gradient steps on the WAPE of past origins (oldest first) plus `pull` times the
@@ -54,13 +52,13 @@ def choose_weights(
         order = np.argsort(-scored.observed, kind="stable")
         share = np.cumsum(scored.observed[order]) / scored.observed.sum()
         keep = order[: max(int(np.searchsorted(share, 0.98)) + 1, 20)]
-        scale = memory**age / scored.observed[keep].sum()
+        scale = MEMORY**age / scored.observed[keep].sum()
         parts.append((scored.growth[keep], scored.last[keep], scored.observed[keep], scale))
     growth = np.concatenate([p[0] for p in parts])
     last = np.concatenate([p[1] for p in parts])
     observed = np.concatenate([p[2] for p in parts])
     scale = np.concatenate([np.full(len(p[2]), p[3]) for p in parts])
-    scale = scale / sum(memory**age for age in range(len(parts)))
+    scale = scale / sum(MEMORY**age for age in range(len(parts)))
     weights, average = prior.copy(), np.zeros_like(prior)
     steps = 150
     for step in range(steps):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,7 @@ import xgboost as xgb
 from joblib import Parallel, delayed
 
 from mlcoop.errors import DataError, some
-from mlcoop.model.backtest import (
-    Backtest,
-    Progress,
-    run_backtest,
-)
+from mlcoop.model.backtest import Backtest, Progress, run_backtest
 from mlcoop.model.combine import blend_works, with_derived
 from mlcoop.model.follow import Shift
 from mlcoop.model.forecasters import (
@@ -151,33 +146,6 @@ class FittedForecaster:
         return FittedForecaster(
             horizons, int(state["last_year"]), float(state["level"]), tuple(state["warnings"])
         )
-
-    def save(self, folder: Path | str) -> Path:
-        """Write `forecaster.json` into `folder`, beside its target first, and return its path."""
-        path = Path(folder) / "forecaster.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".json.part")
-        draft.write_text(json.dumps(self.to_json()), encoding="utf-8")
-        draft.replace(path)
-        return path
-
-    @staticmethod
-    def load(folder: Path | str) -> FittedForecaster:
-        """Return the model that `save` wrote into `folder`.
-
-        Raises
-        ------
-        DataError
-            When there is none or it cannot be read.
-        """
-        path = Path(folder) / "forecaster.json"
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path}: no readable forecast model ({error}); run the study again"
-            ) from error
-        return FittedForecaster.from_json(state)
 
 
 def _fit_to_json(fit: Fit) -> dict[str, Any]:

@@ -59,9 +59,7 @@ def score_method(observed: FloatArray, predicted: FloatArray) -> dict[str, float
     }
 
 
-def measure_backtest(
-    table: pd.DataFrame, *, horizon: int, level: float, seed: int = 0, resamples: int = 2000
-) -> dict[str, Any]:
+def measure_backtest(table: pd.DataFrame, *, horizon: int, level: float) -> dict[str, Any]:
     """Return the `forecast` part of metrics.json; every figure is the mean over origins.
 
     Parameters
@@ -96,7 +94,7 @@ def measure_backtest(
             for year, value in wapes[m].items()
         ]
         if name != "largest_5pct":
-            skill[name] = _skill(wapes, seed, resamples)
+            skill[name] = _skill(wapes)
     return {
         "horizon": horizon,
         "origins": sorted(int(o) for o in table["origin"].unique()),
@@ -132,7 +130,7 @@ def _scores_by_year(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame(scores).T
 
 
-def _skill(wapes: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
+def _skill(wapes: pd.DataFrame, *, seed: int = 0, resamples: int = 2000) -> dict[str, Any]:
     """Return the skill against the best baseline, with a 90 % interval over origins.
 
     Years without a work have no WAPE and are left out; all values are None when none is left.

@@ -20,7 +20,6 @@ class Canvas:
     def __init__(self, width: float, height: float, label: str, name: str) -> None:
         self.width, self.height, self.label, self.name = width, height, label, name
         self._parts: list[str] = []
-        self._open: list[str] = []
 
     def line(self, x1: float, y1: float, x2: float, y2: float, cls: str = "grid") -> None:
         """Draw a straight line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 from scipy.integrate import quad
 
 from mlcoop.explain.observed_expected import YEARS, observed_over_expected, ratio_interval
+from mlcoop.features.build import FeatureMatrix
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.learners import LEARNERS
 
@@ -138,14 +140,18 @@ def test_where_no_pair_has_works_of_late_none_has_fewer_than_expected() -> None:
     assert found["expected"].sum() < YEARS and (found["ratio_high"] > 1).all()
 
 
+def first_five_in_focus(panel: pd.DataFrame) -> FeatureMatrix:
+    matrix = matrix_from_ready_panel(
+        panel, pair=["i", "j"], year="year", target="y", factors=["x", "other"]
+    )
+    return replace(matrix, rows=matrix.rows.assign(in_focus=matrix.rows["country_a"] < "a05"))
+
+
 def test_the_level_of_the_years_is_that_of_all_pairs_and_not_of_the_focus_alone() -> None:
     """Planted: five focus pairs of 40 have twice the works of their factor, all others what it
     says; those that a model has seen raise its level to 43/39 of the others'."""
     panel = planted(1, dict.fromkeys(range(5), 2.0))
-    panel = panel.assign(focus=(panel["i"] < "a05").astype(int))
-    matrix = matrix_from_ready_panel(
-        panel, pair=["i", "j"], year="year", target="y", factors=["x", "other"], focus="focus"
-    )
+    matrix = first_five_in_focus(panel)
     entry = LEARNERS["ppml"]
     found = observed_over_expected(matrix, entry, dict(entry.defaults), level=0.95, seed=3)
     ratio = found["works"].sum() / found["expected"].sum()  # of 600 works: 4 % by chance
@@ -154,12 +160,10 @@ def test_the_level_of_the_years_is_that_of_all_pairs_and_not_of_the_focus_alone(
 
 def test_no_pair_is_told_where_the_factor_turns_round_for_pairs_that_were_not_seen() -> None:
     """Planted: x acts one way in the focus pairs, and the other in all that models learn from."""
-    panel = planted(1, {}).assign(focus=lambda t: (t["i"] < "a05").astype(int))
-    far = panel["x"] * np.where(panel["focus"] == 1, -6, 0)
+    panel = planted(1, {})
+    far = panel["x"] * np.where(panel["i"] < "a05", -6, 0)
     panel["y"] = np.random.default_rng(4).poisson(np.exp(np.log(panel["y"] + 1) + far.clip(-9, 9)))
-    matrix = matrix_from_ready_panel(
-        panel, pair=["i", "j"], year="year", target="y", factors=["x", "other"], focus="focus"
-    )
+    matrix = first_five_in_focus(panel)
     entry = LEARNERS["ppml"]
     found = observed_over_expected(matrix, entry, dict(entry.defaults), level=0.95, seed=3)
     assert found["p"].min() < 0.01 and (found["told"] == "").all()

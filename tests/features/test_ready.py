@@ -45,13 +45,6 @@ def test_rows_keep_their_values_and_pairs_are_unordered() -> None:
     assert explain_rows(matrix).all()
 
 
-@pytest.mark.parametrize("focus", [[("b", "a")], "flagged"])
-def test_focus_by_pairs_or_by_column(focus: object) -> None:
-    table = OWN.assign(flagged=[1, 1, 0, 0])
-    matrix = matrix_from_ready_panel(table, focus=focus, **NAMES)
-    assert matrix.rows["in_focus"].tolist() == [False, True, True, False]
-
-
 def test_row_order_does_not_matter() -> None:
     one = matrix_from_ready_panel(OWN, **NAMES)
     two = matrix_from_ready_panel(OWN.iloc[::-1], **NAMES)

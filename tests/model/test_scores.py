@@ -56,7 +56,7 @@ def test_the_interval_of_the_skill_is_of_a_mean_over_paired_origins():
     half = 1.645 * model.std() / np.sqrt(60) / 0.3
     ends = np.array([found["low"], found["high"]])
     assert ends == pytest.approx(0.5 + half * np.array([-1, 1]), abs=0.08 * half)
-    paired = _skill(pd.DataFrame({"model": model, "persistence": 2 * model}), 0, 100)
+    paired = _skill(pd.DataFrame({"model": model, "persistence": 2 * model}), resamples=100)
     assert paired["low"] == pytest.approx(0.5) and paired["high"] == pytest.approx(0.5)
 
 
