@@ -141,8 +141,6 @@ def _content(s: Summary) -> dict[str, Any]:
         "has_null": any(row.above_null is False for row in (*s.factors, *s.groups)),
         "roles": _roles(s),
         "tuning_words": [_tuning_words(t) for t in s.tuning],
-        "effects_drawing": None,
-        "effects_cut": EFFECTS,
         "country_list": ", ".join(sorted(country_name(c) for c in s.countries)),
         "left_out_table": tables.left_out(s),
         "data_table_rows": tables.factor_data(s),
@@ -151,6 +149,16 @@ def _content(s: Summary) -> dict[str, Any]:
             lambda w: charts.data_bars(s.factor_data, w),
         ),
     }
+    values |= _ranking_content(s, colours) | _factor_content(s, colours)
+    values |= defence_content(s.defence) | _beyond_content(s)
+    values |= _forecast_content(s) | _outlook_content(s.outlook) | _backtest_content(s)
+    if s.reference:
+        values["reference_table"] = tables.reference(s.reference.rows)
+    return values
+
+
+def _ranking_content(s: Summary, colours: dict[str, int]) -> dict[str, Any]:
+    values: dict[str, Any] = {"effects_drawing": None, "effects_cut": EFFECTS}
     if s.planted:
         drivers = [p for p in s.planted if p.importance is None or p.importance > 0]
         values["planted_drawing"] = both(lambda w: charts.planted_slope(drivers, w))
@@ -180,13 +188,19 @@ def _content(s: Summary) -> dict[str, Any]:
             )
         )
         values["group_table"] = tables.ranking(s.groups, "group", s.rank_level)
+    return values
+
+
+def _factor_content(s: Summary, colours: dict[str, int]) -> dict[str, Any]:
+    """Return what the page shows of the factors' own figures, curves and interactions."""
+    values: dict[str, Any] = {}
     if s.collinear:
         found = s.collinear
-        values["collinear_words"] = sentences_factors.collinear_sentences(found)
-        values["collinear_drawing"] = both(
-            lambda w: charts_factors.correlation_map(found, colours, w)
-        )
-        values["collinear_table"] = tables.neighbours(found)
+        values |= {
+            "collinear_words": sentences_factors.collinear_sentences(found),
+            "collinear_drawing": both(lambda w: charts_factors.correlation_map(found, colours, w)),
+            "collinear_table": tables.neighbours(found),
+        }
     if s.missing:
         gaps = s.missing
         values |= {
@@ -197,31 +211,40 @@ def _content(s: Summary) -> dict[str, Any]:
         }
     if s.curves:
         values["curves_drawing"] = both(lambda w: charts.effect_grid(s.curves[:CURVES], colours, w))
-    values |= defence_content(s.defence)
     if s.together:
-        values["together_words"] = together_sentence(s.together)
-        values["together_drawing"] = both(lambda w: together_bars(s.together or (), w))
-        values["together_table"] = together_table(s.together)
-    if s.beyond:
-        drawn = farthest(s.beyond)
+        together = s.together
         values |= {
-            "beyond_words": beyond_sentences(s.beyond, s.rank_level, s.neighbours),
-            "beyond_years": years_of(s.beyond),
-            "beyond_drawn": len(drawn),
-            "beyond_drawing": both(lambda w: beyond_dots(drawn, w)),
-            "beyond_table": beyond_table(s.beyond, s.rank_level),
+            "together_words": together_sentence(together),
+            "together_drawing": both(lambda w: together_bars(together, w)),
+            "together_table": together_table(together),
         }
-    values |= _forecast_content(s) | _outlook_content(s.outlook)
-    values["error_parts"] = [_error_part(part) for part in s.errors]
+    return values
+
+
+def _beyond_content(s: Summary) -> dict[str, Any]:
+    if not s.beyond:
+        return {}
+    drawn = farthest(s.beyond)
+    return {
+        "beyond_words": beyond_sentences(s.beyond, s.rank_level, s.neighbours),
+        "beyond_years": years_of(s.beyond),
+        "beyond_drawn": len(drawn),
+        "beyond_drawing": both(lambda w: beyond_dots(drawn, w)),
+        "beyond_table": beyond_table(s.beyond, s.rank_level),
+    }
+
+
+def _backtest_content(s: Summary) -> dict[str, Any]:
+    values: dict[str, Any] = {"error_parts": [_error_part(part) for part in s.errors]}
     if s.calibration:
-        values["calibration_table"] = tables.calibration(s)
-        values["calibration_level"] = percent(s.calibration[0].level)
-        values["calibration_drawing"] = _draw(
-            any(len(r.by_year) > 1 for r in s.calibration),
-            lambda w: charts_time.calibration(s.calibration, w),
-        )
-    if s.reference:
-        values["reference_table"] = tables.reference(s.reference.rows)
+        values |= {
+            "calibration_table": tables.calibration(s),
+            "calibration_level": percent(s.calibration[0].level),
+            "calibration_drawing": _draw(
+                any(len(r.by_year) > 1 for r in s.calibration),
+                lambda w: charts_time.calibration(s.calibration, w),
+            ),
+        }
     return values
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scipy.stats import kendalltau
@@ -73,44 +74,12 @@ def summarise(experiment: Experiment) -> Summary:
         experiment, {(f.a, f.b) for f in forecasts} or _focus_pairs(experiment)
     )
     planted = gather.planted(coverage, factors, labels)
-    tau = _planted_tau(planted)
-    resamples = _replicates(experiment)
-    factor_model = experiment.metrics.get("factor_model") or {}
 
     countries = tuple(str(c) for c in coverage.get("countries") or [])
     # A ready panel may pair towns or laboratories.
     own = bool(config.get("panel")) and not all(map(is_iso3, countries))
     ends = ("end of a pair", "ends of pairs") if own else ("country", "countries")
     not_ranked = coverage.get("not_ranked")
-    answer = [str(not_ranked)] if not_ranked else []
-    if factors:
-        answer.append(sentences.ranking_sentence(factors, rank_level, simulated))
-    if dimensions:
-        answer.append(sentences.dimension_sentence(dimensions, rank_level))
-    if groups:
-        answer.append(sentences.group_sentence(groups, rank_level))
-    outlook = gather_outlook(experiment, errors, focal)
-    if forecasts:
-        total = focus_total(outlook)
-        joint = (total.lower, total.upper) if total and total.year == forecasts[0].year else None
-        answer.append(sentences.forecast_sentence(forecasts, held, simulated, joint))
-    trust = []
-    if planted:
-        trust.append(sentences.planted_sentence(planted, factors, tau))
-    if errors:
-        trust.append(sentences.skill_sentence(errors[0]))
-    if calibration:
-        trust.append(sentences.calibration_sentence(calibration))
-    trust.append(sentences.deviance_sentence(factor_model))
-    if factors:
-        unit = (experiment.metrics.get("ranking") or config.get("explain") or {}).get("unit")
-        trust.append(sentences.resampling_sentence(resamples, unit, rank_level, ends[1]))
-        scales = (experiment.metrics.get("ranking") or {}).get("scales") or {}
-        trust.append(sentences.scales_sentence(factors, scales))
-        of_years = (experiment.metrics.get("ranking") or {}).get("of_years") or {}
-        trust.append(sentences.of_years_sentence(factors, of_years))
-        trust.append(sentences.NOT_CAUSE)
-
     parts: dict[str, Any] = {
         "factors": factors,
         "groups": groups,
@@ -123,18 +92,18 @@ def summarise(experiment: Experiment) -> Summary:
         "factor_data": gather.factor_data(coverage),
     }
     reasons = {**ABSENT, "factors": str(not_ranked)} if not_ranked else ABSENT
-    return Summary(
+    summary = Summary(
         name=experiment.name,
         title=str(config.get("title") or experiment.name),
         simulated=simulated,
         focal=focal,
         home=home or focal,
         asked=sentences.asked(config, coverage, simulated, forecast=bool(forecasts)),
-        answer=tuple(answer),
-        trust=tuple(t for t in trust if t),
+        answer=(),
+        trust=(),
         rank_level=rank_level,
-        resamples=resamples,
-        factor_model=factor_model,
+        resamples=_replicates(experiment),
+        factor_model=experiment.metrics.get("factor_model") or {},
         together=gather_together(experiment, labels),
         beyond=gather_beyond(experiment, focal),
         neighbours=experiment.metrics.get("neighbours"),
@@ -145,8 +114,8 @@ def summarise(experiment: Experiment) -> Summary:
         left_out=gather.left_out(coverage),
         facts=_facts(coverage),
         planted=planted,
-        planted_tau=tau,
-        outlook=outlook,
+        planted_tau=_planted_tau(planted),
+        outlook=gather_outlook(experiment, errors, focal),
         reference=gather.reference(coverage),
         tuning=gather.tuning(experiment.trials),
         sources=gather.sources(experiment.provenance),
@@ -159,6 +128,45 @@ def summarise(experiment: Experiment) -> Summary:
         absent={key: reason for key, reason in reasons.items() if not parts[key]},
         **parts,
     )
+    ranking = experiment.metrics.get("ranking") or {}
+    return replace(summary, answer=_answer(summary, not_ranked), trust=_trust(summary, ranking))
+
+
+def _answer(s: Summary, not_ranked: str | None) -> tuple[str, ...]:
+    """Return the sentences that answer the study's question."""
+    answer = [str(not_ranked)] if not_ranked else []
+    if s.factors:
+        answer.append(sentences.ranking_sentence(s.factors, s.rank_level, s.simulated))
+    if s.dimensions:
+        answer.append(sentences.dimension_sentence(s.dimensions, s.rank_level))
+    if s.groups:
+        answer.append(sentences.group_sentence(s.groups, s.rank_level))
+    if s.forecasts:
+        total = focus_total(s.outlook)
+        joint = (total.lower, total.upper) if total and total.year == s.forecasts[0].year else None
+        answer.append(sentences.forecast_sentence(s.forecasts, s.past, s.simulated, joint))
+    return tuple(answer)
+
+
+def _trust(s: Summary, ranking: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the sentences that say how far the answer holds; `ranking` is that of the metrics."""
+    trust = []
+    if s.planted:
+        trust.append(sentences.planted_sentence(s.planted, s.factors, s.planted_tau))
+    if s.errors:
+        trust.append(sentences.skill_sentence(s.errors[0]))
+    if s.calibration:
+        trust.append(sentences.calibration_sentence(s.calibration))
+    trust.append(sentences.deviance_sentence(s.factor_model))
+    if s.factors:
+        unit = (ranking or s.config.get("explain") or {}).get("unit")
+        trust += [
+            sentences.resampling_sentence(s.resamples, unit, s.rank_level, s.ends[1]),
+            sentences.scales_sentence(s.factors, ranking.get("scales") or {}),
+            sentences.of_years_sentence(s.factors, ranking.get("of_years") or {}),
+            sentences.NOT_CAUSE,
+        ]
+    return tuple(t for t in trust if t)
 
 
 def citation(experiment: Experiment) -> str:
@@ -207,7 +215,7 @@ def _planted_tau(planted: Sequence[Planted]) -> float | None:
 
 def _replicates(experiment: Experiment) -> int:
     table = experiment.resamples
-    if table is None or not len(table):
+    if not filled(table):
         return 0
     kinds = table[table["kind"] == "factor"] if "kind" in table else table
     return int(kinds["replicate"].nunique())
@@ -215,7 +223,7 @@ def _replicates(experiment: Experiment) -> int:
 
 def _focus_pairs(experiment: Experiment) -> set[tuple[str, str]]:
     table = experiment.backtest
-    if not filled(table) or table is None:
+    if not filled(table):
         return set()
     table = gather_forecast.focus_rows(table)
     return set(zip(table["country_a"].astype(str), table["country_b"].astype(str), strict=True))
