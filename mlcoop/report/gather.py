@@ -21,7 +21,7 @@ from mlcoop.report.content import (
     Source,
     Tuning,
 )
-from mlcoop.report.names import base_group, group_name, optional, plain
+from mlcoop.report.names import base_group, factor_name, filled, group_name, optional, plain
 from mlcoop.report.units import factor_unit
 from mlcoop.schema import Experiment
 
@@ -68,7 +68,7 @@ def ranked(
     focal: str | None = None,
 ) -> tuple[Ranked, ...]:
     """Return the rows of `factors.csv`, `groups.csv` or `dimensions.csv` in rank order."""
-    if table is None or not len(table):
+    if not filled(table):
         return ()
     need(table, [key, *RANK_COLUMNS], f"{key}s.csv")
     rows = []
@@ -128,7 +128,7 @@ def direction(value: Any) -> str:
 def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[str, str]) -> tuple:
     """Return the effect curves in rank order; effects on the log scale become relative changes."""
     table = experiment.effects
-    if table is None or not len(table):
+    if not filled(table):
         return ()
     own = bool(experiment.config.get("panel"))
     order = {f.key: f.rank for f in factors}
@@ -149,7 +149,7 @@ def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[st
         result.append(
             Curve(
                 key=str(key),
-                label=labels.get(str(key), plain(str(key))),
+                label=factor_name(key, labels),
                 group=groups.get(str(key), ""),
                 value=tuple(float(v) for v in part["value"]),
                 effect=column("effect"),
@@ -216,7 +216,7 @@ def planted(
         rows.append(
             Planted(
                 key=key,
-                label=labels.get(key, plain(key)),
+                label=factor_name(key, labels),
                 rank=int(row["rank"]),
                 importance=optional(row.get("importance")),
                 recovered=mine.rank if mine else None,
@@ -254,7 +254,7 @@ def tuning(trials: pd.DataFrame | None) -> tuple[Tuning, ...]:
 
     Losses of different models are on different scales: they are never mixed.
     """
-    if trials is None or not len(trials):
+    if not filled(trials):
         return ()
     value = next((c for c in ("loss", "value") if c in trials), None)
     model = trials["model"] if "model" in trials else pd.Series("", index=trials.index)

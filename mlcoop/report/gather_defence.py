@@ -18,7 +18,7 @@ from mlcoop.report.content_defence import (
     Step,
     Witness,
 )
-from mlcoop.report.names import base_group, filled, group_name, optional, plain
+from mlcoop.report.names import base_group, factor_name, filled, from_percent, group_name, optional
 from mlcoop.schema import Experiment
 
 WITNESSES = {
@@ -47,18 +47,14 @@ def defence(
         return None
     notes = experiment.metrics.get("ranking") or {}
     agreement = notes.get("agreement") or {}
-    orders, groups = experiment.orders, experiment.groups
-    told = orders[orders["kind"] == "factor"] if filled(orders) and orders is not None else None
-    players = experiment.group_players
-    has_players = filled(players) and players is not None
+    orders, groups, players = experiment.orders, experiment.groups, experiment.group_players
+    told = orders[orders["kind"] == "factor"] if filled(orders) else None
     return Defence(
         steps=_steps(experiment.factors, factors, labels),
         witnesses=_witnesses(experiment.witnesses, labels),
         agreement=_agreement(agreement.get("factors"), WITNESSES),
         group_agreement=_agreement(agreement.get("groups"), PLAYERS),
-        players=_players(players, experiment.groups, focal)
-        if has_players and players is not None
-        else (),
+        players=_players(players, groups, focal) if filled(players) else (),
         all_explained=_first(players, "learner_all"),
         all_explained_ppml=_first(players, "ppml_all"),
         interactions=_interactions(experiment.interactions_with_focus, labels),
@@ -75,7 +71,7 @@ def defence(
 
 
 def _first(table: pd.DataFrame | None, column: str) -> float | None:
-    return None if table is None or not len(table) else optional(table[column].iloc[0])
+    return optional(table[column].iloc[0]) if filled(table) else None
 
 
 def _records(table: pd.DataFrame | None) -> Iterable[dict[str, Any]]:
@@ -93,7 +89,7 @@ def _steps(
     return tuple(
         Step(
             key=str(r["factor"]),
-            label=labels.get(str(r["factor"]), plain(str(r["factor"]))),
+            label=factor_name(r["factor"], labels),
             words=str(r["step"]),
             effect=float(r["effect_per_step"]) / 100,
             low=float(r["effect_per_step_low"]) / 100,
@@ -107,18 +103,17 @@ def _witnesses(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[W
     rows = []
     for r in _records(table):
         said = r["disagreement"]
-        low, high = optional(r["ppml_low"]), optional(r["ppml_high"])
         rows.append(
             Witness(
                 key=str(r["factor"]),
-                label=labels.get(str(r["factor"]), plain(str(r["factor"]))),
+                label=factor_name(r["factor"], labels),
                 ranks={name: int(r[f"{name}_rank"]) for name in WITNESSES},
                 share=float(r["shap_share"]),
                 loss=float(r["permutation"]),
                 conditional=float(r["conditional"]),
                 effect=float(r["ppml_effect"]) / 100,
-                low=None if low is None else low / 100,
-                high=None if high is None else high / 100,
+                low=from_percent(r["ppml_low"]),
+                high=from_percent(r["ppml_high"]),
                 z=optional(r["ppml_z"]),
                 p=optional(r["ppml_p"]),
                 stands_out={name: bool(r[f"{name}_stands_out"]) for name in WITNESSES},
@@ -168,12 +163,12 @@ def _players(
 
 
 def _interactions(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[Interaction, ...]:
-    if table is None or not len(table):
+    if not filled(table):
         return ()
     return tuple(
         Interaction(
             key=str(r["factor"]),
-            label=labels.get(str(r["factor"]), plain(str(r["factor"]))),
+            label=factor_name(r["factor"], labels),
             difference=float(r["difference"]),
             z=float(r["z"]),
             p=float(r["p"]),
@@ -200,7 +195,7 @@ def _orders(
     table: pd.DataFrame | None, factors: Sequence[Ranked], labels: Mapping[str, str]
 ) -> tuple[Orders, ...]:
     """Return, in rank order, every factor of which an order is told."""
-    if table is None or not len(table):
+    if not filled(table):
         return ()
     words = {f.key: labels.get(f.key, f.label) for f in factors}
     rows = []

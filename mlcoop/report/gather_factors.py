@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from mlcoop.report.content import Collinear, Gaps, Missing, Neighbours
 from mlcoop.report.gather import need
-from mlcoop.report.names import base_group, optional, plain
+from mlcoop.report.names import base_group, factor_name, optional
 from mlcoop.schema import Experiment
 
 TREATMENTS = ("own", "impute", "complete")
@@ -22,17 +21,13 @@ def collinear(experiment: Experiment, labels: Mapping[str, str]) -> Collinear | 
         return None
     need(table, ["factor", "cluster", "neighbour", "spearman", "close", "told"], "collinearity.csv")
     need(pairs, ["factor", "other", "spearman"], "correlations.csv")
-
-    def label(key: Any) -> str:
-        return "" if pd.isna(key) else labels.get(str(key), plain(str(key)))
-
     rows = tuple(
         Neighbours(
             key=str(row["factor"]),
-            label=label(row["factor"]),
+            label=factor_name(row["factor"], labels),
             group=base_group(str(row.get("group", ""))),
             cluster=int(row["cluster"]),
-            neighbour=label(row["neighbour"]),
+            neighbour="" if pd.isna(row["neighbour"]) else factor_name(row["neighbour"], labels),
             spearman=optional(row["spearman"]),
             close=str(row["close"]) == "True",
             told=None if pd.isna(row["told"]) else str(row["told"]) == "True",
@@ -58,7 +53,9 @@ def missing(experiment: Experiment, labels: Mapping[str, str]) -> Missing | None
     by_country: dict[str, dict[str, float]] = {}
     for row in known.get("by_country") or []:
         for country in (k for k in row if k != "factor"):
-            by_country.setdefault(country, {})[_label(row["factor"], labels)] = float(row[country])
+            by_country.setdefault(country, {})[factor_name(row["factor"], labels)] = float(
+                row[country]
+            )
     return Missing(
         treatment=str(notes.get("treatment") or chosen or "own"),
         rows=_gaps(experiment.missing, labels),
@@ -72,17 +69,13 @@ def missing(experiment: Experiment, labels: Mapping[str, str]) -> Missing | None
         },
         by_year=tuple(
             (
-                _label(row["factor"], labels),
+                factor_name(row["factor"], labels),
                 {int(year): float(share) for year, share in row.items() if year != "factor"},
             )
             for row in sorted(years, key=lambda r: sum(v for k, v in r.items() if k != "factor"))
         ),
         by_country=by_country,
     )
-
-
-def _label(key: Any, labels: Mapping[str, str]) -> str:
-    return labels.get(str(key), plain(str(key)))
 
 
 def _gaps(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[Gaps, ...]:
@@ -96,7 +89,7 @@ def _gaps(table: pd.DataFrame | None, labels: Mapping[str, str]) -> tuple[Gaps, 
         rows.append(
             Gaps(
                 key=str(row["factor"]),
-                label=_label(row["factor"], labels),
+                label=factor_name(row["factor"], labels),
                 known=float(row["known"]),
                 works=optional(row["works_where_missing"]),
                 shares={how: optional(row[f"share_{how}"]) for how in TREATMENTS},

@@ -73,8 +73,7 @@ def _verdict(
     return "won" if low > 0 else "lost" if high < 0 else UNDECIDED
 
 
-def _wape_by_year(backtest: pd.DataFrame | None) -> dict[int, dict[str, float]]:
-    assert backtest is not None
+def _wape_by_year(backtest: pd.DataFrame) -> dict[int, dict[str, float]]:
     known = focus_rows(backtest).dropna(subset=["observed"])
     methods = {"model": "predicted", **{b: b for b in BASELINES if b in known}}
     result: dict[int, dict[str, float]] = {}
@@ -117,7 +116,7 @@ def calibration(experiment: Experiment) -> tuple[Calibration, ...]:
                 by_year={y: v for y, v in sorted(years.items()) if v is not None},
             )
         )
-    if not result and experiment.backtest is not None and len(experiment.backtest):
+    if not result and filled(experiment.backtest):
         known = focus_rows(experiment.backtest).dropna(subset=["observed", "lower", "upper"])
         inside = known["observed"].between(known["lower"], known["upper"])
         if len(known):
@@ -130,7 +129,7 @@ def calibration(experiment: Experiment) -> tuple[Calibration, ...]:
 
 def forecast_level(experiment: Experiment) -> float:
     """Return the level of the forecast's intervals."""
-    if experiment.forecast is not None and len(experiment.forecast):
+    if filled(experiment.forecast):
         return float(experiment.forecast["level"].iloc[0])
     return optional((experiment.config.get("forecast") or {}).get("level")) or 0.9
 
@@ -138,7 +137,7 @@ def forecast_level(experiment: Experiment) -> float:
 def expected(experiment: Experiment, focal: str | None) -> tuple[Expected, ...]:
     """Return the forecasts of the focus pairs, first year first and largest pair first."""
     table = experiment.forecast
-    if table is None or not len(table):
+    if not filled(table):
         return ()
     need(table, FORECAST_CSV, "forecast.csv")
     table = focus_rows(table)
@@ -170,7 +169,7 @@ def past(
 ) -> dict[tuple[str, str], tuple[Held, ...]]:
     """Return what was counted and forecast one year ahead for `pairs`, year by year."""
     table = experiment.backtest
-    if table is None or not len(table):
+    if not filled(table):
         return {}
     table = table.assign(horizon=table["year"] - table["origin"])
     table = table.sort_values(["year", "horizon"], kind="stable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import pandas as pd
 
@@ -96,6 +96,24 @@ def plain(key: str) -> str:
     """
     words = key.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def factor_name(key: Any, labels: Mapping[str, str]) -> str:
+    """Return the label of a factor, its key as words where it has none.
+
+    >>> factor_name("gdp", {"gdp": "GDP"}), factor_name("own_column", {})
+    ('GDP', 'Own column')
+    """
+    return labels.get(str(key), plain(str(key)))
+
+
+def total_name(key: str) -> str:
+    """Return the words for what a total sums: a set of pairs, or all pairs of a country.
+
+    >>> total_name("all"), total_name("KOR")
+    ('all pairs', 'South Korea')
+    """
+    return set_name(key) if key in ("focus", "all") else country_name(key)
 
 
 def method_name(method: str) -> str:
@@ -199,7 +217,7 @@ def told_apart(parts: Mapping[str, Any]) -> list[str]:
     return names + sorted(set(parts) - set(SETS))
 
 
-def filled(table: pd.DataFrame | None) -> bool:
+def filled(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
     """Tell whether a stage left a table with rows."""
     return table is not None and len(table) > 0
 
@@ -211,3 +229,9 @@ def optional(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return result if math.isfinite(result) else None
+
+
+def from_percent(value: Any) -> float | None:
+    """Return a number in per cent as a share, None for what is missing."""
+    share = optional(value)
+    return None if share is None else share / 100

@@ -9,14 +9,15 @@ import pandas as pd
 
 from mlcoop.report.content_forecast import Calibration, SetErrors
 from mlcoop.report.names import (
-    country_name,
     filled,
+    from_percent,
     method_name,
     optional,
     pair_name,
     percent,
     set_name,
     told_apart,
+    total_name,
 )
 from mlcoop.schema import Experiment
 
@@ -141,13 +142,10 @@ def focus_total(outlook: Outlook) -> Total | None:
 def _totals(table: pd.DataFrame | None) -> tuple[Total, ...]:
     if not filled(table):
         return ()
-    assert table is not None
     rows = [
         Total(
             str(r["total"]),
-            set_name(str(r["total"]))
-            if r["total"] in ("focus", "all")
-            else country_name(str(r["total"])),
+            total_name(str(r["total"])),
             int(r["year"]),
             float(r["predicted"]),
             float(r["lower"]),
@@ -163,7 +161,6 @@ def _totals(table: pd.DataFrame | None) -> tuple[Total, ...]:
 def _surprises(table: pd.DataFrame | None, focal: str | None) -> tuple[Surprise, ...]:
     if not filled(table):
         return ()
-    assert table is not None
     focus = table[table["in_focus"].astype(bool)]
     return tuple(
         Surprise(
@@ -175,9 +172,9 @@ def _surprises(table: pd.DataFrame | None, focal: str | None) -> tuple[Surprise,
             float(r["predicted"]),
             float(r["lower"]),
             float(r["upper"]),
-            _share(r["change_pct"]),
-            _share(r["expected_change_pct"]),
-            _share(r["shared_change_pct"]),
+            from_percent(r["change_pct"]),
+            from_percent(r["expected_change_pct"]),
+            from_percent(r["shared_change_pct"]),
             "" if pd.isna(r.get("factors")) else str(r.get("factors") or ""),
         )
         for r in focus.head(MOST_SURPRISES).to_dict("records")
@@ -226,8 +223,3 @@ def _by_size(metrics: dict, level: float) -> tuple[Calibration, ...]:
         width = optional(part.get("width_share"))
         rows.append(Calibration(key, label, level, optional(part["mean"]), width, known))
     return tuple(rows)
-
-
-def _share(per_cent: object) -> float | None:
-    value = optional(per_cent)
-    return None if value is None else value / 100

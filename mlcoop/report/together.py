@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from mlcoop.report.content import Together
 from mlcoop.report.gather import as_share, need
-from mlcoop.report.names import percent, plain, small_percent, span
+from mlcoop.report.names import factor_name, percent, small_percent, span
 from mlcoop.report.svg import ROWS_TOP, Canvas, dot_row, row_height, scale, ticks
 from mlcoop.report.tables import Cell, Column, Table
 from mlcoop.schema import Experiment
@@ -26,7 +26,7 @@ def gather_together(
     need(table, NEEDED, "interactions.csv")
     rows = []
     for row in table.to_dict("records"):
-        label, other = (labels.get(str(row[k]), plain(str(row[k]))) for k in ("factor", "other"))
+        label, other = (factor_name(row[k], labels) for k in ("factor", "other"))
         strength, low, high = (as_share(row[k], "percent") or 0.0 for k in NEEDED[2:5])
         told = str(row["told"]) == "True"
         rows.append(Together(label, other, strength, low, high, float(row["share"]), told))

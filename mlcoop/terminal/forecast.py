@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mlcoop.countries import is_iso3, name_of
 from mlcoop.errors import counted
 from mlcoop.hindsight import Hindsight, worst_pairs
 from mlcoop.report.institution import named, with_name
-from mlcoop.report.names import method_name, number, pair_name, percent, set_name, span
+from mlcoop.report.names import (
+    from_percent,
+    method_name,
+    number,
+    pair_name,
+    percent,
+    set_name,
+    span,
+    total_name,
+)
 from mlcoop.scenario.model import Outcome
 from mlcoop.schema import BASELINES, Experiment
 from mlcoop.terminal.tables import print_table
@@ -25,7 +33,7 @@ def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
     rest = totals[~first].sort_values(by, ascending=[True, False], kind="stable")
     shown = pd.concat([totals[first], rest])
     rows = [
-        [_total_name(str(r["total"])), str(r["year"]), number(r["predicted"]),
+        [total_name(str(r["total"])), str(r["year"]), number(r["predicted"]),
          span(r["lower"], r["upper"], joint="–")]
         for r in shown.to_dict("records")
     ]  # fmt: skip
@@ -56,9 +64,9 @@ def print_surprises(experiment: Experiment) -> None:
             str(r["year"]),
             number(r["observed"]),
             span(r["lower"], r["upper"], joint="–"),
-            percent(_share(r["change_pct"]), signed=True),
-            percent(_share(r["expected_change_pct"]), signed=True),
-            percent(_share(r["shared_change_pct"]), signed=True),
+            percent(from_percent(r["change_pct"]), signed=True),
+            percent(from_percent(r["expected_change_pct"]), signed=True),
+            percent(from_percent(r["shared_change_pct"]), signed=True),
             "" if pd.isna(r.get("factors")) else str(r.get("factors") or ""),
         ]
         for r in chosen.head(2 * LARGEST).to_dict("records")
@@ -162,16 +170,6 @@ def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
         print(
             f"Left aside: {counted(found.not_forecast, 'count')} of pairs that were not forecast."
         )
-
-
-def _total_name(total: str) -> str:
-    if total in ("focus", "all"):
-        return set_name(total)
-    return name_of(total) if is_iso3(total) else total
-
-
-def _share(per_cent: float) -> float | None:
-    return None if pd.isna(per_cent) else float(per_cent) / 100
 
 
 def _signed(value: float) -> str:
