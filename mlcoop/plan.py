@@ -61,6 +61,11 @@ class Plan:
         return not self.partners and self.config.focus.institution is None
 
     @property
+    def asks_services(self) -> bool:
+        """Whether figures come from the sources: not with a ready panel or a planted world."""
+        return self.config.panel is None and self.config.target.source != "simulated"
+
+    @property
     def must_have(self) -> tuple[str, ...]:
         """Countries without which the study has no focus."""
         focal = (self.focal,) if self.focal else ()

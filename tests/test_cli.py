@@ -406,6 +406,20 @@ def test_a_page_is_not_written_again_of_a_run_that_was_cut_off(panel_run, tmp_pa
         assert done.stdout == ""
 
 
+def test_a_family_s_planted_members_ask_the_services_nothing(tmp_path: Path) -> None:
+    (tmp_path / "family.yaml").write_text(
+        "name: family\nfocus: {focal: CHN, partners: [KOR, PAK, VNM, USA, JPN]}\n"
+        "years: {end: 2020}\n"
+        "training: {countries: [CHN, KOR, PAK, VNM, USA, JPN]}\n"
+        "vary:\n  members:\n    counted: {seed: 1}\n"
+        "    planted: {target.source: simulated, simulated.drivers: {distance: -0.5}}\n"
+    )
+    done = mlcoop("data", "fetch", "family.yaml", "--dry-run", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert "planted" not in document and document["needed"] > 0
+
+
 def test_dry_run_writes_and_fetches_nothing(tmp_path: Path) -> None:
     done = mlcoop(
         "run", str(ROOT / "configs" / "china-bri.yaml"), "--dry-run", "--json", cwd=tmp_path

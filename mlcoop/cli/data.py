@@ -45,8 +45,8 @@ def data_fetch(
     from mlcoop.sources.gather import gather
     from mlcoop.sources.gather import plan as count_requests
 
-    plans = load_plans(config, overrides)
-    if all(p.config.panel or p.config.target.source == "simulated" for p in plans):
+    plans = [p for p in load_plans(config, overrides) if p.asks_services]
+    if not plans:
         raise ConfigError(f"{config}: this study asks no service; there is nothing to fetch")
     client = new_client()
     asked = {}
@@ -108,7 +108,7 @@ def data_status(
     request = None
     if config is not None:
         plan = load_plan(config, overrides)
-        if plan.config.panel is not None or plan.config.target.source == "simulated":
+        if not plan.asks_services:
             raise ConfigError(
                 f"{config}: this study asks no service; the cache holds nothing of it"
             )
@@ -144,7 +144,7 @@ def data_impact(
     from mlcoop.terminal.data import print_impact
 
     plan = load_plan(config, overrides)
-    if plan.config.panel is not None or plan.config.target.source == "simulated":
+    if not plan.asks_services:
         raise ConfigError(
             f"{config}: this study's works are not OpenAlex's; there are no citations"
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlcoop.cli.shared import print_json
+from mlcoop.cli.shared import EXPERIMENTS, Experiments, Json, print_json
 from mlcoop.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ def factors(
     picture: Annotated[
         Path | None, typer.Option(help="PNG or SVG of one factor's distribution")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
-    experiments: Annotated[
-        Path, typer.Option("--experiments", help="folder of the experiments")
-    ] = Path("experiments"),
+    as_json: Json = False,
+    experiments: Experiments = EXPERIMENTS,
 ) -> None:
     """List the factor catalogue, or show one factor and how it is spread over a study's pairs."""
     from mlcoop.features.catalogue import FACTORS, select_factors

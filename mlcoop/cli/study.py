@@ -161,7 +161,7 @@ def _dry_run(
     plan = look_at_own_file(plan, must_rank=must_rank)
     config = plan.config
     request = None
-    if config.panel is None and config.target.source != "simulated":
+    if plan.asks_services:
         refuse_without_imports(plan, client)
         request = gather_request(plan, today_utc())
     return plain(
