@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.explain.coefficients import regression_table
+from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.permutation import permutation_importance
 from mlcoop.explain.players import drop_groups, group_players
 from mlcoop.explain.ranking import Ranking, rank_factors
@@ -80,7 +81,6 @@ def defend(
     params = {**learner.defaults, **params}
     quick = {**params, **{name: QUICK[name] for name in QUICK if name in params}}
     ppml = LEARNERS["ppml"]
-    both = {"learner": (learner, params), "ppml": (ppml, ppml.defaults)}
     group_of = {f.factor: f.group for f in matrix.features}
     groups = columns_by(matrix.features, lambda f: f.group)
     done = [0]
@@ -100,7 +100,7 @@ def defend(
     players = group_players(matrix, explained, groups, seed=seed).join(
         drop_groups(
             matrix,
-            {"learner": (learner, quick), "ppml": both["ppml"]},
+            {"learner": (learner, quick), "ppml": (ppml, ppml.defaults)},
             groups,
             seed=seed,
             workers=workers,
@@ -120,43 +120,53 @@ def defend(
     }
     interactions = None
     focus = matrix.rows["in_focus"].to_numpy(bool)
-    if not focus.all() and explained_pairs(matrix, focus) >= FEWEST_NARROW:
+    if not focus.all() and len(np.unique(pair_names(matrix.rows[focus]))) >= FEWEST_NARROW:
         interactions, joint = focus_interactions(matrix, columns, unit=unit, level=level, seed=seed)
-        alone = matrix.take(focus)
-        narrow = rank_factors(
-            alone, learner, params, level=level, resamples=NARROW_RESAMPLES, seed=seed,
-            workers=workers,
-        )  # fmt: skip
-        notes["wide"] = {
-            "deviance": {
-                "learner": {
-                    "wide": unseen_deviance(matrix, explained),
-                    "narrow": unseen_deviance(alone, narrow.explained),
-                },
-                "ppml": {
-                    "wide": refitted_deviance(matrix, *both["ppml"], explained, seed=seed),
-                    "narrow": refitted_deviance(alone, *both["ppml"], narrow.explained, seed=seed),
-                },
-            },
-            "agreement": rank_agreement(*ranking.signed(), *narrow.signed(), level=level),
-            "interaction": joint,
-            "narrow_stability": narrow.notes["stability"]["factors"],
-            "narrow_told": int(narrow.factors["above_null"].sum()),
-            "narrow_orders": len(narrow.orders[narrow.orders["kind"] == "factor"]),
-            "wide_orders": len(ranking.orders[ranking.orders["kind"] == "factor"]),
-        }
+        interactions = interactions.rename_axis("factor").reset_index()
+        notes["wide"] = _beside_narrow(
+            matrix, learner, params, ranking, joint, seed=seed, workers=workers
+        )
     step()
-    return Defence(
-        witnesses,
-        players.rename_axis("group").reset_index(),
-        None if interactions is None else interactions.rename_axis("factor").reset_index(),
-        notes,
+    players = players.rename_axis("group").reset_index()
+    return Defence(witnesses, players, interactions, notes)
+
+
+def _beside_narrow(
+    matrix: FeatureMatrix,
+    learner: Learner,
+    params: dict[str, Any],
+    ranking: Ranking,
+    joint: dict[str, Any],
+    *,
+    seed: int,
+    workers: int,
+) -> dict[str, Any]:
+    """Return how the study fares beside one that trains on its focus pairs alone.
+
+    `joint` is the test of all interactions with the focus, as `focus_interactions` returns it.
+    """
+    level = float(ranking.notes["level"])
+    alone = matrix.take(matrix.rows["in_focus"].to_numpy(bool))
+    narrow = rank_factors(
+        alone, learner, params, level=level, resamples=NARROW_RESAMPLES, seed=seed, workers=workers
     )
-
-
-def explained_pairs(matrix: FeatureMatrix, focus: np.ndarray) -> int:
-    """Return how many pairs are in focus."""
-    return len(matrix.rows[focus].drop_duplicates(["country_a", "country_b"]))
+    ppml = LEARNERS["ppml"]
+    scored = {"wide": (matrix, ranking.explained), "narrow": (alone, narrow.explained)}
+    return {
+        "deviance": {
+            "learner": {how: unseen_deviance(*given) for how, given in scored.items()},
+            "ppml": {
+                how: refitted_deviance(rows, ppml, ppml.defaults, explained, seed=seed)
+                for how, (rows, explained) in scored.items()
+            },
+        },
+        "agreement": rank_agreement(*ranking.signed(), *narrow.signed(), level=level),
+        "interaction": joint,
+        "narrow_stability": narrow.notes["stability"]["factors"],
+        "narrow_told": int(narrow.factors["above_null"].sum()),
+        "narrow_orders": len(narrow.orders[narrow.orders["kind"] == "factor"]),
+        "wide_orders": len(ranking.orders[ranking.orders["kind"] == "factor"]),
+    }
 
 
 def _pair_halves(
