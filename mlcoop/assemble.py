@@ -10,7 +10,12 @@ from typing import Any
 import pandas as pd
 
 from mlcoop.errors import ConfigError, DataError, some
-from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.features.build import (
+    FeatureMatrix,
+    columns_of_both_ends,
+    explain_rows,
+    without_constant,
+)
 from mlcoop.features.catalogue import split_input
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
@@ -27,11 +32,9 @@ from mlcoop.sources.http import Client
 from mlcoop.sources.imported import how_to_get, imported_variables
 from mlcoop.study import (
     Study,
-    base_name,
     factor_coverage,
     study_from_panel,
     why_not_forecast,
-    without_constant,
 )
 
 Progress = Callable[[int, int], None]
@@ -223,14 +226,10 @@ def _from_planted_world(plan: Plan) -> Study:
 def _plant(plan: Plan, matrix: FeatureMatrix) -> tuple[pd.DataFrame, pd.DataFrame]:
     planted = plan.config.simulated
     assert planted is not None
-    columns: dict[str, list[str]] = {}
-    for feature in matrix.features:
-        name = feature.name if feature.role == "pair" else base_name(feature)
-        columns.setdefault(name, []).append(feature.name)
     return plant_counts(
         matrix.rows,
         matrix.X,
-        columns,
+        columns_of_both_ends(matrix.features),
         planted.drivers,
         mean_works=planted.mean_works,
         pair_noise=planted.pair_noise,

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import ConfigError
-from mlcoop.features.build import Feature, FeatureMatrix, build_features
+from mlcoop.features.build import Feature, FeatureMatrix, build_features, without_constant
 from mlcoop.features.catalogue import usable_factors
-from mlcoop.features.factor import Factor
+from mlcoop.features.factor import Factor, base_of
 from mlcoop.panel import Panel, build_panel, pairs_among, unordered
 from mlcoop.plan import Plan
 from mlcoop.planted import simulate_indicators
@@ -141,7 +141,7 @@ def study_like(plan: Plan, *, this_year: int, seed: int) -> Likeness:
         countries, (years[0] - HISTORY_YEARS, years[1]), seed=seed, more=MORE
     )
     _, matrix, _ = planted_features(plan, countries, years, indicators, with_past=True)
-    matrix = _that_vary(matrix)
+    matrix, _ = without_constant(matrix)
     lost = _lost(plan.factors, matrix.features)
     if lost:
         notes.append(
@@ -174,13 +174,6 @@ def _all_countries() -> list[str]:
     return sorted(known & {c for group in group_names() for c in group_members(group)})
 
 
-def _that_vary(matrix: FeatureMatrix) -> FeatureMatrix:
-    varies = matrix.X.max() > matrix.X.min()
-    kept = tuple(f for f in matrix.features if varies[f.name])
-    return FeatureMatrix(matrix.rows, matrix.X[[f.name for f in kept]], kept, matrix.focal)
-
-
 def _lost(factors: tuple[Factor, ...], features: tuple[Feature, ...]) -> list[str]:
-    held = {f.factor for f in features}
-    ends = ("", "_partner", "_focal")
-    return [f.name for f in factors if not any(f.name + end in held for end in ends)]
+    held = {base_of(f.factor) for f in features}
+    return [f.name for f in factors if f.name not in held]

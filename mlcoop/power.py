@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from mlcoop.errors import ConfigError, DataError
 from mlcoop.explain.crossfit import pair_names
 from mlcoop.explain.ranking import rank_factors
-from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.features.build import FeatureMatrix, columns_of_both_ends, explain_rows
 from mlcoop.few_pairs import FEWEST
 from mlcoop.model.training import MANY_PAIRS
 from mlcoop.plan import Plan
@@ -266,7 +266,7 @@ def draw_world(
     counts, effects = plant_counts(
         matrix.rows,
         matrix.X,
-        _columns(matrix),
+        columns_of_both_ends(matrix.features),
         drivers,
         mean_works=surroundings.mean_works,
         pair_noise=surroundings.pair_noise,
@@ -287,7 +287,7 @@ def _one_world(
     matrix: FeatureMatrix, surroundings: Surroundings, ranking: dict[str, Any], seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
     rng = np.random.default_rng(seed)
-    names = list(_columns(matrix))
+    names = list(columns_of_both_ends(matrix.features))
     chosen = rng.permutation(names)[: max(2, round(SHARE_OF_DRIVERS * len(names)))]
     sizes = np.exp(rng.uniform(np.log(EFFECTS[0]), np.log(EFFECTS[1]), size=len(chosen)))
     signs = rng.choice([-1.0, 1.0], size=len(chosen))
@@ -302,15 +302,6 @@ def _one_world(
     orders = pd.DataFrame({"size": size[high] - size[low], "told": told[high, low]})
     counts = {"right": int((told & right).sum()), "wrong": int((told & ~right).sum())}
     return factors.reset_index(drop=True), orders, counts
-
-
-def _columns(matrix: FeatureMatrix) -> dict[str, list[str]]:
-    """Return the columns of each factor, a country factor's two ends together."""
-    columns: dict[str, list[str]] = {}
-    for f in matrix.features:
-        end = {"partner": "_partner", "focal": "_focal"}.get(f.role, "")
-        columns.setdefault(f.factor.removesuffix(end) if end else f.factor, []).append(f.name)
-    return columns
 
 
 def _fewer_rows(matrix: FeatureMatrix, seed: int) -> tuple[FeatureMatrix, list[str]]:

@@ -9,7 +9,12 @@ import pandas as pd
 
 from mlcoop.countries import home_of, name_of
 from mlcoop.errors import ConfigError, some
-from mlcoop.features.build import Feature, FeatureMatrix, build_features, explain_rows
+from mlcoop.features.build import (
+    FeatureMatrix,
+    build_features,
+    explain_rows,
+    without_constant,
+)
 from mlcoop.features.catalogue import usable_factors
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor, base_of
@@ -208,22 +213,12 @@ def _kept(plan: Plan, panel: Panel) -> str:
     return f"{text}; left out: {some(lost, most=80)}." if lost else f"{text}."
 
 
-def without_constant(matrix: FeatureMatrix) -> tuple[FeatureMatrix, list[str]]:
-    """Leave out factors that are the same in every row: they can neither be learnt nor ranked."""
-    X = matrix.X
-    varies = X.max() > X.min()
-    moving = {f.factor for f in matrix.features if varies[f.name]}
-    kept = tuple(f for f in matrix.features if f.factor in moving)
-    lost = sorted({f.factor for f in matrix.features} - moving)
-    return FeatureMatrix(matrix.rows, X[[f.name for f in kept]], kept, matrix.focal), lost
-
-
 def factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[dict[str, Any]]:
     """Share of the explained rows in which each factor is known."""
     known = matrix.X[explain_rows(matrix)].notna().mean()
     rows: dict[str, dict[str, Any]] = {}
     for feature in matrix.features:
-        entry = entries.get(feature.factor) or entries.get(base_name(feature))
+        entry = entries.get(feature.factor) or entries.get(base_of(feature.factor))
         row = rows.setdefault(
             feature.factor,
             {
@@ -248,11 +243,6 @@ def _source(entry: Factor | None, role: str, focal: str | None) -> str:
     if focal is None or home_of(focal) == focal or ARTICLES not in entry.inputs:
         return entry.source
     return {"focal": COUNTS, "pair": f"{COUNTS}; {NSF}"}.get(role, entry.source)
-
-
-def base_name(feature: Feature) -> str:
-    """Return the catalogue's name of a factor that is measured on one side."""
-    return base_of(feature.factor)
 
 
 def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str, Any] | None:

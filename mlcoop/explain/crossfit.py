@@ -129,7 +129,8 @@ def cross_validated_deviance(
     float
         1 is perfect, 0 no better than a constant rate per exposure, below 0 worse.
     """
-    observed, predicted, level, weight = _held_out(matrix, learner, params, folds, seed, mask)
+    parts = _fold_by_fold(matrix, learner, params, folds, seed, mask)
+    observed, predicted, level, weight = map(np.concatenate, zip(*parts, strict=True))
     total = poisson_deviance(observed, level, weight)
     return 1 - poisson_deviance(observed, predicted, weight) / total if total > 0 else 0.0
 
@@ -168,19 +169,6 @@ def fold_scores(
 
 
 Held = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-def _held_out(
-    matrix: FeatureMatrix,
-    learner: str | Learner,
-    params: Params | None,
-    folds: int,
-    seed: int,
-    mask: np.ndarray | None,
-) -> Held:
-    parts = list(_fold_by_fold(matrix, learner, params, folds, seed, mask))
-    joined = [np.concatenate([p[k] for p in parts]) for k in range(4)]
-    return joined[0], joined[1], joined[2], joined[3]
 
 
 def _fold_by_fold(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mlcoop.features.catalogue import FACTORS
-
-if TYPE_CHECKING:
-    from mlcoop.features.factor import Factor
+from mlcoop.features.factor import base_of
 
 TEN_PERCENT = float(np.log(1.1))
 TEN_PERCENT_LESS = -float(np.log(0.9))  # further than 10 % more, in logs
@@ -69,7 +66,7 @@ def natural_step(factor: str, x: np.ndarray, *, own: bool = False) -> Step:
     >>> natural_step("my_own", np.array([0.0, 1.0])).words
     'yes against no'
     """
-    known = None if own else _entry(factor)
+    known = None if own else FACTORS.get(factor) or FACTORS.get(base_of(factor))
     if known is not None and known.kind == "years":
         return Step("five years since against none", FIVE_YEARS)
     if set(np.unique(x)) <= {0.0, 1.0}:
@@ -90,13 +87,6 @@ def natural_step(factor: str, x: np.ndarray, *, own: bool = False) -> Step:
     return Step(
         "one standard deviation more", spread if spread > 0 else 1.0, "one standard deviation less"
     )
-
-
-def _entry(factor: str) -> Factor | None:
-    for name in (factor, factor.removesuffix("_partner"), factor.removesuffix("_focal")):
-        if name in FACTORS:
-            return FACTORS[name]
-    return None
 
 
 def natural_effects(
@@ -143,8 +133,7 @@ def natural_effects(
     its curve.
     """
     rows = []
-    for position, owned in enumerate(columns.values()):
-        factor = list(columns)[position]
+    for position, (factor, owned) in enumerate(columns.items()):
         where = np.concatenate([x.iloc[:, c].to_numpy(float) for c in owned])
         if factor in logs:
             where = np.log(np.where(where > 0, where, np.nan))

@@ -11,7 +11,7 @@ import pandas as pd
 from mlcoop.countries import home_of
 from mlcoop.errors import DataError, some
 from mlcoop.features.catalogue import PAIR_INPUTS, input_columns, split_input
-from mlcoop.features.factor import Factor
+from mlcoop.features.factor import Factor, base_of
 from mlcoop.schema import PAIR, PAIR_YEAR
 from mlcoop.sources.institution import OWN_VARIABLES
 
@@ -167,6 +167,24 @@ def columns_by(features: Sequence[Feature], side: Callable[[Feature], str]) -> d
     for position, feature in enumerate(features):
         columns.setdefault(side(feature), []).append(position)
     return columns
+
+
+def columns_of_both_ends(features: Sequence[Feature]) -> dict[str, list[str]]:
+    """Return the names of each factor's columns, the two ends of a country factor as one."""
+    names: dict[str, list[str]] = {}
+    for f in features:
+        names.setdefault(f.factor if f.role == "pair" else base_of(f.factor), []).append(f.name)
+    return names
+
+
+def without_constant(matrix: FeatureMatrix) -> tuple[FeatureMatrix, list[str]]:
+    """Leave out factors that are the same in every row: they can neither be learnt nor ranked."""
+    X = matrix.X
+    varies = X.max() > X.min()
+    moving = {f.factor for f in matrix.features if varies[f.name]}
+    kept = tuple(f for f in matrix.features if f.factor in moving)
+    lost = sorted({f.factor for f in matrix.features} - moving)
+    return FeatureMatrix(matrix.rows, X[[f.name for f in kept]], kept, matrix.focal), lost
 
 
 def explain_rows(matrix: FeatureMatrix) -> pd.Series:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlcoop.features.build import FeatureMatrix, explain_rows
+from mlcoop.features.build import FeatureMatrix, columns_by, explain_rows
 
 
 def known_shares(matrix: FeatureMatrix) -> dict[str, Any]:
@@ -26,10 +26,8 @@ def known_shares(matrix: FeatureMatrix) -> dict[str, Any]:
         pairs with the focal country, or all its pairs where there is none.
     """
     shown = matrix.take(explain_rows(matrix))
-    columns: dict[str, list[str]] = {}
-    for feature in matrix.features:
-        columns.setdefault(feature.factor, []).append(feature.name)
-    known = pd.DataFrame({f: shown.X[c].notna().all(axis=1) for f, c in columns.items()})
+    columns = columns_by(matrix.features, lambda f: f.factor)
+    known = pd.DataFrame({f: shown.X.iloc[:, c].notna().all(axis=1) for f, c in columns.items()})
     known = known.loc[:, ~known.all()]
     rows = shown.rows
     by_year = known.groupby(rows["year"]).mean()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcoop.model.history import FloatArray, History, carry_forward
+from mlcoop.model.history import FloatArray, History, carry_forward, sum_by_country
 
 SMOOTHING = [
     (level, trend, damping)
@@ -67,7 +67,7 @@ def country_growth(counts: FloatArray, ends: NDArray[np.int64], n_countries: int
     both = ~np.isnan(counts[:, -1]) & ~np.isnan(counts[:, -2])
     now, before = np.where(both, counts[:, -1], 0.0), np.where(both, counts[:, -2], 0.0)
     world = now.sum() / before.sum() if before.sum() > 0 else 1.0
-    sums = [_by_country(x, ends, n_countries) for x in (now, before, both.astype(float))]
+    sums = [sum_by_country(x, ends, n_countries) for x in (now, before, both.astype(float))]
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = sums[0] / sums[1]
     return np.where((sums[2] > 1) & (sums[1] > 0), growth, world)
@@ -143,11 +143,6 @@ def ppml(counts: FloatArray, horizon: int = 1, years: int = PPML_YEARS) -> Float
     slope = np.where(total > 0, slope, 0.0)
     weight = (np.exp(slope[:, None] * t) * seen).sum(axis=1)
     return total / np.maximum(weight, 1e-12) * np.exp(slope * horizon)
-
-
-def _by_country(values: FloatArray, ends: NDArray[np.int64], n: int) -> FloatArray:
-    both = np.bincount(ends[:, 0], values, n) + np.bincount(ends[:, 1], values, n)
-    return both.astype(float)
 
 
 def _half_half(history: History, counts: FloatArray, horizon: int) -> FloatArray:

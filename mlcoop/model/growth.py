@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlcoop.model.history import FloatArray, History, carry_forward
+from mlcoop.model.history import FloatArray, History, carry_forward, sum_by_country
 from mlcoop.model.network import network_inputs
 
 COMMON_YEARS = 15
@@ -88,7 +88,7 @@ def measure_growth(history: History) -> Growth:
     totals = np.zeros((n_countries, n_years))
     growth = Growth(history, counts, logs, common, relative, totals, effects)
     for k in range(n_years):
-        totals[:, k] = _by_country(np.nan_to_num(counts[:, k]), history.ends, n_countries)
+        totals[:, k] = sum_by_country(np.nan_to_num(counts[:, k]), history.ends, n_countries)
         if k:
             effects[:, k] = country_effects(
                 growth.change(k - 1, k), counts[:, k - 1], history.ends, n_countries
@@ -131,11 +131,6 @@ def common_errors(growth: Growth, k: int, horizon: int = 1) -> list[float]:
     ]
 
 
-def _by_country(values: FloatArray, ends: NDArray[np.int64], n: int) -> FloatArray:
-    both = np.bincount(ends[:, 0], values, n) + np.bincount(ends[:, 1], values, n)
-    return both.astype(float)
-
-
 def country_effects(
     change: FloatArray, before: FloatArray, ends: NDArray[np.int64], n: int, prior: float = 20.0
 ) -> FloatArray:
@@ -147,10 +142,10 @@ def country_effects(
     change = np.where(use, np.clip(change, -0.7, 0.7), 0.0)
     weight = np.where(use, np.sqrt(np.nan_to_num(before) + 1) - 0.9, 0.0)
     effects = np.zeros(n)
-    mass = _by_country(weight, ends, n) + prior
+    mass = sum_by_country(weight, ends, n) + prior
     for _ in range(10):
         rest = change - effects[ends[:, 0]] - effects[ends[:, 1]]
-        pull = _by_country(weight * rest, ends, n)
+        pull = sum_by_country(weight * rest, ends, n)
         effects = effects + 0.7 * (pull / mass - 0.3 * effects * prior / mass)
     return effects
 
@@ -270,7 +265,7 @@ def _growth_elsewhere(growth: Growth, country: NDArray[np.int64], k: int, span: 
     sums = []
     for column in (k, k - span):
         works = np.where(both, counts[:, column], 0.0)
-        sums.append(_by_country(works, ends, len(growth.totals))[country] - works)
+        sums.append(sum_by_country(works, ends, len(growth.totals))[country] - works)
     now, before = sums
     change = np.log((now + 5) / (before + 5)) - growth.common[k - span + 1 : k + 1].sum()
     return np.where(now + before > 0, change / span, 0.0)

@@ -68,6 +68,12 @@ class History:
         )
 
 
+def sum_by_country(values: FloatArray, ends: NDArray[np.int64], n_countries: int) -> FloatArray:
+    """Return the sum over each country's pairs of `values`, one per pair."""
+    first, second = (np.bincount(end, values, n_countries) for end in ends.T)
+    return (first + second).astype(float)
+
+
 def years_with_counts(history: pd.DataFrame) -> NDArray[np.int64]:
     """Return the years, rising, in which some pair has a count."""
     return np.sort(history.loc[history["works"].notna(), "year"].unique()).astype(np.int64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mlcoop.model.by_size import chance_of_zero, expected_works
-from mlcoop.model.history import FloatArray
+from mlcoop.model.history import FloatArray, sum_by_country
 
 FOCUS = "focus"
 
@@ -165,7 +165,7 @@ class Calibration:
         df = max((self.origins - 1) / 2, 3)
         world = self.world_shock * rng.standard_t(df, size=(draws, 1))
         n = int(ends.max()) + 1
-        totals = np.bincount(ends[:, 0], predicted, n) + np.bincount(ends[:, 1], predicted, n)
+        totals = sum_by_country(predicted, ends, n)
         shocks = np.interp(np.log1p(totals), self.country_sizes, self.country_shocks)
         country = shocks * rng.standard_t(df, size=(draws, n))
         # The pair's own part holds the countries' shocks too; take their share out of it.
