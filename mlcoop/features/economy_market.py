@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mlcoop.features.factor import Factor, Function, column, log, log1p, log_gap
+from mlcoop.features.factor import Factor, Function, Kind, column, log, log1p, log_gap
 
 WDI = "World Development Indicators"
 BANK = "World Bank, World Development Indicators"
@@ -18,7 +18,7 @@ def _country(
     unit: str,
     input_: str,
     function: Function,
-    kind: str,
+    kind: Kind,
     definition: str,
     reference: str,
     default: bool = True,
@@ -36,7 +36,7 @@ def _country(
         carry=carry,
         function=function,
         sign=1,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         definition=f"{definition} Figures of a year come out in the middle of the next.",
         reference=reference,
         default=default,

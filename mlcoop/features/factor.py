@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 Function = Callable[[pd.DataFrame], pd.Series]
+Kind = Literal["level", "log", "gap", "change", "dummy", "count", "years"]
 GROUPS = {
     "proximity": "Geographic proximity",
     "culture_language": "Culture and language",
@@ -83,7 +84,7 @@ class Factor:
     lag: int
     function: Function
     sign: int
-    kind: Literal["level", "log", "gap", "change", "dummy", "count", "years"]
+    kind: Kind
     definition: str
     reference: str
     carry: int = 0

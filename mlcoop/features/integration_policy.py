@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mlcoop.features.factor import Factor, column
+from mlcoop.features.factor import Factor, Function, Kind, column
 from mlcoop.features.memberships import (
     bilateral_agreements,
     shared_memberships,
@@ -49,10 +49,16 @@ def experiments(table: pd.DataFrame) -> pd.Series:
 
 
 def _club(
-    name: str, label: str, kind: str, unit: str, table: str, definition: str, reference: str
+    function: Function,
+    label: str,
+    kind: Kind,
+    unit: str,
+    table: str,
+    definition: str,
+    reference: str,
 ) -> Factor:
     return Factor(
-        name=name,
+        name=function.__name__,
         label=label,
         group="integration_policy",
         unit=unit,
@@ -60,9 +66,9 @@ def _club(
         role="pair",
         inputs=(),
         lag=1,
-        function=globals()[name],
+        function=function,
         sign=1,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         definition=definition,
         reference=reference,
     )
@@ -70,7 +76,7 @@ def _club(
 
 FACTORS = (
     _club(
-        "economic_blocs",
+        economic_blocs,
         "Economic blocs in common",
         "count",
         "blocs",
@@ -80,7 +86,7 @@ FACTORS = (
         "Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
     ),
     _club(
-        "trade_agreement",
+        trade_agreement,
         "Trade agreement in force",
         "dummy",
         "0 or 1",
@@ -108,7 +114,7 @@ FACTORS = (
         default=False,
     ),
     _club(
-        "forums",
+        forums,
         "Political forums in common",
         "count",
         "forums",
@@ -118,7 +124,7 @@ FACTORS = (
         "Pevehouse et al. (2020), doi:10.1177/0022343319881175",
     ),
     _club(
-        "belt_and_road",
+        belt_and_road,
         "Belt and Road agreement",
         "years",
         "log(1 + years)",
@@ -128,7 +134,7 @@ FACTORS = (
         "table belt_and_road.csv, tables/SOURCES.md",
     ),
     _club(
-        "eu_framework",
+        eu_framework,
         "EU framework programme",
         "dummy",
         "0 or 1",
@@ -138,7 +144,7 @@ FACTORS = (
         "Hoekman et al. (2013), doi:10.1093/jeg/lbs011",
     ),
     _club(
-        "laboratories",
+        laboratories,
         "Laboratories in common",
         "count",
         "laboratories",
@@ -147,7 +153,7 @@ FACTORS = (
         "table research_programmes.csv, tables/SOURCES.md",
     ),
     _club(
-        "experiments",
+        experiments,
         "LHC experiments in common",
         "count",
         "experiments",

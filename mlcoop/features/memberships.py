@@ -19,12 +19,11 @@ MOST_YEARS = 25
 @cache
 def _codes() -> dict[str, int]:
     found: set[str] = set()
-    for name, column in (("blocs", "iso3"), ("research_programmes", "iso3")):
-        found |= set(tables.load(name)[column])
+    for name in ("blocs", "research_programmes", "belt_and_road"):
+        found |= set(tables.load(name)["iso3"])
     for name in ("agreements", "rail_corridors"):
         table = tables.load(name)
         found |= {code for code in (*table.iloc[:, 0], *table.iloc[:, 1]) if code.isupper()}
-    found |= set(tables.load("belt_and_road")["iso3"])
     return {code: i + 1 for i, code in enumerate(sorted(found))}  # 0: in no table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mlcoop.features.factor import Factor, Function, column, log, log_gap, positive
+from mlcoop.features.factor import Factor, Function, Kind, column, log, log1p, log_gap, positive
 
 NSF = "NCSES, Science and Engineering Indicators"
 UIS = "UNESCO Institute for Statistics through the World Bank"
@@ -56,7 +56,7 @@ def _country(
     source: str,
     inputs: tuple[str, ...],
     function: Function,
-    kind: str,
+    kind: Kind,
     definition: str,
     reference: str,
     *,
@@ -76,7 +76,7 @@ def _country(
         carry=carry,
         function=function,
         sign=1,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         definition=definition,
         reference=reference,
         default=default,
@@ -133,7 +133,7 @@ FACTORS = (
         "log(1 + articles)",
         NSF,
         ("articles",),
-        lambda table: np.log1p(table["articles"]),
+        log1p("articles"),
         "log",
         "Articles in science and engineering, fractional counting.",
         GLANZEL,

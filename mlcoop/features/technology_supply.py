@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.features.economy_market import BANK, WDI
-from mlcoop.features.factor import Factor, Function, column, log1p, positive
+from mlcoop.features.factor import Factor, Function, Kind, column, log1p, positive
 
 WIPO = "WIPO through the World Bank, World Development Indicators"
 
@@ -40,7 +40,7 @@ def _country(
     unit: str,
     inputs: tuple[str, ...],
     function: Function,
-    kind: str,
+    kind: Kind,
     definition: str,
     *,
     lag: int = 2,
@@ -60,7 +60,7 @@ def _country(
         carry=carry,
         function=function,
         sign=1,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         definition=definition,
         reference=reference,
         default=default,
