@@ -122,7 +122,7 @@ def heat(agreement: pd.DataFrame, names: Sequence[str], measure: str, width: int
         # Both halves are the same; of many experiments the lower one is drawn alone.
         for j, other in enumerate(names if whole else names[: i + 1]):
             value, low, high = known.get((name, other)) or known.get((other, name)) or (1, 1, 1)
-            bounds = "" if low != low or i == j else f" ({number(low, 2)} to {number(high, 2)})"
+            bounds = "" if math.isnan(low) else f" ({number(low, 2)} to {number(high, 2)})"
             tip = f"{name} and {other}: {number(value, 2)}{bounds}" if i != j else ""
             x, y = left + side * j, top + side * i
             shade = "hs" if i == j else f"h{_shade(value)}"

@@ -21,7 +21,7 @@ from mlcoop.report.names import (
     span,
 )
 from mlcoop.report.svg import WIDE, both
-from mlcoop.report.tables import Cell, Column, Table
+from mlcoop.report.tables import Cell, Column, Table, hidden
 
 TITLES = {"factor": "Factors", "group": "Groups of factors", "dimension": "Dimensions"}
 MEASURES = {
@@ -154,7 +154,7 @@ def _stream(c: Comparison) -> dict[str, Any] | None:
         Column("rank", "Rank"),
         Column("share", "Share"),
         Column("", f"Share ({percent(c.level)})"),
-        *[Column(k, k, shown=False) for k in ("share_low", "share_high")],
+        *hidden("share_low", "share_high"),
     ]
     body = tuple(
         (
@@ -188,7 +188,7 @@ def _change_table(c: Comparison, kind: str) -> Table:
         Column("rank", "Rank"),
         Column("change", "Change"),
         Column("", f"Interval ({percent(c.level)})"),
-        *[Column(k, k, shown=False) for k in ("low", "high")],
+        *hidden("low", "high"),
         Column("told", "Told from none", False),
     ]
     body = []

@@ -57,11 +57,13 @@ class Table:
     note: str = ""
 
 
-def _words(text: str) -> Cell:
+def words(text: str) -> Cell:
+    """Return a cell that is sorted by what it says."""
     return Cell(text, text)
 
 
-def _hidden(*keys: str) -> list[Column]:
+def hidden(*keys: str) -> list[Column]:
+    """Return columns of numbers that only the downloaded table holds."""
     return [Column(key, key, shown=False) for key in keys]
 
 
@@ -76,23 +78,23 @@ def ranking(rows: Sequence[Ranked], kind: str, level: float) -> Table:
     columns += [
         Column("tier", "Tier"),
         Column("", f"Ranks ({at})"),
-        *_hidden("rank_low", "rank_high"),
+        *hidden("rank_low", "rank_high"),
         Column("share", "Share"),
         Column("", f"Share ({at})"),
-        *_hidden("share_low", "share_high"),
+        *hidden("share_low", "share_high"),
     ]
     if factor:
         columns += [
             Column("direction", "Goes with", numeric=False),
             Column("effect_low_to_high", "Low to high value"),
-            *_hidden("effect_low", "effect_high"),
+            *hidden("effect_low", "effect_high"),
         ]
     columns.append(Column("above_null", "Told from chance", numeric=False))
     body = []
     for row in rows:
-        cells = [Cell(str(row.rank), row.rank), Cell(row.label, row.key), _words(row.label)]
+        cells = [Cell(str(row.rank), row.rank), Cell(row.label, row.key), words(row.label)]
         if factor:
-            cells += [_words(row.group), _words(row.role)]
+            cells += [words(row.group), words(row.role)]
         cells += [
             Cell(str(row.tier), row.tier),
             Cell(span(row.rank_low, row.rank_high, joint="–"), row.rank_low),
@@ -105,12 +107,12 @@ def ranking(rows: Sequence[Ranked], kind: str, level: float) -> Table:
         ]
         if factor:
             cells += [
-                _words(row.direction),
+                words(row.direction),
                 Cell(percent(row.effect, signed=True), _times_100(row.effect)),
                 Cell("", _times_100(row.effect_low)),
                 Cell("", _times_100(row.effect_high)),
             ]
-        cells.append(_words({None: "", True: "yes", False: "no"}[row.above_null]))
+        cells.append(words({None: "", True: "yes", False: "no"}[row.above_null]))
         body.append(tuple(cells))
     return Table(f"{kind}s", f"Ranking of {kind}s", tuple(columns), tuple(body))
 
@@ -181,7 +183,7 @@ def forecasts(summary: Summary) -> Table:
         Column("last_observed", "Last count"),
         Column("predicted", "Forecast"),
         Column("", f"{level} interval"),
-        *_hidden("lower", "upper", "level"),
+        *hidden("lower", "upper", "level"),
         Column("", "Change"),
         Column("", "Course", numeric=False),
     ]
@@ -191,8 +193,8 @@ def forecasts(summary: Summary) -> Table:
         body.append(
             (
                 Cell(f.label, f"{f.label} {f.a} {f.b}"),
-                _words(f.a),
-                _words(f.b),
+                words(f.a),
+                words(f.b),
                 Cell(str(f.year), f.year),
                 Cell("", f.last_year),
                 Cell(number(f.last_observed), f.last_observed),
@@ -222,10 +224,10 @@ def factor_data(summary: Summary) -> Table:
     body = tuple(
         (
             Cell(r.label, r.key),
-            _words(r.group),
-            _words(r.role),
-            _words(r.source),
-            _words(r.lag),
+            words(r.group),
+            words(r.role),
+            words(r.source),
+            words(r.lag),
             Cell(percent(r.coverage, 1), r.coverage),
         )
         for r in summary.factor_data
@@ -248,10 +250,10 @@ def neighbours(found: Collinear) -> Table:
         (
             Cell(str(r.cluster), r.cluster),
             Cell(r.label, r.key),
-            _words(r.group),
-            _words(r.neighbour),
+            words(r.group),
+            words(r.neighbour),
             Cell(number(r.spearman, 2), r.spearman, "strong" if r.close else ""),
-            _words(told[r.told]),
+            words(told[r.told]),
         )
         for r in found.rows
     )
@@ -266,7 +268,7 @@ def missing(found: Missing) -> Table:
         Column("known", "Known"),
         Column("works_where_missing", "Works where missing"),
         *(Column(f"rank_{how}", f"Rank, {words}") for how, words in hows.items()),
-        *_hidden(*(f"share_{how}" for how in hows)),
+        *hidden(*(f"share_{how}" for how in hows)),
     )
     body = tuple(
         (
@@ -298,7 +300,7 @@ def known_by_country(found: Missing) -> Table:
         # The folder's coverage.json names all; a cell of ten lines helps nobody.
         never = listing([label for label, share in shares.items() if share == 0], most=3)
         rows.append(
-            (mean, (Cell(country_name(country), country), Cell(percent(mean), mean), _words(never)))
+            (mean, (Cell(country_name(country), country), Cell(percent(mean), mean), words(never)))
         )
     body = tuple(row for _, row in sorted(rows, key=lambda r: (r[0], r[1][0].text)))
     return Table("known-by-country", "Figures at hand by country", columns, body)
@@ -317,10 +319,10 @@ def left_out(summary: Summary) -> Table:
     )
     body = tuple(
         (
-            _words(d.kind),
+            words(d.kind),
             Cell(_named(d.kind, d.what), d.what),
-            _words(d.reason),
-            _words("" if d.kind == "factor" else d.count),
+            words(d.reason),
+            words("" if d.kind == "factor" else d.count),
         )
         for d in summary.left_out
     )
@@ -342,7 +344,7 @@ def planted(rows: Sequence[Planted], level: float) -> Table:
         Column("importance", "Planted importance"),
         Column("recovered_rank", "Recovered rank"),
         Column("", f"Ranks ({percent(level)})"),
-        *_hidden("rank_low", "rank_high"),
+        *hidden("rank_low", "rank_high"),
     )
     body = tuple(
         (
@@ -373,7 +375,7 @@ def reference(rows: Iterable[tuple[str, int, float | None, float | None]]) -> Ta
         ratio = counted / published if counted is not None and published else None
         body.append(
             (
-                _words(domain),
+                words(domain),
                 Cell(str(year), year),
                 Cell(number(published), published),
                 Cell(number(counted), counted),

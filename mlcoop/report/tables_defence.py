@@ -6,11 +6,7 @@ from collections.abc import Sequence
 
 from mlcoop.report.content_defence import Agreement, Defence, Interaction, Player, Step, Witness
 from mlcoop.report.names import number, percent, small_percent, span
-from mlcoop.report.tables import Cell, Column, Table
-
-
-def _words(text: str) -> Cell:
-    return Cell(text, text)
+from mlcoop.report.tables import Cell, Column, Table, words
 
 
 def _points(share: float) -> Cell:
@@ -39,7 +35,7 @@ def steps(rows: Sequence[Step]) -> Table:
     body = tuple(
         (
             Cell(r.label, r.key),
-            _words(r.words),
+            words(r.words),
             *(
                 Cell(percent(v, 1 if abs(v) < 0.0995 else 0, signed=True), 100 * v)
                 for v in (r.effect, r.low, r.high)
@@ -114,8 +110,7 @@ def agreement(rows: Sequence[Agreement], kind: str) -> Table:
         Column("rbo", "rank-biased overlap"),
     )
     body = tuple(
-        (_words(r.a), _words(r.b), _number(r.tau), _number(r.weighted), _number(r.rbo))
-        for r in rows
+        (words(r.a), words(r.b), _number(r.tau), _number(r.weighted), _number(r.rbo)) for r in rows
     )
     return Table(f"agreement-{kind}", f"Agreement of the orders of {kind}", columns, body)
 
@@ -174,7 +169,7 @@ def interactions(rows: Sequence[Interaction]) -> Table:
             _number(r.z, 1),
             _number(r.p, 3),
             _number(r.q, 3),
-            _words("yes" if r.differs else "no"),
+            words("yes" if r.differs else "no"),
         )
         for r in rows
     )
@@ -197,9 +192,9 @@ def orders(d: Defence) -> Table:
         (
             Cell(r.label, r.key),
             Cell(str(len(r.before)), len(r.before)),
-            _words("; ".join(r.before)),
+            words("; ".join(r.before)),
             Cell(str(len(r.after)), len(r.after)),
-            _words("; ".join(r.after)),
+            words("; ".join(r.after)),
         )
         for r in d.orders
     )
