@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mlcoop.config import Config
-from mlcoop.errors import ConfigError, did_you_mean
+from mlcoop.errors import ConfigError, did_you_mean, lower_first
 
 
 def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
@@ -235,15 +235,23 @@ def set_key(raw: Mapping[str, Any], key: str, value: Any, where: str) -> dict[st
     return changed
 
 
+def dotted_key(location: Iterable[str | int]) -> str:
+    """Return where an error stands, as in the file.
+
+    >>> dotted_key(["focus", "partners", 2])
+    'focus.partners[2]'
+    """
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
 def _line(item: Any, raw: dict[str, Any], where: str) -> str:
     location = list(item["loc"])
     if location[:2] == ["factors", "include"] and isinstance(raw.get("factors"), list):
         location.pop(1)
     # pydantic ends a union's location with the branch it tried.
     location = [part for part in location if not _is_branch(part)]
-    key = ""
-    for part in location:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    key = dotted_key(location)
     place = f"{where}, {key}" if key else where
     if item["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
@@ -270,7 +278,7 @@ def _line(item: Any, raw: dict[str, Any], where: str) -> str:
             "letters, digits, dot, dash and underscore only, 80 at most, starting with a letter or "
             "digit"
         )
-    return f"{place}: {message[0].lower()}{message[1:]} (got {item['input']!r})"
+    return f"{place}: {lower_first(message)} (got {item['input']!r})"
 
 
 def _is_branch(part: Any) -> bool:

@@ -66,6 +66,11 @@ def quoted(labels: Iterable[str]) -> list[str]:
     return [f'"{label}"' for label in labels]
 
 
+def lower_first(text: str) -> str:
+    """Return a sentence as it stands within another: its first letter small."""
+    return text[:1].lower() + text[1:]
+
+
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """Return a question with the nearest known name and a space after it, or nothing.
 

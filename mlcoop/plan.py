@@ -15,7 +15,7 @@ from mlcoop.features.catalogue import select_factors
 from mlcoop.features.factor import Factor
 from mlcoop.few_pairs import why_not_ranked
 from mlcoop.model.learners import LEARNERS
-from mlcoop.tables import group_members, group_names
+from mlcoop.tables import group_key, group_members, group_names
 
 UNTESTED = (
     "No forecast: its weights and intervals come from the backtest, which evaluation.enabled: "
@@ -229,7 +229,7 @@ def _codes(names: str | list[str] | None, where: str, slips: list[str]) -> list[
     found: list[str] = []
     for position, name in enumerate([names] if isinstance(names, str) else names or []):
         place = where if isinstance(names, str) else f"{where}[{position}]"
-        group = name.strip().lower().replace("_", "-").replace(" ", "-")
+        group = group_key(name)
         try:
             found.append(group if group in group_names() else to_iso3(name, place))
         except MlcoopError as error:

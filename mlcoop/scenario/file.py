@@ -12,13 +12,13 @@ import pandas as pd
 from pydantic import Field, ValidationError, model_validator
 
 from mlcoop.config import Section
-from mlcoop.config_file import read_raw
+from mlcoop.config_file import dotted_key, read_raw
 from mlcoop.countries import to_iso3
-from mlcoop.errors import ConfigError, MlcoopError, did_you_mean
+from mlcoop.errors import ConfigError, MlcoopError, did_you_mean, lower_first
 from mlcoop.features.factor import base_of
 from mlcoop.report.units import feature_unit, in_words
 from mlcoop.sources.institution import called, goes_by
-from mlcoop.tables import group_members, group_names
+from mlcoop.tables import group_key, group_members, group_names
 
 WAYS = ("set", "add", "multiply")
 
@@ -67,6 +67,8 @@ class Move:
         Feature columns of the factor.
     countries, pairs : frozenset or None
         None where the change does not limit them. Pairs are sorted tuples of codes.
+    only_focus : bool
+        Whether only pairs of the focus set are moved.
     years : frozenset of int or None
     way : {"set", "add", "multiply"}
     amount : float
@@ -187,10 +189,7 @@ def read_scenario(path: Path) -> Scenario:
 
 def _line(item: Any, where: str) -> str:
     kinds = {"str", "int", "float", "list[str]", "list[int]"}
-    key = ""
-    for part in item["loc"]:
-        if part not in kinds:
-            key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    key = dotted_key(part for part in item["loc"] if part not in kinds)
     place = f"{where}, {key}" if key else where
     if item["type"] == "extra_forbidden":
         fields = (Change if len(item["loc"]) > 1 else Scenario).model_fields
@@ -200,7 +199,7 @@ def _line(item: Any, where: str) -> str:
     if item["type"] == "missing":
         return f"{place}: missing; add it"
     message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message[0].lower()}{message[1:]}"
+    return f"{place}: {lower_first(message)}"
 
 
 def find_moves(
@@ -286,7 +285,7 @@ def _countries(
     for name in [given] if isinstance(given, str) else given:
         if name in known.codes:
             found.add(name)
-        elif _is_group(name):
+        elif group_key(name) in group_names():
             # Members that the study left out are no slip: the group was asked for, not them.
             found |= set(group_members(name)) & known.codes
         else:
@@ -355,7 +354,3 @@ def _two_ends(name: str, known: Ends) -> list[str]:
         return end in known.codes or bool(_code(end, known, "", []))
 
     return next((ends for ends in ways if all(map(is_end, ends))), ways[0] if ways else parts)
-
-
-def _is_group(name: str) -> bool:
-    return name.strip().lower().replace("_", "-").replace(" ", "-") in group_names()

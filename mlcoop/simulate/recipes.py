@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from mlcoop.errors import ConfigError, did_you_mean
+from mlcoop.errors import ConfigError, did_you_mean, lower_first
 
 Shape = Literal["linear", "saturating", "threshold", "hump"]
 SHAPES = get_args(Shape)
@@ -162,4 +162,4 @@ def recipe_with(kind: str, changes: dict[str, object]) -> Recipe:
 
 def _line(item: Any) -> str:
     message = str(item["msg"])
-    return f"simulate, {item['loc'][0]}: {message[0].lower()}{message[1:]} (got {item['input']!r})"
+    return f"simulate, {item['loc'][0]}: {lower_first(message)} (got {item['input']!r})"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mlcoop.countries import is_iso3, resolve, to_iso3
-from mlcoop.errors import DataError, did_you_mean, some
+from mlcoop.errors import DataError, did_you_mean, lower_first, some
 from mlcoop.schema import Experiment
 from mlcoop.sources.institution import called, goes_by
 from mlcoop.sources.owncounts import COLUMNS, Resolve, tidy
@@ -71,8 +71,8 @@ def _ends_of_panel(experiment: Experiment) -> Resolve:
         codes = {name: code(name) for name in text.unique()}
         unknown = []
         for name in (name for name, c in codes.items() if c is None):
-            near = did_you_mean(name, ends).strip()
-            unknown.append(f'"{name}"' + (f" ({near[0].lower()}{near[1:]})" if near else ""))
+            near = lower_first(did_you_mean(name, ends).strip())
+            unknown.append(f'"{name}"' + (f" ({near})" if near else ""))
         if unknown:
             raise DataError(
                 f"{where}: no end of a pair of this study: {some(unknown)}; it has "

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mlcoop.errors import DataError, did_you_mean, some
+from mlcoop.errors import DataError, did_you_mean, lower_first, some
 from mlcoop.schema import YEARS
 from mlcoop.sources.owntable import at, load, rows_twice, whole_numbers
 
@@ -114,8 +114,8 @@ def _refuse_absent(asked: list[tuple[str, str]], columns: list[str], where: str)
     slips, unlike = [], False
     for key, column in asked:
         if column not in columns:
-            nearest = did_you_mean(column, spare).strip()
-            hint = f"; {nearest[0].lower()}{nearest[1:]}" if nearest else ""
+            nearest = lower_first(did_you_mean(column, spare).strip())
+            hint = f"; {nearest}" if nearest else ""
             slips.append(f'"{column}" (panel.{key}{hint})')
             unlike |= not nearest
     if slips:

@@ -186,6 +186,15 @@ def group_names() -> tuple[str, ...]:
     return tuple(sorted(_groups()))
 
 
+def group_key(name: str) -> str:
+    """Return a group's name as in `group_names()`, however it is spelled.
+
+    >>> group_key("Central Asia"), group_key("g_20")
+    ('central-asia', 'g-20')
+    """
+    return name.strip().lower().replace("_", "-").replace(" ", "-")
+
+
 def group_members(name: str) -> tuple[str, ...]:
     """Return the countries of a named group: a bloc's members today, a region or a list.
 
@@ -209,7 +218,7 @@ def group_members(name: str) -> tuple[str, ...]:
     >>> group_members("central-asia")
     ('KAZ', 'KGZ', 'TJK', 'TKM', 'UZB')
     """
-    key = name.strip().lower().replace("_", "-").replace(" ", "-")
+    key = group_key(name)
     groups = _groups()
     if key not in groups:
         names = sorted(groups)
