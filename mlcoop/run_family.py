@@ -105,7 +105,7 @@ def run_family(
     ConfigError
         A member's folder holds a finished study of another config; nothing is run then.
     ConfigError, DataError
-        Nor when a member's own file cannot be read or holds too few pairs.
+        A member's own file cannot be read or holds too few pairs; nothing is run then either.
     """
     places = [(experiments / plan.config.name, plan.config) for plan in plans]
     done = [not force and is_finished(*place) for place in places]

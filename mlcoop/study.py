@@ -28,7 +28,7 @@ from mlcoop.schema import NOT_FORECAST, PAIR, PAIR_YEAR
 from mlcoop.sources.institution import ARTICLES
 from mlcoop.tables import group_members
 
-# Fewer years than this leave no origin to learn from and check.
+# Fewer years than this leave too few origins to learn from and check.
 FEWEST_FORECAST_YEARS = 6
 
 

@@ -38,6 +38,15 @@ def arrange(
     most_rows: int,
     seed: int,
 ) -> Training:
+    """Return the rows to fit on, those of a pair side by side, `most_rows` drawn of more.
+
+    Exposure, weight and pairs may be None: 1, 1 and every row a pair of its own.
+
+    Raises
+    ------
+    DataError
+        When there is no row, works are missing or negative, or exposure is not above zero.
+    """
     values = np.asarray(y, dtype=float)
     if not len(values):
         raise DataError("learner: no row to fit on; widen the years or the pairs")
@@ -129,5 +138,6 @@ def _inclusion(size: np.ndarray, most: int) -> np.ndarray:
 
 
 def expected_works(margin: np.ndarray, exposure: np.ndarray | None) -> np.ndarray:
+    """Return works from log rates, which are cut at 25 either way so that none overflows."""
     mean = np.exp(np.clip(margin, -25, 25))
     return mean if exposure is None else mean * np.asarray(exposure, dtype=float)

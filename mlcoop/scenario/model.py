@@ -209,7 +209,7 @@ def play_scenario(
     forecast : DataFrame
         FORECAST_CSV columns.
     moves : sequence of Move
-        `scenario_file.find_moves(scenario, ...)`.
+        What `scenario.file.find_moves` returns for it.
 
     Notes
     -----

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -388,7 +389,7 @@ class Client:
                 seconds = (parsedate_to_datetime(text) - self._now()).total_seconds()
             except (ValueError, TypeError):
                 return None
-        return min(seconds, LONGEST_WAIT_S) if seconds == seconds else None
+        return None if math.isnan(seconds) else min(seconds, LONGEST_WAIT_S)
 
     def _message(self, response: requests.Response) -> str:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,11 @@ import pandas as pd
 
 from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.schema import PAIR_VARIABLES, PAIR_YEAR
+from mlcoop.sources.asking import Progress
 from mlcoop.sources.cache import Cache, Record
 from mlcoop.sources.imported_tables import IMPORTS, read_pairs, tables_in
 
 READER = "2"  # part of a record's address: files read by another version are read again
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ def import_files(
     for done, path in enumerate(paths):
         if progress:
             progress(done, len(paths), path.name)
-        sha = _sha256(path)
+        with path.open("rb") as file:
+            sha = hashlib.file_digest(file, "sha256").hexdigest()
         for name, stream in tables_in(path, entry):
             read = True
             address = f"import:{READER}:{path.name}:{name}:{sha}"
@@ -190,11 +190,3 @@ def pair_figures(
 
 def _number(record: Record) -> int:
     return int(record.about.get("number", 0))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -85,7 +85,7 @@ def _openalex(request: GatherRequest, client: Client) -> tuple[list[Request], in
     """Return the requests known to be needed, how many more are guessed, and whether none is."""
     filters, reader = request.filters, _CacheReader(client)
     home = None
-    # That one more question, and the two series of its output, are asked of an institution only.
+    # Only a study of an institution asks for its OpenAlex number and the two series of its output.
     output = 0 if request.institution is None else 2
     try:
         if request.institution is not None:
