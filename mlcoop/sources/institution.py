@@ -22,7 +22,7 @@ from mlcoop.sources.asking import Asks, NotFound, Progress, Request
 from mlcoop.sources.cache import Record
 from mlcoop.sources.collaboration import TOTALS, Counts, Unknown, whole_lists
 from mlcoop.sources.frames import count_frame, covered_frame, indicator_frame
-from mlcoop.sources.openalex import FEW_WORKS, Filters
+from mlcoop.sources.openalex import Filters
 
 WHERE = "OpenAlex"
 ARTICLES = "articles"
@@ -202,13 +202,6 @@ def row_request(
     institution: Institution, year: int, filters: Filters, cursor: str | None = None
 ) -> Request:
     """Return the request for an institution's works in a year by country of the authors."""
-    home = iso2_of(institution.country)
-
-    def its_own_row(content: bytes) -> None:
-        groups = openalex.read_groups(content)
-        if cursor is None and groups.works >= FEW_WORKS and home not in groups.counts:
-            raise ValueError(f"a row of {groups.works} works without its own country {home}")
-
     request = openalex.group_request(
         [_part_of(institution), f"publication_year:{year}"],
         "authorships.countries",
@@ -218,7 +211,8 @@ def row_request(
         year=str(year),
         country=institution.code,
     )
-    return replace(request, check=its_own_row)
+    own = openalex.its_own_row(iso2_of(institution.country))
+    return replace(request, check=own) if cursor is None else request
 
 
 def output_request(

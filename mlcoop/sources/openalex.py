@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlcoop.countries import iso2_of, iso3_of
@@ -183,21 +183,28 @@ def totals_request(year: int, filters: Filters, *, countries: str | None = ">1")
     )
 
 
+def its_own_row(iso2: str) -> Callable[[bytes], None]:
+    """Return a check that a row's first answer counts its own country, which is in all its works.
+
+    Groups come largest first, so that no later answer need hold it.
+    """
+
+    def check(content: bytes) -> None:
+        groups = read_groups(content)
+        if groups.works >= FEW_WORKS and iso2 not in groups.counts:
+            raise ValueError(f"a row of {groups.works} works without its own country {iso2}")
+
+    return check
+
+
 def row_request(iso3: str, year: int, filters: Filters, cursor: str | None = None) -> Request:
     """Return the request for a country's row of the matrix in a year."""
     iso2 = iso2_of(iso3)
     clauses = [f"authorships.countries:{iso2}", f"publication_year:{year}"]
-
-    def its_own_row(content: bytes) -> None:
-        groups = read_groups(content)
-        # The country stands in all its works, so its own group comes first.
-        if cursor is None and groups.works >= FEW_WORKS and iso2 not in groups.counts:
-            raise ValueError(f"a row of {groups.works} works without its own country {iso2}")
-
     request = group_request(
         clauses, "authorships.countries", filters, cursor, kind="row", year=str(year), country=iso3
     )
-    return replace(request, check=its_own_row)
+    return replace(request, check=its_own_row(iso2)) if cursor is None else request
 
 
 def plan_counts(

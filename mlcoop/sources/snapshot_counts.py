@@ -37,11 +37,7 @@ def read_counts(
     filters = filters or Filters()
     if counting not in ("full", "fractional"):
         raise ConfigError(f'counting: "{counting}" is neither full nor fractional')
-    pairs = _read(folder)
-    if filters.field != "all":
-        pairs = pairs[pairs["field"] == DOMAINS[filters.field]]
-    if filters.types == "article":
-        pairs = pairs[pairs["article"]]
+    pairs = _read(folder, filters)
     if filters.highly_cited:
         pairs = pairs[pairs["top"]]
     column = "works" if counting == "full" else "fractional"
@@ -64,7 +60,7 @@ def read_counts(
 def describe(folder: str | Path) -> dict[str, object]:
     """Return the provenance of an aggregated snapshot."""
     path = Path(folder) / "pairs.parquet"
-    _read(folder)
+    _read(folder, Filters())
     return {
         "source": "OpenAlex snapshot",
         "address": Path(folder).name,
@@ -87,12 +83,8 @@ def highly_cited_shares(folder: str | Path, filters: Filters | None = None) -> p
         `share_international > share_domestic`; it describes, it does not show why.
     """
     filters = filters or Filters()
-    pairs = _read(folder)
+    pairs = _read(folder, filters)
     own = pairs[pairs["country_a"] == pairs["country_b"]]
-    if filters.field != "all":
-        own = own[own["field"] == DOMAINS[filters.field]]
-    if filters.types == "article":
-        own = own[own["article"]]
     own = own.assign(domestic=own["works"] - own["international"])
     key = ["country_a", "year"]
     both = own.groupby(key)[["international", "domestic"]].sum()
@@ -102,10 +94,14 @@ def highly_cited_shares(folder: str | Path, filters: Filters | None = None) -> p
     return both.join(shares).reset_index(names=["iso3", "year"])
 
 
-def _read(folder: str | Path) -> pd.DataFrame:
+def _read(folder: str | Path, filters: Filters) -> pd.DataFrame:
+    """Return the pairs of the works of a field and type."""
     path = Path(folder) / "pairs.parquet"
     if not path.is_file():
         raise DataError(f"{path}: not there; run mlcoop data aggregate first")
     pairs = pd.read_parquet(path)
     # OpenAlex dates works from the Middle Ages on, and some ahead.
-    return pairs[pairs["year"].between(*YEARS)]
+    pairs = pairs[pairs["year"].between(*YEARS)]
+    if filters.field != "all":
+        pairs = pairs[pairs["field"] == DOMAINS[filters.field]]
+    return pairs[pairs["article"]] if filters.types == "article" else pairs
