@@ -193,12 +193,15 @@ def explain_rows(matrix: FeatureMatrix) -> pd.Series:
     The focus pairs; where the study has a focal country and rows look both ways, only the rows
     that look from the focal country to its partner.
     """
+    return matrix.rows["in_focus"].astype(bool) & seen_from_focal(matrix)
+
+
+def seen_from_focal(matrix: FeatureMatrix) -> pd.Series:
+    """Return which rows do not look from a partner to the focal country: all, where none is."""
     rows = matrix.rows
-    chosen = rows["in_focus"].astype(bool)
-    if matrix.focal is not None:
-        with_focal = (rows["country_a"] == matrix.focal) | (rows["country_b"] == matrix.focal)
-        chosen &= (rows["focal"] == matrix.focal) | ~with_focal
-    return chosen
+    if matrix.focal is None:
+        return pd.Series(True, index=rows.index)
+    return (rows["focal"] == matrix.focal) | ~rows[PAIR].eq(matrix.focal).any(axis=1)
 
 
 class _Grid:

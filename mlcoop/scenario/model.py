@@ -21,7 +21,7 @@ from mlcoop.errors import DataError, counted
 from mlcoop.explain.crossfit import pair_ends, pair_names
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.explain.weights import SPREAD, resampling_weights
-from mlcoop.features.build import FeatureMatrix
+from mlcoop.features.build import FeatureMatrix, seen_from_focal
 from mlcoop.model.learners import Estimator, as_seen
 from mlcoop.model.stored import from_json, to_json
 from mlcoop.model.year_shocks import YearDoubt, freedom_with_years
@@ -137,11 +137,7 @@ def fit_scenario_model(
     if asked is None:
         asked = matrix.take(matrix.rows["year"] == matrix.rows["year"].max())
     rows = asked.rows
-    # Seen from the focal country, as everywhere: the other way round is the same pair.
-    keep = np.ones(len(rows), dtype=bool)
-    if matrix.focal is not None:
-        of_focal = (rows["country_a"] == matrix.focal) | (rows["country_b"] == matrix.focal)
-        keep = (~of_focal | (rows["focal"] == matrix.focal)).to_numpy()
+    keep = seen_from_focal(asked)
     shown = rows.loc[keep, ["focal", "partner", *PAIR, "in_focus"]]
     trained = matrix.X[known]
     features = tuple(
