@@ -62,27 +62,25 @@ def ranking(
 ) -> Markup:
     """Draw shares as dots with their intervals, in tiers; factors below the null line are grey."""
     narrow = width < 500
-    row_height = 38 if narrow else 24
+    tall = row_height(narrow)
     longest = max(len(r.label) for r in rows)
     left, right, top = (14, 14, 30) if narrow else (_room(longest) + 34, 62, 30)
     high = max([r.share_high for r in rows] + [1e-9])
     x = scale(0, high, left, width - right)
     many = len(rows) > shown + 2
-    heights = [top + row_height * n + 2 for n in (len(rows), shown if many else len(rows))]
+    heights = [top + tall * n + 2 for n in (len(rows), shown if many else len(rows))]
     lead = rows[0]
     label = (
         f"{title}. {len(rows)} rows; first is {lead.label} with {small_percent(lead.share)} "
         f"({span(lead.share_low, lead.share_high, small_percent)}). The table below holds the same."
     )
     canvas = Canvas(width, heights[0], label, name)
-    y = _tier_bands(canvas, rows, top, row_height, width)
+    y = _tier_bands(canvas, rows, top, tall, width)
     for tick in ticks(0, high, 3 if narrow else 6):
         canvas.line(x(tick), top - 6, x(tick), y, "grid")
         canvas.text(x(tick), top - 12, percent_tick(tick), "tick", "middle")
     for i, row in enumerate(rows):
-        _ranking_row(
-            canvas, row, i, colours, x, (top, row_height, left, width), i >= shown and many
-        )
+        _ranking_row(canvas, row, i, colours, x, (top, tall, left, width), i >= shown and many)
     extra = f' data-full="{heights[0]}" data-short="{heights[1]}"' if many else ""
     markup = canvas.markup("ranking")
     return Markup(str(markup).replace("<svg ", f"<svg{extra} ", 1)) if extra else markup
@@ -94,17 +92,17 @@ def _room(longest: int) -> float:
 
 
 def _tier_bands(
-    canvas: Canvas, rows: Sequence[Ranked], top: float, row_height: float, width: float
+    canvas: Canvas, rows: Sequence[Ranked], top: float, tall: float, width: float
 ) -> float:
     start = 0
     for i in range(1, len(rows) + 1):
         if i == len(rows) or rows[i].tier != rows[start].tier:
-            y0, y1 = top + start * row_height, top + i * row_height
+            y0, y1 = top + start * tall, top + i * tall
             tier = rows[start].tier
             canvas.rect(0, y0, width, y1 - y0, "band odd" if tier % 2 else "band")
             canvas.text(width - 8, y0 + 15, f"tier {tier}", "tick", "end")
             start = i
-    return top + len(rows) * row_height
+    return top + len(rows) * tall
 
 
 def _ranking_row(
@@ -116,7 +114,7 @@ def _ranking_row(
     frame: tuple[float, float, float, float],
     hidden: bool,
 ) -> None:
-    top, row_height, left, width = frame
+    top, tall, left, width = frame
     narrow = width < 500
     grey = row.above_null is False
     tone = "gx" if grey else f"g{colours.get(row.group, 0)}"
@@ -127,9 +125,9 @@ def _ranking_row(
         f"({span(row.rank_low, row.rank_high)}), tier {row.tier}, {row.group}{note}"
     )
     canvas.open(f"row{' extra' if hidden else ''}{' null' if grey else ''}", tip)
-    y0 = top + i * row_height
-    y = y0 + (24 if narrow else row_height / 2)
-    canvas.rect(0, y0, width, row_height, "hit")
+    y0 = top + i * tall
+    y = y0 + (24 if narrow else tall / 2)
+    canvas.rect(0, y0, width, tall, "hit")
     if narrow:
         canvas.text(left, y0 + 14, cut(f"{row.rank}  {row.label}", width - 70), "label")
     else:
