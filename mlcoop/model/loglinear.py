@@ -150,6 +150,7 @@ def fit_mixed(
                 keep=np.isfinite(state.penalty) & ~dropped,
                 z_cut=z_cut,
                 start=state,
+                poisson=poisson,
             )
     return state
 
