@@ -25,7 +25,7 @@ def why_not_ranked(
     can_forecast: bool = True,
     must_rank: bool = False,
 ) -> str | None:
-    """Return why factors are not ranked, as a sentence; None where nothing stands against it.
+    """Return why factors are not ranked, as a sentence; None where they can be.
 
     Parameters
     ----------

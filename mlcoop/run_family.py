@@ -28,7 +28,7 @@ DATA_SECTIONS = ("focus", "training", "years", "target", "simulated", "factors",
 
 
 class FamilyListener(Listener, Protocol):
-    """Who is told how a family gets on."""
+    """What reports the progress of a family."""
 
     def member(self, number: int, total: int, name: str, seconds_left: float | None) -> None:
         """A member begins; the time that is left is a guess from those before it."""

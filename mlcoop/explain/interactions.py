@@ -50,7 +50,7 @@ def interaction_table(
     freedom: float,
     level: float,
 ) -> pd.DataFrame:
-    """Return the strongest interactions with bands, and which are told from none.
+    """Return the strongest interactions with bands, and which differ clearly from zero.
 
     Parameters
     ----------

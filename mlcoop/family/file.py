@@ -200,7 +200,7 @@ def _word(key: str, value: Any) -> str | None:
 def _checked(
     base: Mapping[str, Any], sets: Mapping[str, dict[str, Any]], where: str
 ) -> tuple[Member, ...]:
-    """Check every member's config; a slip that members share is told once."""
+    """Check every member's config; an error that members share is reported once."""
     members: list[Member] = []
     slips: dict[str, str] = {}
     for label, keys in sets.items():

@@ -13,8 +13,9 @@ FEW_VALUES = 8  # up to which a factor's scale is as given
 SMOOTH_KNOTS = 6
 SMOOTH_COLUMNS = 4
 OF_YEARS = 0.75
-"""Share of a factor's variance between years from which it is one of years. It has as few values as
-these: its effect is straight, it has no product with another, and shocks of years are its doubt."""
+"""Share of a factor's variance between years from which it counts as one that varies over years
+alone. It has few distinct values, so its effect is linear, it enters no product, and year shocks
+are part of its standard error."""
 Z_RANGE = 5.0  # beyond five standard deviations an effect is taken to be flat
 LOGS = ("log", "started log")
 

@@ -33,7 +33,7 @@ blend alone, 1.02 and 1.12 for the mean of five-year drift and group growth. On 
 
 
 def trust_of(rows: int) -> float:
-    """Return how far the fitted model is trusted against simple rules, given the counts known.
+    """Return the weight of the fitted model beside simple rules, given how many counts are known.
 
     >>> round(trust_of(240), 3), trust_of(500), round(trust_of(10_000), 4)
     (0.187, 0.5, 0.9975)

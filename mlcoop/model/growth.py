@@ -198,7 +198,7 @@ def growth_features(growth: Growth, k: int) -> pd.DataFrame:
 
 
 def _shares_of_works(growth: Growth, international: FloatArray, k: int) -> dict[str, FloatArray]:
-    """Return how a pair's works stand to both countries' international works.
+    """Return a pair's works relative to both countries' international works.
 
     A paper of a hundred countries counts once among each one's international works and in all its
     ninety-nine pairs, so sums over pairs swell with such papers and works do not. `salton1` and

@@ -118,10 +118,10 @@ def learn_imputer(X: pd.DataFrame, *, seed: int = 0) -> Imputer:
 
     A ridge regression of each factor with gaps on all others, whose own gaps stand at their mean,
     plus a residual drawn from those of the rows where it is known: one round of chained equations
-    (van Buuren 2011, doi:10.18637/jss.v045.i03), and a single filling, since the ranking's doubt
-    comes from resampled pairs. Without the residual filled values lie so close together that trees
-    tell them from known ones: measured on a planted world where a factor without effect lacks for
-    countries of low capacity, it then took 29 % of the importance, with it 6 %.
+    (van Buuren 2011, doi:10.18637/jss.v045.i03), and a single filling, since the ranking's
+    uncertainty comes from resampled pairs. Without the residual, filled values lie so close
+    together that trees tell them from known ones: in a planted world where a factor without effect
+    is missing for countries of low capacity, it then took 29 % of the importance, with it 6 %.
     A factor that was never seen is filled with 0.
 
     Parameters
@@ -207,7 +207,7 @@ class Imputing:
 
     @property
     def has_posterior(self) -> bool:
-        """Whether `draw` tells the whole doubt of the fit."""
+        """Whether `draw` holds all uncertainty of the fit."""
         return bool(getattr(self.inner, "has_posterior", False))
 
     @property
@@ -216,7 +216,7 @@ class Imputing:
         return getattr(self.inner, "terms", frozenset())
 
     def year_doubt(self) -> YearDoubt | None:
-        """Return what shocks of years add to the doubt of each factor, where the learner tells."""
+        """Return how year shocks widen standard errors, where the learner says."""
         tell = getattr(self.inner, "year_doubt", None)
         return None if tell is None else tell()
 

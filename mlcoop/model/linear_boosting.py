@@ -57,7 +57,7 @@ class LinearBoosting:
     and 0.947; see `docs/defence.md`.
 
     Refits grow the trees again. With splits kept and only leaves fitted again a refit takes a tenth
-    of the time, but the doubt about the splits is lost: see `docs/recovery.md`.
+    of the time, but the uncertainty of the splits is lost: see `docs/recovery.md`.
     """
 
     def __init__(self, params: Params, seed: int) -> None:
@@ -118,7 +118,7 @@ class LinearBoosting:
 
     @property
     def has_posterior(self) -> bool:
-        """Whether `draw` tells the whole doubt of the fit: not where trees are part of it."""
+        """Whether `draw` holds all uncertainty of the fit: not where trees are part of it."""
         return self.booster_ is None
 
     def draw(self, seed: int) -> LinearBoosting:
@@ -140,11 +140,11 @@ class LinearBoosting:
         return self.fit_.coef[: len(self.basis_.blocks())]
 
     def year_doubt(self) -> YearDoubt | None:
-        """Return what shocks of years add to the doubt of factors that are of years.
+        """Return how year shocks widen the standard errors of factors that vary over years alone.
 
-        None where there is none. Pairs of a year share what happened in it, and resampled pairs
-        tell nothing of that: a factor that is the same for all pairs of a year, as a focal
-        country's own figures are, is told by as many numbers as there are years.
+        None where there are no such factors. Resampling pairs does not show what all pairs of a
+        year share: a factor that is the same for all of them, such as a focal country's own
+        figures, has only as many independent observations as there are years.
         """
         years, of_years = self.data_.years, sorted(self.basis_.of_years)
         if years is None or not of_years:

@@ -354,7 +354,7 @@ def _evidence(fit: MixedFit, columns: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _weak_blocks(rows: Rows, state: MixedFit, z_cut: dict[int, float]) -> np.ndarray:
-    """Find blocks whose Wald statistic does not stand out of chance."""
+    """Return the columns of blocks whose Wald statistic is no larger than chance makes it."""
     weak = np.zeros(len(state.coef), dtype=bool)
     candidates = np.isin(rows.blocks, list(z_cut)) & np.isfinite(state.penalty)
     if not candidates.any():

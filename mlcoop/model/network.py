@@ -1,4 +1,4 @@
-"""Where a pair stands in the network of all works: inputs of the forecast model alone.
+"""Positions of pairs in the network of all works: inputs of the forecast model alone.
 
 They are made of the counts themselves, so the factor model, whose ranking is about what goes with
 collaboration rather than about collaboration, must not see them.

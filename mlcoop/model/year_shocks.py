@@ -1,4 +1,4 @@
-"""What happened in a year to all its pairs, and how far that moves what a fit says of a factor."""
+"""Year shocks, common to all pairs of a year, and the variance that they add to coefficients."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-FEWEST_FREEDOM = 0.5  # where factors that move over years leave no year over, nothing is told
+FEWEST_FREEDOM = 0.5  # where factors that vary over years alone use up every degree of freedom
 
 
 class Shocks(NamedTuple):
-    """Variance of what years share, of which chance is no part or all, and years left to tell it.
+    """Variance of the year shocks, its upper estimate, and the degrees of freedom of both.
 
     Attributes
     ----------
     variance, most : float
-        Of log works. `most` has the chance of a year's rows in it, all of it where the years
-        differ by less than chance.
+        Of log works. `variance` has the sampling error subtracted (0 where years differ by less
+        than that); `most` has not, and is never below the sampling error itself.
     left : float
-        Years less what the columns of the fit take of them.
+        Degrees of freedom: years less those that the columns of the fit use up.
     """
 
     variance: float
@@ -27,9 +27,9 @@ class Shocks(NamedTuple):
     left: float
 
     def added(self, variance: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return variances with shocks, and the share of their doubt that is of years.
+        """Return variances with year shocks, and the share of them that comes from years.
 
-        `squares` are sums over years of what a shock of one does, squared.
+        `squares` are the sums over years of the squared effect of a unit shock.
         """
         whole = variance + self.variance * squares
         return whole, np.minimum(self.most * squares / whole, 1.0)
@@ -38,33 +38,33 @@ class Shocks(NamedTuple):
 def freedom_with_years(
     share: np.ndarray | float, freedom: np.ndarray | float, left: float
 ) -> np.ndarray:
-    """Return degrees of freedom where a share of the doubt is of years (Satterthwaite)."""
+    """Return Satterthwaite's degrees of freedom where a share of the variance is from years."""
     return np.minimum(1 / ((1 - share) ** 2 / freedom + share**2 / left), freedom)
 
 
 def year_shocks(
     own: np.ndarray, shared: np.ndarray, bread: np.ndarray, score: np.ndarray, chance: float = 1.0
 ) -> Shocks:
-    """Return how large shocks of years are, by what a fit leaves of them.
+    """Estimate the variance of year shocks from the residuals of a fit.
 
     Parameters
     ----------
     own : array of shape (n_years, n_years)
         Weighted cross products of the years' indicators.
     shared : array of shape (n_years, n_columns)
-        Those of the years and the columns of the fit.
+        Cross products of the years' indicators and the columns of the fit.
     bread : array of shape (n_columns, n_columns)
-        Inverse of those of the columns, a penalty added where there is one.
+        Inverse of the columns' cross products, penalised where the fit is.
     score : array of shape (n_years,)
         Weighted sums of each year's residuals.
     chance : float
-        Variance of a row's residual over one over its weight.
+        Dispersion: the variance of a row's residual, times its weight.
 
     Notes
     -----
-    A shock `d` leaves `kept @ d` in the sums, `kept` being what the columns do not take; its
-    variance is the one at which the sums are as large as expected (method of moments). Few years
-    tell it badly, and by chance as none (Moulton 1990, doi:10.2307/2109724; Donald and Lang 2007,
+    A shock `d` leaves `kept @ d` in the sums, `kept` being the part that the columns do not absorb;
+    its variance is estimated by the method of moments. With few years the estimate is poor, and may
+    be zero by chance (Moulton 1990, doi:10.2307/2109724; Donald and Lang 2007,
     doi:10.1162/rest.89.2.221): hence `most` and `left`.
     """
     kept = own - shared @ bread @ shared.T
@@ -77,14 +77,15 @@ def year_shocks(
 
 
 class YearDoubt(NamedTuple):
-    """Of each factor: by what shocks of years widen it, and what share of its doubt is of years.
+    """How year shocks widen each factor's standard error.
 
     Attributes
     ----------
     times, share : arrays of shape (n_features,)
-        1 and 0 for factors that are not of years.
+        Factor on the standard error, and the share of the widened variance that comes from years;
+        1 and 0 for factors that do not vary over years alone.
     left : float
-        Years left to tell shocks.
+        Degrees of freedom of the year shocks.
     """
 
     times: np.ndarray
@@ -95,17 +96,17 @@ class YearDoubt(NamedTuple):
 def year_doubt(
     shocks: Shocks, of_years: Sequence[int], pull: np.ndarray, variance: np.ndarray, n_features: int
 ) -> YearDoubt:
-    """Return what shocks add to the variance that coefficients have without them.
+    """Return how year shocks widen the standard errors that coefficients have without them.
 
     Parameters
     ----------
     shocks : Shocks
     of_years : sequence of int
-        Positions of the factors that are of years.
+        Positions of the factors that vary over years alone.
     pull : array of shape (n_years, n_of_years)
-        By what a shock of one in a year moves each coefficient.
+        How far a unit shock in a year moves each coefficient.
     variance : array of shape (n_of_years,)
-        Of the coefficients over other pairs of the same years.
+        Variance of the coefficients when the pairs are resampled and the years kept.
     n_features : int
     """
     variance = np.maximum(variance, 1e-18)

@@ -62,7 +62,7 @@ def times(ratio: float) -> str:
 def beyond_sentences(
     rows: Sequence[Beyond], level: float, neighbours: Mapping[str, float] | None = None
 ) -> list[str]:
-    """Say how far pairs lie from their expectation, of which it can be told, and whether alike.
+    """Say how far pairs lie from their expectation, which clearly do, and whether neighbours agree.
 
     `neighbours` as `neighbours_alike` returns it.
     """
@@ -85,7 +85,7 @@ def beyond_sentences(
 
 
 def _alone(rows: Sequence[Beyond], level: float, others: bool) -> list[str]:
-    """Return which pairs have an interval that leaves out one, though they are not told."""
+    """Name the pairs whose own interval excludes one, though not after the test of all pairs."""
     alone = [r for r in rows if not r.told and not r.low <= 1 <= r.high]
     if not alone:
         return []

@@ -86,7 +86,7 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a factor is told to stand before, and what before it."""
+    """The factors that the data put below a factor (`before`) and above it (`after`)."""
 
     key: str
     label: str
@@ -96,7 +96,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class OrderCount:
-    """How many orders are told, of how many, and how many of them are all right at once."""
+    """How many orders of two are established, out of how many, and how many of them jointly."""
 
     of: int
     told: int
@@ -107,8 +107,8 @@ class OrderCount:
 class Defence:
     """Everything beside a ranking; an empty part was not made.
 
-    Of the orders that are told at most `1 - level` are wrong on average; those at once are all
-    right with probability `level`.
+    Of the orders told, a share of at most `1 - level` is wrong on average (false discovery rate);
+    those told at once are all right with probability `level` (family-wise).
     """
 
     steps: tuple[Step, ...]

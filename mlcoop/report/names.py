@@ -79,7 +79,7 @@ def last_count_head(years: Iterable[int]) -> str:
 
 
 def first_of(years: Sequence[int], shown: int) -> str:
-    """Return what the first rows are of forecasts that stand year by year, the largest first.
+    """Describe the rows shown of a table of forecasts, sorted by year and then by size.
 
     >>> first_of([2022, 2022, 2022], 2), first_of([2022, 2022, 2023, 2023], 2)
     ('the 2 largest of 3', 'the first 2 of 4')

@@ -332,7 +332,7 @@ def _toc(s: Summary) -> list[tuple[str, str]]:
 
 
 def _tiles(s: Summary) -> list[tuple[str, str, str]]:
-    """Return the few figures a reader in a hurry takes along."""
+    """Return the headline figures at the top of the page."""
     tiles = []
     if s.factors:
         first = s.factors[0]

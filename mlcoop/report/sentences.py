@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlcoop.countries import is_iso3
+from mlcoop.errors import lower_first
 from mlcoop.report.content import Planted, Ranked
 from mlcoop.report.content_forecast import Calibration, Expected, Held, SetErrors
 from mlcoop.report.names import (
@@ -133,7 +134,7 @@ def dimension_sentence(dimensions: Sequence[Ranked], level: float) -> str:
         f"{_order(first, dimensions, 'dimension')}."
     )
     chance = [_in_sentence(d) for d in dimensions if d.above_null is False]
-    # factors and groups of it may be told, beside others whose doubt is the larger
+    # Single factors and groups of such a dimension may be told from chance all the same.
     return text + (f" Not told from chance as a whole: {listing(chance)}." if chance else "")
 
 
@@ -158,7 +159,7 @@ def group_sentence(groups: Sequence[Ranked], level: float) -> str:
 
 
 def _order(first: Ranked, rows: Sequence[Ranked], kind: str) -> str:
-    """Say how many may stand before the first: its highest rank counts those not told below it."""
+    """Say how many others may truly be first: the upper end of the first one's rank interval."""
     others = first.rank_high - 1
     if others < 1 or len(rows) < 2:
         return "the data put it first alone"
@@ -175,7 +176,7 @@ def _in_sentence(row: Ranked) -> str:
     """
     head = row.label.split(" ")[0]
     small = head[1:].islower() and not row.key[:1].isupper()
-    return row.label[:1].lower() + row.label[1:] if small else row.label
+    return lower_first(row.label) if small else row.label
 
 
 def forecast_sentence(

@@ -47,7 +47,7 @@ def steps(rows: Sequence[Step]) -> Table:
 
 
 def witnesses(rows: Sequence[Witness]) -> Table:
-    """Return every factor before its four witnesses: size and rank, starred where it stands out."""
+    """Return every factor's size and rank by each of four methods, starred where it stands out."""
     columns = (
         Column("factor", "Factor", numeric=False),
         Column("shap_share", "SHAP share"),
@@ -180,7 +180,7 @@ def interactions(rows: Sequence[Interaction]) -> Table:
 
 
 def orders(d: Defence) -> Table:
-    """Return for every factor what it is told to stand before, and what before it."""
+    """Return for every factor which others the data put below it, and which above it."""
     columns = (
         Column("factor", "Factor", numeric=False),
         Column("before", "Before"),

@@ -38,7 +38,7 @@ REFITS = 16
 
 @dataclass(frozen=True)
 class ScenarioModel:
-    """The factor model with refits that tell its doubt, and what it can be asked about.
+    """The factor model with refits that show its uncertainty, and what it can be asked about.
 
     Attributes
     ----------
@@ -53,8 +53,8 @@ class ScenarioModel:
         `focal`, `partner`, `country_a`, `country_b`, `in_focus`, and a column for each feature:
         the factors of the next year.
     years : YearDoubt or None
-        What shocks of years add to the doubt of factors that move over years alone; None where the
-        learner or the panel knows none.
+        How year shocks widen the intervals of factors that vary over years alone; None where the
+        learner or the panel has none.
     """
 
     estimators: tuple[Estimator, ...]
@@ -209,8 +209,8 @@ def play_scenario(
 
     Notes
     -----
-    The interval of a difference holds the doubt of the association at the forecast's level; that
-    of the scenario adds the forecast's own error to it, as independent.
+    The interval of a difference holds the uncertainty of the association at the forecast's level;
+    that of the scenario adds the forecast's own error to it, as independent.
 
     Raises
     ------
@@ -267,8 +267,8 @@ def play_scenario(
 def _reach(model: ScenarioModel, changed: np.ndarray, level: float) -> float:
     """Return the half width of an interval in standard deviations of the refits.
 
-    Refits on resampled pairs know nothing of what the pairs of a year share, which is most of the
-    doubt of a factor that moves over years alone, such as a focal country's own figures.
+    Refits on resampled pairs do not show what the pairs of a year share, which is most of the
+    uncertainty of a factor that varies over years alone, such as a focal country's own figures.
     """
     times, freedom = 1.0, float(len(model.estimators) - 2)
     if model.years is not None and changed.any():

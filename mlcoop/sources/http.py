@@ -122,7 +122,7 @@ class Client:
         return f"Client(cache_dir={str(self.cache.folder)!r})"
 
     def overridden(self, source: str) -> bool:
-        """Say whether a mirror or stand-in takes the place of the real service."""
+        """Say whether a mirror or a test server replaces the real service."""
         return self._bases[source].rstrip("/") != SOURCES[source].base
 
     def address(self, request: Request) -> str:

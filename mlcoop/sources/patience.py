@@ -32,7 +32,7 @@ class Passing(Exception):
 
 
 class Redact(logging.Filter):
-    """Take keys out of the lines that urllib3 logs at its debug level."""
+    """Remove API keys from what urllib3 logs at debug level."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__()

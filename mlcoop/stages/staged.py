@@ -20,7 +20,7 @@ from mlcoop.study import Study
 
 
 class Listener(Protocol):
-    """Who is told how a run gets on."""
+    """What reports the progress of a run."""
 
     def start(self, stage: str, what: str) -> None:
         """A stage begins."""
@@ -273,7 +273,7 @@ class Staged:
         self.listener.note(text)
 
     def warn(self, text: str) -> None:
-        """Tell the user of something once; it stands in every output."""
+        """Warn the user once; the warning is part of every output."""
         if text not in self.warnings:
             self.warnings.append(text)
             self.note(f"warning: {text}")
