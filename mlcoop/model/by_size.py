@@ -1,7 +1,7 @@
-"""What earlier forecasts of a size have met: no work at all, and more works than were forecast.
+"""How outcomes differ from forecasts by size: the share of zeros, and the mean above the median.
 
-A forecast of least absolute error lies near the median of what may come. Small counts are skew, so
-their mean, which is what sums add up, lies above it.
+A forecast of least absolute error lies near the median of the outcome. Small counts are skewed, so
+their mean, which is what a sum of forecasts needs, lies above it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from sklearn.isotonic import IsotonicRegression
 from mlcoop.model.history import FloatArray
 
 GROUP, GROUPS = 200, 20
-"""Forecasts of like size that share a knot: the standard error of a share of half is 0.035. Of
-fewer than 4,000 forecasts a twentieth: all in one heap, a pair of a thousand works would have the
-zeros of the small."""
+"""Forecasts of similar size that share a knot: the standard error of a share of one half is 0.035.
+Of fewer than 4,000 forecasts a twentieth share one: all at one knot, a pair of a thousand works
+would be given the zeros of small pairs."""
 
 MEAN_GROUP = 500
-"""The same for means, whose noise is larger: among pairs of ten works that of a sum of so many is
-3 %. Where there are fewer than two such groups, forecasts stay as they are."""
+"""The same for means, which are noisier: the sum over so many pairs of ten works has a standard
+error of 3 %. With fewer than two such groups forecasts are left unchanged."""
 
 LARGE = 100.0
-"""Works of which mean and median differ by less than the error of a year."""
+"""Works from which mean and median differ by less than the error common to a year."""
 
 
 def fit_zero_shares(predicted: FloatArray, observed: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -35,21 +35,21 @@ def fit_zero_shares(predicted: FloatArray, observed: FloatArray) -> tuple[FloatA
 
     Notes
     -----
-    Counted, not derived from a distribution: small counts are zero more often than Poisson's law
-    has it, by how much depends on the source.
+    Empirical, not derived from a distribution: small counts are zero more often than a Poisson
+    distribution has it, and by how much depends on the source.
     """
     group = min(GROUP, max(len(predicted) // GROUPS, 1))
     sizes, groups = _of_like_size(predicted, len(predicted) // group)
     shares = np.array([(observed[g] == 0).mean() for g in groups])
     falling = IsotonicRegression(increasing=False).fit(sizes, shares).predict(sizes)
-    # Neighbours of one share say nothing more than their ends.
+    # Within a run of equal shares only the two ends are needed to interpolate.
     inside = (falling[1:-1] == falling[:-2]) & (falling[1:-1] == falling[2:])
     keep = np.r_[True, ~inside, True] if len(falling) > 2 else np.ones(len(falling), dtype=bool)
     return sizes[keep], np.asarray(falling, dtype=float)[keep]
 
 
 def chance_of_zero(sizes: FloatArray, shares: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Return the probability of a zero for forecasts of these works.
+    """Return the probability of a zero count for each forecast, from `fit_zero_shares`.
 
     >>> chance_of_zero(np.array([0.0, 1.0]), np.array([0.8, 0.0]), np.array([0.0, 0.6487, 9.0]))
     array([0.8, 0.4, 0. ])
@@ -60,19 +60,19 @@ def chance_of_zero(sizes: FloatArray, shares: FloatArray, predicted: FloatArray)
 def fit_means(
     predicted: FloatArray, observed: FloatArray, origin: NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray]:
-    """Return log sizes, rising, and the log of mean outcome over mean forecast there, one added.
+    """Return log sizes, rising, and the log ratio of mean outcome + 1 to mean forecast + 1 there.
 
     Parameters
     ----------
     predicted, observed : float arrays
         Works of earlier origins.
     origin : int array
-        Number of each one's origin. By how much a whole year was missed says nothing of mean and
-        median, so forecasts are first put right by what the large pairs of their year were off.
+        Number of each one's origin. An error common to a year says nothing about mean against
+        median, so forecasts are first corrected by the error of the large pairs of their year.
 
     Notes
     -----
-    A smearing estimate by size; 0 from `LARGE` works on, where mean and median meet and what is
+    A smearing estimate by size; 0 from `LARGE` works on, where mean and median agree and what is
     left is the error of years. On real counts (targets 2014-2021) pairs forecast at 5 to 20 works
     had 12 % more, and totals of the smaller third of 126 countries were forecast 6 % too low.
 
@@ -94,7 +94,7 @@ def fit_means(
 
 
 def expected_works(sizes: FloatArray, logs: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Return the mean of what may come where the median is forecast.
+    """Return the mean of the outcome where the forecast is its median, from `fit_means`.
 
     >>> expected_works(np.array([0.0, 2.0]), np.log([2.0, 1.0]), np.array([1.0, 50.0])).round(2)
     array([ 2.15, 50.  ])
