@@ -159,7 +159,7 @@ def _score(part: pd.DataFrame, rules: list[str]) -> dict[str, Any]:
         "best_rule_wape": errors[best] if best else float("nan"),
         **errors,
         "bias": figures["bias"],
-        "coverage": float(inside.mean()) if known.any() else float("nan"),
+        "coverage": float(inside.mean()),
         "level": float(part["level"].iloc[0]),
         "width_share": float(width / y.sum()) if y.sum() > 0 else float("nan"),
     }

@@ -35,7 +35,7 @@ def drift(counts: FloatArray, span: int, horizon: int = 1) -> FloatArray:
     """Return the last count moved on by the mean change of the last `span` years.
 
     `y + horizon * (y - y_before) / span`, not below zero. Where fewer years are known, the span is
-    what there is.
+    what there is; a pair that was not seen then keeps its last count.
 
     References
     ----------
@@ -140,9 +140,9 @@ def ppml(counts: FloatArray, horizon: int = 1, years: int = PPML_YEARS) -> Float
         spread = (p * t * t).sum(axis=1) - mean**2
         step = (centre - mean) / np.maximum(spread, 1e-3)
         slope = np.clip(slope + np.clip(step, -0.5, 0.5), -1.0, 1.0)
-    slope = np.where(total > 0, slope, 0.0)
     weight = (np.exp(slope[:, None] * t) * seen).sum(axis=1)
-    return total / np.maximum(weight, 1e-12) * np.exp(slope * horizon)
+    forecast = total / np.maximum(weight, 1e-12) * np.exp(slope * horizon)
+    return np.where(seen.any(axis=1), forecast, np.nan)
 
 
 def _half_half(history: History, counts: FloatArray, horizon: int) -> FloatArray:

@@ -18,7 +18,7 @@ from mlcoop.model.baselines import (
     ppml,
     smooth,
 )
-from mlcoop.model.history import build_history
+from mlcoop.model.history import build_history, years_with_counts
 from mlcoop.schema import BASELINES as NAMES
 
 
@@ -47,6 +47,9 @@ def test_drift_by_hand() -> None:
     assert drift(counts, 1, horizon=2)[0] == pytest.approx(7)
     # Only three steps are known, so five years become three.
     assert drift(counts, 5) == pytest.approx(drift(counts, 3))
+    # Seen for two years: one-year drift is 6+(6-4) = 8; three years ago there is nothing to go by.
+    late = np.array([[np.nan, np.nan, 4.0, 6.0]])
+    assert [drift(late, span)[0] for span in (1, 3)] == [8, 6]
 
 
 def test_group_growth_by_hand() -> None:
@@ -66,6 +69,39 @@ def test_a_country_with_one_pair_grows_as_all_do() -> None:
     # A has both pairs (40 -> 60); B and C have one each and get 60/40 = 1.5 as well.
     history = build_history(counts_of({"AB": [10, 30], "AC": [30, 30]}))
     assert country_growth(history.counts, history.ends, 3) == pytest.approx([1.5] * 3)
+
+
+def test_growth_from_nothing_is_not_known() -> None:
+    # A had no work (0 -> 9), so it grows as all pairs do, 10 -> 25; B and C by 10 -> 19 and 22.
+    history = build_history(counts_of({"AB": [0, 3], "AC": [0, 6], "BC": [10, 16]}))
+    assert country_growth(history.counts, history.ends, 3) == pytest.approx([2.5, 1.9, 2.2])
+    # Where no pair had any, the last count stays.
+    first = build_history(counts_of({"AB": [0, 3], "AC": [0, 6]}))
+    assert forecast_baselines(first, 2001, 2)["group_growth"] == pytest.approx([3, 6])
+
+
+def test_every_rule_goes_as_far_as_the_horizon() -> None:
+    # All pairs grow by a fifth a year, here to 100: closed forms three years later. Rules of growth
+    # go on by it, drifts by 3 (100 - 100 / 1.2^n) / n.
+    growing = [100 * 1.2 ** (t - 8) for t in range(9)]
+    history = build_history(counts_of(dict.fromkeys(("AB", "AC", "BC"), growing)))
+    drifts = {n: 100 + 3 * (100 - 100 / 1.2**n) / n for n in (1, 3, 5)}
+    grown = 100 * 1.2**3
+    known = {
+        "persistence": 100,
+        "drift1": drifts[1],
+        "drift3": drifts[3],
+        "drift5": drifts[5],
+        "group_growth": grown,
+        "drift3_group": (drifts[3] + grown) / 2,
+        "ppml": grown,
+    }
+    found = forecast_baselines(history, 2008, 3)
+    assert {n: v.tolist() for n, v in found.items() if n in known} == {
+        n: pytest.approx([v] * 3, rel=1e-6) for n, v in known.items()
+    }
+    # Damped: between this growth of one year and that of three.
+    assert ((found["smoothing"] > 1.25 * 100) & (found["smoothing"] < grown)).all()
 
 
 def test_a_count_carried_forward_is_no_growth() -> None:
@@ -116,19 +152,22 @@ def test_smoothing_damps_a_steady_growth() -> None:
     logs = np.log(10) + 0.1 * np.arange(40)
     forecast = smooth(np.expm1(logs)[None, :])[0]
     assert np.expm1(logs[-1]) < forecast < np.expm1(logs[-1] + 0.1)
+    # Falling to nothing, it stays there.
+    assert smooth(np.array([[60.0, 12.0, 2.0, 0.0]]), horizon=3) == [0]
     # A constant has no trend: 50 stays 50 at any horizon.
     assert smooth(np.full((1, 9), 50.0), horizon=3) == pytest.approx([50.0])
 
 
 def test_ppml_equals_statsmodels_poisson() -> None:
-    # Truth: statsmodels GLM (Poisson, log link) on each pair's five years, predicted ahead.
+    # Truth: statsmodels GLM (Poisson, log link) on each pair's last five years, predicted ahead.
     rng = np.random.default_rng(5)
-    counts = rng.poisson(np.exp(rng.uniform(1, 5, (20, 1)) + 0.1 * np.arange(5))).astype(float)
+    pace = np.linspace(-0.7, 0.4, 20)[:, None]
+    counts = rng.poisson(np.exp(rng.uniform(3, 5, (20, 1)) + pace * np.arange(-3, 5))).astype(float)
     t = np.arange(5.0)
     for horizon in (1, 3):
         ours = ppml(counts, horizon)
         for row, value in zip(counts, ours, strict=True):
-            fit = sm.GLM(row, sm.add_constant(t), family=sm.families.Poisson()).fit()
+            fit = sm.GLM(row[-5:], sm.add_constant(t), family=sm.families.Poisson()).fit()
             theirs = fit.predict([[1.0, 4.0 + horizon]])[0]
             assert value == pytest.approx(theirs, rel=1e-5)
 
@@ -138,6 +177,8 @@ def test_ppml_bears_zeros_and_gaps() -> None:
     forecast = ppml(counts)
     assert np.isfinite(forecast).all()
     assert forecast[0] == 0
+    # One year alone: held to a trend of one log unit, of which the nine are the last of five.
+    assert forecast[1] == pytest.approx(9 * np.e / np.exp(-np.arange(5.0)).sum())
     # A constant with gaps stays: effect 4, trend 0.
     assert forecast[2] == pytest.approx(4.0, abs=1e-6)
 
@@ -176,6 +217,13 @@ def test_missing_is_not_zero() -> None:
     history = build_history(counts_of({"AB": [1, np.nan, 3], "AC": [np.nan, 5, 6]}))
     assert np.isnan(history.counts).sum() == 2
     forecast = forecast_baselines(history, 2000)
-    # A-C was not seen by 2000: no forecast, rather than one from zero.
-    assert np.isnan(forecast["persistence"][1])
-    assert np.isnan(forecast["drift1"][1])
+    # A-C was not seen by 2000: no forecast, rather than one from zero; of A-B the only count.
+    assert all(np.isnan(values[1]) for values in forecast.values())
+    assert {name: values[0] for name, values in forecast.items()} == pytest.approx(
+        dict.fromkeys(BASELINES, 1.0)
+    )
+    # A year in which no pair has a count is none of the years known.
+    open_end = pd.concat([counts_of({"AB": [1, np.nan, 3]}), counts_of({"AB": [np.nan]}, 2003)])
+    assert build_history(open_end).years.tolist() == [2000, 2001, 2002]
+    assert build_history(open_end).observed_years.tolist() == [2000, 2002]
+    assert years_with_counts(open_end).tolist() == [2000, 2002]

@@ -15,8 +15,10 @@ def test_the_chance_of_a_zero_is_poissons_on_poisson_counts() -> None:
     sizes, shares = fit_zero_shares(mean, rng.poisson(mean).astype(float))
     asked = np.array([0.1, 0.3, 1.0, 2.0, 5.0, 30.0])
     assert chance_of_zero(sizes, shares, asked) == pytest.approx(np.exp(-asked), abs=0.04)
-    # Invariant: a larger forecast is never likelier to be zero.
+    # Invariant: a larger forecast is never likelier to be zero, be the larger the only zeros.
     assert (np.diff(chance_of_zero(sizes, shares, np.sort(mean))) <= 0).all()
+    knots = fit_zero_shares(np.sort(mean), np.linspace(1, 0, len(mean)).round())
+    assert chance_of_zero(*knots, asked) == pytest.approx(0.5, abs=0.001)
 
 
 def test_large_pairs_of_a_small_study_have_not_the_zeros_of_the_small() -> None:
@@ -52,19 +54,34 @@ def test_works_expected_are_the_mean_where_the_median_is_forecast() -> None:
         assert found[band].sum() == pytest.approx(mean[band].sum(), rel=0.03)
     assert asked[asked < 10].sum() < 0.85 * mean[asked < 10].sum()  # without, 15 % would lack
     np.testing.assert_array_equal(found[asked > 300], asked[asked > 300])
+    # By what the small pairs of a year were off says nothing of the year: the same without others.
+    small = median < 50
+    knots = fit_means(median[small], came[small], np.zeros(small.sum(), dtype=int))
+    low = asked < 10
+    assert expected_works(*knots, asked[low]).sum() == pytest.approx(mean[low].sum(), rel=0.03)
+    assert expected_works(np.array([0.0, 2.0]), np.log([0.5, 1.0]), np.zeros(1)) == [0]
 
 
 def test_the_error_of_a_whole_year_is_no_matter_of_size() -> None:
-    # By construction: every year was forecast 30 % too high or 20 % too low, small and large alike.
+    # By construction: every year was forecast 30 % or 10 % too high, small and large alike.
     rng = np.random.default_rng(2)
     mean = np.exp(rng.uniform(1, 8, 6_000))
     year = np.repeat([0, 1], 3_000)
-    knots = fit_means(mean * np.where(year, 1.3, 0.8), rng.poisson(mean).astype(float), year)
+    knots = fit_means(mean * np.where(year, 1.3, 1.1), rng.poisson(mean).astype(float), year)
     asked = np.geomspace(1, 3_000, 50)
     np.testing.assert_allclose(expected_works(*knots, asked), asked, rtol=0.03, atol=0.1)
 
 
-def test_few_outcomes_leave_forecasts_as_they_are() -> None:
-    median, _, came = skew_counts(np.random.default_rng(3), 900)
-    knots = fit_means(median, came, np.zeros(900, dtype=int))
+def test_of_five_large_pairs_half_is_the_error_of_their_year() -> None:
+    # By hand: they came at twice their forecast (plus one), so all are put up by the root of two.
+    predicted = np.r_[np.full(1000, 9.0), np.full(5, 999.8)]
+    observed = np.r_[np.full(1000, 9.0), np.full(5, 1999.8)]
+    _, logs = fit_means(predicted, observed, np.zeros(1005, dtype=int))
+    assert logs[0] == pytest.approx(np.log(10 / (1 + 9 * np.sqrt(2))))
+
+
+@pytest.mark.parametrize("outcomes", [400, 900])
+def test_few_outcomes_leave_forecasts_as_they_are(outcomes: int) -> None:
+    median, _, came = skew_counts(np.random.default_rng(3), outcomes)
+    knots = fit_means(median, came, np.zeros(outcomes, dtype=int))
     np.testing.assert_array_equal(expected_works(*knots, median), median)
