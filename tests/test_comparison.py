@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import kendalltau, weightedtau
+from scipy.stats import kendalltau, rankdata, weightedtau
 
 from mlcoop.comparison import MEASURES, agreements, compare
-from mlcoop.comparison.changes import _turned, half_widths
+from mlcoop.comparison.agreement import agreement_table
+from mlcoop.comparison.changes import _turned, changes_of_rank, half_widths
+from mlcoop.comparison.common import Common
 from mlcoop.comparison.differences import explains_alike
 from mlcoop.errors import DataError
 from mlcoop.explain.inference import orders_at_once, orders_told
@@ -106,6 +108,10 @@ def test_rank_biased_overlap_by_hand() -> None:
     """
     table = np.array([[[3.0, 2, 1], [3, 1, 2]]])
     assert agreements(table)[RBO, 0, 0, 1] == pytest.approx(0.955)
+    found = compare(
+        [study("one", {"a": 3, "b": 2, "c": 1}), study("two", {"a": 3, "b": 1, "c": 2})]
+    )
+    assert values_of(found)["rbo"] == pytest.approx(0.955)
 
 
 def webber(x: np.ndarray, y: np.ndarray, p: float = 0.9) -> float:
@@ -192,12 +198,64 @@ def test_the_half_width_is_a_conformal_quantile_of_paired_replicates() -> None:
     for level, half in ((0.8, 0.1), (0.9, 0.9)):
         np.testing.assert_allclose(half_widths(one, other, level), half)
     assert half_widths(one, other.iloc[10:], 0.9) is None
+    # However much names move, what moves them alike in both is no change.
+    moved = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 5)))
+    np.testing.assert_array_equal(half_widths(moved, moved, 0.9), 0)
+
+
+def test_each_study_stands_for_itself_among_several() -> None:
+    """Invariant: one without replicates beside two others changes nothing of what is said of them.
+
+    By hand: `two` ranks d b f a h e c g, and in `three` all is turned round.
+    """
+    mixed = dict(zip("dbfahecg", IMPORTANCE.values(), strict=True))
+    one, two, three = (
+        study(name, importance, noise=0.5, seed=3)
+        for name, importance in (("one", IMPORTANCE), ("two", mixed), ("three", REVERSED))
+    )
+    bare = study("bare", IMPORTANCE, noise=None, seed=9)
+    alone, among = compare([one, two]).agreement, compare([bare, one, two]).agreement
+    both = among[(among["experiment_a"] == "one") & (among["experiment_b"] == "two")]
+    pd.testing.assert_frame_equal(both.reset_index(drop=True), alone)
+    assert both.loc[both["kind"] == "factor", ["low", "high"]].notna().all(axis=None)
+    assert among.loc[among["experiment_a"] == "bare", ["low", "high"]].isna().all(axis=None)
+    changes = compare([one, two, bare, three]).changes.query("kind == 'factor'")
+    wide = changes.pivot(index="name", columns="experiment", values="change")
+    assert wide["two"].tolist() == [3, 0, 4, -3, 1, -3, 1, -3]
+    assert (wide["bare"] == 0).all() and wide["three"].tolist() == [7, 5, 3, 1, -1, -3, -5, -7]
+    assert set(changes["reference"]) == {"one"}
+    told = changes.groupby("experiment")["told"].agg(lambda t: t.isna().all())
+    assert told.to_dict() == {"two": False, "bare": True, "three": False}
+
+
+def test_intervals_hold_their_figure_and_stay_on_its_scale() -> None:
+    """Invariant, of studies that say next to nothing: eight names move by seven ranks at most."""
+    near = {**IMPORTANCE, "c": 15.0}
+    for seed, other in ((0, REVERSED), (1, near)):
+        found = compare(
+            [study("one", IMPORTANCE, noise=3, seed=seed), study("two", other, noise=3, seed=9)]
+        )
+        for table, point in ((found.agreement, "value"), (found.changes, "change")):
+            part = table[table["kind"] == "factor"]
+            assert (part["low"] <= part[point]).all() and (part[point] <= part["high"]).all()
+        floor = found.agreement["measure"].map({"tau_b": -1, "weighted_tau": -1, "rbo": 0})
+        assert ((found.agreement["low"] >= floor) | found.agreement["low"].isna()).all()
+        assert found.agreement["high"].max() <= 1
+        assert found.changes["low"].min() >= -7 and found.changes["high"].max() <= 7
+
+
+def test_replicates_with_one_number_in_common_carry_no_interval() -> None:
+    one, two = study("one", IMPORTANCE), study("two", REVERSED)
+    apart = replace(two, resamples=two.resamples.assign(replicate=two.resamples["replicate"] + 59))
+    found = compare([one, apart])
+    assert found.agreement[["low", "high"]].isna().all(axis=None)
+    assert found.changes["told"].isna().all()
 
 
 def test_the_interval_of_agreement_by_hand_where_draws_are_shared() -> None:
     """By hand, of four names: two swaps leave a tau of 1/3; of sixty draws six agree wholly and six
     turn four of six orders round. So at 0.9 the replicates go from -1/3 to 1, reflected from
-    2/3 - 1 to 2/3 + 1/3."""
+    2/3 - 1 to 2/3 + 1/3. A replicate that only one has is paired with none."""
     orders = {"badc": 48, "abcd": 6, "dbac": 6}
     drawn = [dict(zip(order, [8.0, 4, 2, 1], strict=True)) for order in orders]
     tables = [pd.DataFrame([d] * n) for d, n in zip(drawn, orders.values(), strict=True)]
@@ -215,6 +273,8 @@ def test_the_interval_of_agreement_by_hand_where_draws_are_shared() -> None:
             ("two", drawn[0], pd.concat(tables)),
         )
     )
+    lone = two.resamples.assign(replicate=two.resamples["replicate"] + 60)
+    two = replace(two, resamples=pd.concat([two.resamples, lone.assign(importance=1.0)]))
     row = compare([one, two]).agreement.iloc[0]
     assert row[["value", "low", "high"]].to_list() == pytest.approx([1 / 3, -1 / 3, 1.0])
 
@@ -228,27 +288,27 @@ def test_the_interval_of_agreement_makes_good_what_noise_takes(same_draws: bool)
     """
     rng = np.random.default_rng(11)
     truth = np.r_[np.linspace(1, 0.2, 7), np.zeros(8)]
-    names = list("abcdefghijklmno")
-
-    def drawn(name: str) -> Experiment:
-        points = np.abs(truth + 0.1 * rng.normal(size=15))
-        table = pd.DataFrame(np.abs(points + 0.1 * rng.normal(size=(60, 15))), columns=names)
-        long = (
-            table.rename_axis("replicate")
-            .reset_index()
-            .melt("replicate", var_name="name", value_name="importance")
-        )
-        one = study(name, dict(zip(names, points, strict=True)), noise=None, seed=int(name))
-        given = {**one.config, "explain": {"level": 0.95}}
-        if same_draws:
-            given |= {"seed": 0, "target": {"field": name}}
-        return replace(one, config=given, resamples=long.assign(kind="factor"))
-
+    seeds, fields = ((0, 0), ("x", "y")) if same_draws else ((1, 2), ("x", "x"))
+    both = [
+        Experiment(f, f, {"seed": seed, "target": {"field": f}}, {})
+        for seed, f in zip(seeds, fields, strict=True)
+    ]
     held = 0
     for _ in range(50):
-        row = compare([drawn("1"), drawn("2")]).agreement.iloc[0]
+        points = np.abs(truth + 0.1 * rng.normal(size=(2, 15)))
+        draws = [pd.DataFrame(np.abs(p + 0.1 * rng.normal(size=(60, 15)))) for p in points]
+        row = agreement_table(in_common(both, points, draws), 0.95).iloc[0]
         held += row["low"] <= 1 <= row["high"]
     assert held / 50 >= 0.95 - 3 * 0.031, held
+
+
+def in_common(
+    experiments: list[Experiment], points: np.ndarray, draws: list[pd.DataFrame]
+) -> Common:
+    """Return what studies have in common that rank the same names by `points`."""
+    names = [f"n{i}" for i in range(points.shape[1])]
+    tables = [pd.DataFrame({"rank": rankdata(-p)}, index=names) for p in points]
+    return Common("factor", names, {n: (n, "g") for n in names}, experiments, tables, draws)
 
 
 def orders_of(*told: str) -> pd.DataFrame:
@@ -288,33 +348,27 @@ def test_equal_factors_of_independent_studies_change_no_rank() -> None:
     At 5 % and three standard errors of 0.031; by the replicates alone a change is told in 0.4.
     """
     rng = np.random.default_rng(7)
-    names = list("abcdefghijklmno")
     truth = np.r_[np.full(7, 0.5), np.zeros(8)]
-
-    def drawn(name: str) -> Experiment:
-        points = truth + 0.04 * rng.normal(size=15)
-        noise = 0.04 * rng.normal(size=(60, 15))
-        size, signed = np.abs(points), noise * np.sign(points)
-        above = size > 2.5 * 0.04
-        given = {"level": 0.95, "freedom": 45.0, "eligible": above}
-        told, _ = orders_told(size, signed, **given)
-        at_once = orders_at_once(size, signed, **given, seed=0)
-        rows = [("factor", names[i], names[j], at_once[i, j]) for i, j in np.argwhere(told)]
-        one = study(name, dict(zip(names, size, strict=True)), noise=None, seed=int(name))
-        one.factors["above_null"] = one.factors["factor"].map(dict(zip(names, above, strict=True)))
-        long = pd.DataFrame(size + signed, columns=names).rename_axis("replicate").reset_index()
-        long = long.melt("replicate", var_name="name", value_name="importance")
-        return replace(
-            one,
-            config={**one.config, "explain": {"level": 0.95}},
-            resamples=long.assign(kind="factor"),
-            orders=pd.DataFrame(rows, columns=["kind", "above", "below", "at_once"]),
-        )
+    given = {"level": 0.95, "freedom": 45.0}
 
     wrong = 0
     for _ in range(50):
-        changes = compare([drawn("1"), drawn("2")]).changes
-        wrong += bool(changes.loc[changes["kind"] == "factor", "told"].any())
+        points = truth + 0.04 * rng.normal(size=(2, 15))
+        both, draws, aboves = [], [], []
+        for seed, (size, sign) in enumerate(zip(np.abs(points), np.sign(points), strict=True)):
+            signed = 0.04 * rng.normal(size=(60, 15)) * sign
+            above = size > 2.5 * 0.04
+            told, _ = orders_told(size, signed, **given, eligible=above)
+            at_once = orders_at_once(size, signed, **given, eligible=above, seed=0)
+            rows = [("factor", f"n{i}", f"n{j}", at_once[i, j]) for i, j in np.argwhere(told)]
+            orders = pd.DataFrame(rows, columns=["kind", "above", "below", "at_once"])
+            both.append(Experiment(f"{seed}", "", {"seed": seed}, {}, orders=orders))
+            draws.append(pd.DataFrame(size + signed))
+            aboves.append(above)
+        common = in_common(both, np.abs(points), draws)
+        for table, above in zip(common.tables, aboves, strict=True):
+            table["above_null"] = above
+        wrong += bool(changes_of_rank(common, 0.95)["told"].any())
     assert wrong / 50 <= 0.05 + 3 * 0.031, wrong
 
 
@@ -360,6 +414,7 @@ def test_different_factors_compare_the_common_ones_and_say_so() -> None:
     ranks = c.ranks[(c.ranks["kind"] == "factor") & (c.ranks["experiment"] == "more")]
     assert ranks.set_index("name")["rank"].to_dict()["b"] == 1
     assert set(ranks["name"]) == set("bcdefgh")
+    assert (c.changes["change"] == 0).all()
     assert any("groups do not hold the same factors" in n for n in c.notes)
     said = [n for n in c.notes if n.startswith("more:")]
     assert said and '"A", "Z"' in said[0] and "7 in common" in said[0]
@@ -397,9 +452,10 @@ def test_no_change_is_told_of_what_neither_study_tells_from_chance() -> None:
     two.factors["above_null"] = two.factors["factor"] == "h"
     changes = compare([one, two]).changes.query("kind == 'factor'").set_index("name")
     assert changes.index[changes["told"].astype(bool)].tolist() == ["a", "h"]
-    # Without a null line every one of them would be told.
-    plain = compare([study("one", IMPORTANCE, noise=0.01), study("two", REVERSED, noise=0.01)])
-    assert plain.changes.query("kind == 'factor'")["told"].all()
+    # Without a null line in both every one of them would be told.
+    plain = study("two", REVERSED, noise=0.01)
+    for first in (study("one", IMPORTANCE, noise=0.01), one):
+        assert compare([first, plain]).changes.query("kind == 'factor'")["told"].all()
 
 
 def test_one_factor_in_common_has_no_agreement() -> None:
