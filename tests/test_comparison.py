@@ -325,6 +325,7 @@ def test_of_independent_studies_a_change_is_told_where_an_order_turns_round() ->
     one, two = study("one", IMPORTANCE, noise=0.01), study("two", REVERSED, noise=0.01, seed=1)
     assert compare([one, two]).changes.query("kind == 'factor'")["told"].all()  # no orders kept
     one = replace(one, orders=orders_of("a>>h", "a>>b", "c>d"))
+    assert compare([one, two]).changes.query("kind == 'factor'")["told"].all()  # in one of them
     two = replace(two, orders=orders_of("h>a", "h>>b", "d>c"))
     changes = compare([one, two]).changes.query("kind == 'factor'").set_index("name")
     assert changes.index[changes["told"].astype(bool)].tolist() == ["a", "h"]
@@ -413,7 +414,7 @@ def test_different_factors_compare_the_common_ones_and_say_so() -> None:
     c = compare([study("more", more), study("less", less)])
     ranks = c.ranks[(c.ranks["kind"] == "factor") & (c.ranks["experiment"] == "more")]
     assert ranks.set_index("name")["rank"].to_dict()["b"] == 1
-    assert set(ranks["name"]) == set("bcdefgh")
+    assert set(ranks["name"]) == set("bcdefgh") and set(ranks["group"]) == {"economy_market"}
     assert (c.changes["change"] == 0).all()
     assert any("groups do not hold the same factors" in n for n in c.notes)
     said = [n for n in c.notes if n.startswith("more:")]
@@ -468,17 +469,49 @@ def test_one_factor_in_common_has_no_agreement() -> None:
     assert any('Only one factor in common ("A")' in note for note in c.notes)
 
 
+@pytest.mark.parametrize(
+    ("part", "given", "alike"),
+    [
+        ("config", {"seed": 1}, False),
+        ("config", {"explain": {"unit": "country"}}, False),
+        ("config", {"explain": {"resamples": 100}}, False),
+        ("config", {"focus": {"focal": "CHN"}}, False),
+        ("coverage", {"countries": ["CHN", "KAZ"]}, False),
+        ("coverage", {"years": [2001, 2009]}, False),
+        ("coverage", {"pairs": 3}, False),
+        ("config", {"target": {"field": "life"}}, False),
+        ("config", {"simulated": {"kind": "linear"}}, False),
+        ("config", {"panel": {"target": "patents"}}, False),
+        ("config", {"panel": {"exposure": "people"}}, False),
+        ("provenance", {"inputs": [{"source": "own counts", "sha256": "a"}]}, False),
+        ("provenance", {"inputs": [{"source": "worldbank", "sha256": "a"}]}, True),
+        ("config", {"target": {"path": "moved.csv"}}, True),
+        ("config", {"title": "Another title"}, True),
+        ("coverage", {"countries": ["RUS", "CHN"]}, True),
+    ],
+)
+def test_what_makes_draws_or_counts_others(part: str, given: dict, alike: bool) -> None:
+    """By hand: weights go by seed, number, unit and pairs; counts by field, column and file."""
+    one = study("one", IMPORTANCE, noise=None)
+    other = replace(one, name="two", **{part: {**getattr(one, part), **given}})
+    assert explains_alike(one, other) is alike
+
+
 def test_config_and_data_differences() -> None:
     """Truth: by hand; name and title are no difference."""
-    a = study("one", IMPORTANCE, years=[2001, 2019])
-    a.provenance["inputs"] = [{"sha256": "ab", "date": "2026-01-01"}]
-    b = study("two", IMPORTANCE, years=[2001, 2021], countries=["CHN", "KAZ", "RUS"])
-    b.provenance["inputs"] = [{"sha256": "ab", "date": "2026-02-02"}]
+    a = study("one", IMPORTANCE, years=[2001, 2019], pairs=1)
+    a.provenance["inputs"] = [{"sha256": s, "date": "2026-01-01"} for s in ("ab", "cd")]
+    b = study("two", IMPORTANCE, years=[2001, 2021], countries=["RUS", "CHN", "KAZ"], pairs=3)
+    b.provenance["inputs"] = [{"sha256": s, "date": "2026-02-02"} for s in ("cd", "ab")]
     table = compare([a, b]).differences.set_index("key")
     assert "input checksums" not in table.index
     assert "name" not in table.index
     assert table.loc["years", "two"] == "2001, 2021"
     assert table.loc["countries", "two"] == "CHN, KAZ, RUS"
+    assert table.loc["pairs", ["one", "two"]].tolist() == ["1", "3"]
+    same = study("three", IMPORTANCE, years=[2001, 2019], pairs=1, countries=["RUS", "CHN"])
+    same.provenance["inputs"] = [{"sha256": "ef"}]
+    assert compare([a, same]).differences["key"].tolist() == ["input checksums"]
 
 
 def test_of_long_lists_only_what_they_do_not_share_is_told() -> None:

@@ -14,7 +14,14 @@ from mlcoop.forecast import fit_forecaster
 from mlcoop.model.backtest import Backtest, run_backtest
 from mlcoop.model.baselines import smooth
 from mlcoop.model.blend import Scored, choose_weights
-from mlcoop.model.combine import trust_of, weigh_experts, with_derived
+from mlcoop.model.combine import (
+    blend_works,
+    follow_all,
+    start_weights,
+    trust_of,
+    weigh_experts,
+    with_derived,
+)
 from mlcoop.model.follow import COUNTRY_GAIN, FOCUS_GAIN, Shift, follow_countries, follow_focus
 from mlcoop.model.forecast_search import tuning_problem
 from mlcoop.model.forecasters import EXPERTS, fit_expert, fit_linear, to_works, training_set
@@ -28,7 +35,7 @@ from mlcoop.model.growth import (
     weighted_median,
 )
 from mlcoop.model.history import INTERNATIONAL, build_history
-from mlcoop.model.origins import plan_origins
+from mlcoop.model.origins import forecast_horizons, plan_origins
 from mlcoop.model.scores import measure_backtest, score_method
 from mlcoop.schema import BACKTEST_CSV, BASELINES
 
@@ -365,6 +372,102 @@ def test_weights_find_the_right_expert_and_stay_with_the_prior_without_a_past() 
     assert weights[2] > 0.9
 
 
+@pytest.mark.parametrize("memory", [0.85, 0.3])
+@pytest.mark.parametrize(("first", "pull"), [(0.5, 0.01), (0.9, 0.01), (0.9, 0.2)])
+def test_weights_are_those_of_least_discounted_error_and_pull(
+    memory: float, first: float, pull: float
+) -> None:
+    # Truth: of two experts the weight is one number, found on a grid. The first was right in two
+    # old years of many works, the second in two late ones of few.
+    rng = np.random.default_rng(4)
+    past = []
+    for level, right in ((5000.0, 0), (5000.0, 0), (50.0, 1), (50.0, 1)):
+        truth = rng.normal(0.1, 0.2, 300)
+        last = level * np.exp(2 * rng.normal(size=300))
+        noise = np.where(np.arange(2) == right, 0.2, 0.4) * rng.normal(size=(300, 2))
+        past.append(Scored(truth[:, None] + noise, last, (last + 1) * np.exp(truth) - 1))
+    prior = np.array([first, 1 - first])
+    discount = memory ** np.arange(4)[::-1]
+
+    def missed(w: np.ndarray) -> float:
+        off = [np.abs((p.last + 1) * np.exp(p.growth @ w) - 1 - p.observed).sum() for p in past]
+        share = np.array([o / p.observed.sum() for o, p in zip(off, past, strict=True)])
+        return float(share @ discount / discount.sum() + pull * (w * np.log(w / prior)).sum())
+
+    grid = np.linspace(0.005, 0.995, 199)
+    best = grid[np.argmin([missed(np.array([g, 1 - g])) for g in grid])]
+    found = choose_weights(past, prior, memory=memory, pull=pull)
+    assert found == pytest.approx([best, 1 - best], abs=0.01)
+    # A year without works says nothing.
+    empty = Scored(past[0].growth, past[0].last, np.zeros(300))
+    assert (
+        choose_weights([*past, empty], prior, memory=memory, pull=pull).tolist() == found.tolist()
+    )
+    assert choose_weights([empty], prior).tolist() == prior.tolist()
+
+
+def test_first_weights_are_those_of_few_rows_where_there_are_few() -> None:
+    # Closed form: nothing known, all sets start alike; 500 counts are half of the way.
+    none, half, many = (start_weights("focus", rows) for rows in (0, 500, 10**9))
+    assert none.tolist() == start_weights("rest", 0).tolist() != many.tolist()
+    assert half == pytest.approx((none + many) / 2, abs=1e-3)
+    for weights in (none, half, many):
+        assert weights.sum() == pytest.approx(1) and weights.min() > 9e-4  # none is out for good
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_weights_are_learnt_from_what_is_known_of_the_own_set(horizon: int) -> None:
+    # Planted: works plus one grow by a fifth a year in all pairs, so an expert of no growth beyond
+    # the common one is right; the first one is so in the focus alone, the second elsewhere.
+    table = growing({2000 + 5 + horizon: ["B"]})
+    growth = measure_growth(
+        build_history(table, pd.DataFrame({"country_a": "A", "country_b": [*"BCDEF"]}))
+    )
+    off = np.full((15, len(EXPERTS)), np.log(1.2))
+    in_focus = growth.history.in_focus
+    off[in_focus, 0], off[~in_focus, 1] = 0.0, 0.0
+    before, after = (weigh_experts(growth, {5: off}, 4 + horizon + i, horizon) for i in (0, 1))
+    rows = [int(np.isfinite(growth.history.counts[:, : 5 + horizon + i]).sum()) for i in (0, 1)]
+    assert before["rest"].tolist() == start_weights("rest", rows[0]).tolist()  # has not come yet
+    gained = after["focus"] / start_weights("focus" if horizon == 1 else "rest", rows[1])
+    assert gained.argmax() == 0 and gained[0] > 1.5
+    gained = after["rest"] / start_weights("rest", rows[1])
+    assert gained.argmax() == 1 and gained[1] > 1.2
+    # What was said of pairs without an outcome (B's) teaches nothing.
+    wild = off.copy()
+    wild[(growth.history.pairs["country_a"] == "B").to_numpy()] = 9.0
+    other = weigh_experts(growth, {5: wild}, 5 + horizon, horizon)
+    assert other["rest"].tolist() == after["rest"].tolist()
+
+
+def test_farther_ahead_first_weights_hold_on_more() -> None:
+    # By construction: what came is the same one year and two years later.
+    growth = measure_growth(build_history(world().assign(works=500.0), FOCUS))
+    off = np.full((28, len(EXPERTS)), 0.3)
+    off[:, 0] = 0.0
+    near, far = (weigh_experts(growth, {9: off}, 11, h)["rest"][0] for h in (1, 2))
+    assert near > far > start_weights("rest", 28 * 12)[0]
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_a_blend_by_hand(horizon: int) -> None:
+    # Works plus one are 101 1.2^6 in 2006 and go on by a fifth a year; the focus is expected a
+    # shift of 0.3 beyond, the rest what its expert says, 0.2. Of 15 pairs seven years are known.
+    growth = measure_growth(
+        build_history(growing({}), pd.DataFrame({"country_a": ["A"], "country_b": ["B"]}))
+    )
+    first, second = np.eye(len(EXPERTS))[:2]
+    experts = np.tile([0.0, 0.2, *[9.0] * (len(EXPERTS) - 2)], (15, 1))
+    found = blend_works(growth, experts, {"focus": first, "rest": second}, 6, horizon, 0.3)
+    size = 101 * 1.2 ** (6 + horizon)
+    fitted = np.where(growth.history.in_focus, size * np.exp(0.3), size * np.exp(0.2)) - 1
+    last, before = 101 * 1.2**6 - 1, 101 * 1.2 - 1
+    year_before = 101 * 1.2**5 - 1
+    simple = (last + horizon * (last - before) / 5 + last * (last / year_before) ** horizon) / 2
+    trust = 105**2 / (105**2 + 500**2)
+    assert found == pytest.approx(trust * fitted + (1 - trust) * simple)
+
+
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_derived_experts_and_rules_by_their_definition(horizon: int) -> None:
     growth = measure_growth(build_history(world(), FOCUS))
@@ -372,11 +475,18 @@ def test_derived_experts_and_rules_by_their_definition(horizon: int) -> None:
     rng = np.random.default_rng(0)
     experts = with_derived(
         growth,
-        rng.normal(0, 0.1, (size, len(EXPERTS))),
-        Shift(np.zeros(len(COUNTRIES)), 0.0),
+        given := rng.normal(0, 0.1, (size, len(EXPERTS))),
+        Shift(countries := np.arange(1.0, 9.0), 0.0),
         k,
         horizon,
     )
+    # By hand: the mean of the fitted ones and the shifts of both ends; given ones stay.
+    fitted = [e.kind in ("linear", "boosted") for e in EXPERTS.values()]
+    both = [sum(countries[COUNTRIES.index(c)] for c in p) for p in growth.history.pairs.to_numpy()]
+    follows = list(EXPERTS).index("following")
+    assert experts[:, follows] == pytest.approx(given[:, fitted].mean(axis=1) + both)
+    assert np.array_equal(experts[:, fitted], given[:, fitted])
+    assert np.abs(given[:, follows]).max() < 1
     # Truth: the baseline itself, on the counts up to the column.
     smoothed = to_works(
         experts[:, list(EXPERTS).index("smoothing")] + expect_common(growth, k, horizon),
@@ -407,9 +517,24 @@ def test_following_carries_part_of_a_countrys_error_on() -> None:
     countries = follow_countries(growth, np.zeros(28), 4, 1)
     assert 0 < countries[0] <= COUNTRY_GAIN * np.log(2401 / 2001)
     assert countries[0] > 5 * np.abs(countries[1:]).max()
+    # Two years before, they had not grown: the same error. Foreseen, it is none.
+    assert follow_countries(growth, np.zeros(28), 3, 2) == pytest.approx(countries, abs=1e-9)
+    foreseen = growth.change(4, 5)
+    assert follow_countries(growth, foreseen, 4, 1) == pytest.approx(0, abs=1e-12)
+    # Known at the last column alone, and of the fitted experts.
+    said = np.where([e.kind in ("linear", "boosted") for e in EXPERTS.values()], 0.0, 9.0)
+    shifts = follow_all(growth, {4: np.tile(said, (28, 1))}, 1)
+    assert shifts[4].countries.tolist() == [0] * 8
+    assert shifts[5].countries == pytest.approx(countries, abs=1e-12)
     # The focus (A's pairs) was forecast at 2000 and came at 2400: log 2401/2001 = 0.182.
     shift = follow_focus(growth, np.full(28, 2000.0), 4, 1)
     assert shift == pytest.approx(FOCUS_GAIN * np.log(2401 / 2001))
+    # One pair makes most of the focus's works: it is its error, up to 0.3, that goes on.
+    weighty = steady.assign(works=steady["works"].where(steady["country_b"] != "BBB", 1e5))
+    weighty.loc[last & (steady["country_b"] == "BBB"), "works"] = 9e5
+    far = follow_focus(measure_growth(build_history(weighty, FOCUS)), np.full(28, 2e3), 4, 1)
+    assert far == pytest.approx(FOCUS_GAIN * 0.3)
+    assert follow_focus(growth, np.full(28, 2000.0), 3, 2) == 0
     # All pairs in focus share the year's error only, which is not followed.
     assert follow_focus(measure_growth(build_history(steady)), np.full(28, 2e3), 4, 1) == 0
 
@@ -457,6 +582,10 @@ def test_origins_and_their_warnings() -> None:
     assert [w[:14] for w in warnings] == ["Only 1 origin ", "No origin befo"]
     with pytest.raises(DataError, match="leave no origin"):
         plan_origins(np.arange(2019, 2022))
+    # Named ones are reported in order, once; the three before the first are enough to warm up.
+    assert plan_origins(years, origins=[2012, 2010, 2012])[1:] == ([2010, 2012], [])
+    # From no year is the count two years later known; what lies beyond is not asked for either.
+    assert forecast_horizons(np.array([2001, 2002, 2003, 2004, 2007, 2010]), 3)[0] == [1]
     with pytest.raises(DataError, match=r"origins \[2021\]"):
         plan_origins(years, origins=[2021])
 
