@@ -140,22 +140,31 @@ def test_where_no_pair_has_works_of_late_none_has_fewer_than_expected() -> None:
     assert found["expected"].sum() < YEARS and (found["ratio_high"] > 1).all()
 
 
-def first_five_in_focus(panel: pd.DataFrame) -> FeatureMatrix:
-    matrix = matrix_from_ready_panel(
-        panel, pair=["i", "j"], year="year", target="y", factors=["x", "other"]
-    )
+def first_five_in_focus(panel: pd.DataFrame, exposure: str | None = None) -> FeatureMatrix:
+    names = {"pair": ["i", "j"], "year": "year", "target": "y", "exposure": exposure}
+    matrix = matrix_from_ready_panel(panel, **names, factors=["x", "other"])
     return replace(matrix, rows=matrix.rows.assign(in_focus=matrix.rows["country_a"] < "a05"))
 
 
 def test_the_level_of_the_years_is_that_of_all_pairs_and_not_of_the_focus_alone() -> None:
     """Planted: five focus pairs of 40 have twice the works of their factor, all others what it
-    says; those that a model has seen raise its level to 43/39 of the others'."""
-    panel = planted(1, dict.fromkeys(range(5), 2.0))
-    matrix = first_five_in_focus(panel)
+    says, one of ten times the exposure; pairs that a model has seen raise its level to 52/48 of
+    the others'. The focus's last year is not known yet, and of its first pair the one before."""
+    panel = planted(1, {**dict.fromkeys(range(5), 2.0), 39: 10.0})
+    panel["people"] = np.where(panel["i"] == "a39", 10.0, 1.0)
+    focus = panel["i"] < "a05"
+    unknown = focus & (panel["year"] == 2015) | (panel["i"] == "a00") & (panel["year"] == 2014)
+    panel["y"] = panel["y"].mask(unknown)
+    matrix = first_five_in_focus(panel, exposure="people")
     entry = LEARNERS["ppml"]
     found = observed_over_expected(matrix, entry, dict(entry.defaults), level=0.95, seed=3)
     ratio = found["works"].sum() / found["expected"].sum()  # of 600 works: 4 % by chance
-    assert len(found) == 5 and ratio == pytest.approx(2 * 39 / 43, rel=0.12)
+    assert len(found) == 5 and ratio == pytest.approx(2 * 48 / 52, rel=0.12)
+    own = panel[focus & (panel["year"] > 2014 - YEARS)].groupby("i")["y"].sum()
+    assert found.set_index("country_a")["works"].to_dict() == own.to_dict()
+    assert found.set_index("country_a")["last_year"].to_dict() == {
+        pair: 2013 if pair == "a00" else 2014 for pair in own.index
+    }
 
 
 def test_no_pair_is_told_where_the_factor_turns_round_for_pairs_that_were_not_seen() -> None:
