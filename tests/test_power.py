@@ -161,7 +161,7 @@ def test_same_seed_same_document_whatever_the_workers():
 
 
 def test_covariates_like_a_study_need_no_network(tmp_path):
-    """Counts by hand: 10 ASEAN members; 3 others fill 14 countries, hence 91 pairs."""
+    """Counts by hand: China, 11 ASEAN members and 2 others are 14 countries, hence 91 pairs."""
     path = tmp_path / "x.yaml"
     path.write_text(
         "name: x\nfocus: {focal: CHN, partners: asean}\ntraining: {most_active: 14}\n"
@@ -176,8 +176,41 @@ def test_covariates_like_a_study_need_no_network(tmp_path):
     assert len(focus) == len(plan.partners)
     factors = {f.factor for f in likeness.matrix.features}
     assert {"distance", "gdp_partner", "gdp_focal", "works_with_others_partner"} <= factors
+    assert rows["works"].isna().all() and (likeness.matrix.X.nunique() > 1).all()
+    # The most populous of the world beside China and ASEAN (UN, World Population Prospects).
+    assert {"IND", "USA"} <= set(rows["country_a"]) | set(rows["country_b"])
+    assert any("the most populous stand for them" in note for note in likeness.notes)
     assert surroundings_of(plan).country_noise > 0
     assert surroundings_of(plan, works=3.0).mean_works == 3.0
+
+
+@pytest.mark.parametrize(
+    ("section", "pairs", "in_focus", "populous"),
+    [
+        ("focus: {pairs: all}\ntraining: {most_active: 8}", 28, 28, True),  # 8 * 7 / 2
+        ("focus: {partners: asean}\ntraining: {most_active: 12}", 66, 55, True),
+        ("focus: {partners: asean}\ntraining: {most_active: 11}", 55, 55, False),
+        ("focus: {focal: CHN, partners: asean}\ntraining: {pairs: focus}", 11, 11, False),
+        ("focus: {focal: CHN, partners: asean}\ntraining: {countries: [JPN]}", 78, 11, False),
+    ],
+)
+def test_pairs_like_those_of_a_study_by_hand(tmp_path, section, pairs, in_focus, populous):
+    """By hand, with the 11 members that ASEAN has since Timor-Leste joined in 2025."""
+    path = tmp_path / "x.yaml"
+    years = "years: {start: 2016, end: 2019}"
+    path.write_text(f"name: x\nfactors: [gdp, distance]\n{years}\n{section}\n")
+    plan = make_plan(load_config(path), "x", Path(tmp_path))
+    likeness, again, other = (study_like(plan, this_year=2020, seed=s) for s in (1, 1, 2))
+    matrix = likeness.matrix
+    found = matrix.rows.drop_duplicates(["country_a", "country_b"])
+    assert (len(found), found["in_focus"].sum()) == (pairs, in_focus)
+    assert set(matrix.rows["year"]) == {2016, 2017, 2018, 2019} and matrix.X.notna().all(axis=None)
+    # That the most populous stand for the most active is said where they do, and no factor lacks.
+    assert len(likeness.notes) == populous
+    # Figures are drawn by the seed, places are real.
+    assert again.matrix.X.equals(matrix.X)
+    moved = {c for c in matrix.X if not other.matrix.X[c].equals(matrix.X[c])}
+    assert any(c.startswith("gdp") for c in moved) and "distance" not in moved
 
 
 def test_the_command_line_prints_the_same_numbers(tmp_path, monkeypatch):

@@ -297,11 +297,13 @@ def test_a_column_changed_after_building() -> None:
     assert [(f.kind, f.column) for f in found] == [("not_as_declared", "distance")]
 
 
-def test_a_factor_that_reads_years_after_the_observed_one() -> None:
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_a_factor_that_reads_years_after_the_observed_one(horizon: int) -> None:
     # An input two years *after* the observed year, by a slip of sign: lag 2 then knows the target
     # year. Nothing but the replacement of later figures by noise can show it.
     bad = replace(FACTORS["gdp"], inputs=("gdp_usd2015[--2]",), function=_log_of_only_input)
-    found = audit(built([bad]), panel=PANEL, factors=[bad])
+    matrix = build_features(PANEL, factors=[bad], years=YEARS, focal="CHN", horizon=horizon)
+    found = audit(matrix, panel=PANEL, factors=[bad], horizon=horizon)
     assert {(f.kind, f.column) for f in found} == {
         ("future", "gdp_partner"),
         ("future", "gdp_focal"),
@@ -349,6 +351,10 @@ def test_pair_trained_on_and_scored() -> None:
     assert audit(matrix, trained=~late, scored=late, same_pair_allowed=True, rolling=True) == []
     backwards = audit(matrix, trained=late, scored=~late, same_pair_allowed=True, rolling=True)
     assert [f.kind for f in backwards] == ["time_order"]
+    until = (matrix.rows["year"] <= 2011).to_numpy()  # 2011 is trained on and scored
+    found = audit(matrix, trained=until & ~focus, scored=late & focus, rolling=True)
+    assert [f.kind for f in found] == ["time_order"]
+    assert audit(matrix, trained=until & ~focus, scored=late & focus) == []
     way = (matrix.rows["focal"] == matrix.rows["country_a"]).to_numpy()
     found = audit(matrix, trained=way, scored=~way, same_pair_allowed=True)
     assert [f.kind for f in found] == ["orientation_split"]
