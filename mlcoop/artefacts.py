@@ -129,9 +129,12 @@ class RunFolder:
             (self.root / ".lock").unlink(missing_ok=True)
 
     def holds(self, stage: str, key: str) -> bool:
-        """Say whether a stage is complete from just these inputs, with every file unharmed."""
+        """Say whether a stage is complete from just these inputs, with every file unharmed.
+
+        Another version of mlcoop may make something else of them.
+        """
         entry = self.manifest.get("stages", {}).get(stage)
-        if not entry or entry["key"] != key:
+        if not entry or (entry["key"], entry.get("mlcoop")) != (key, mlcoop.__version__):
             return False
         if not all(_intact(self._path(name), sha) for name, sha in entry["files"].items()):
             return False
@@ -171,6 +174,7 @@ class RunFolder:
         earlier = {*self.manifest.get("earlier", []), *stages.get(stage, {}).get("files", {})}
         stages[stage] = {
             "key": key,
+            "mlcoop": mlcoop.__version__,
             "files": sums,
             "seconds": round(seconds, 1),
             "result": result or {},

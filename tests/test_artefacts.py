@@ -21,12 +21,17 @@ def open_folder(tmp_path: Path) -> RunFolder:
 TABLE = pd.DataFrame({"country_a": ["NA", "CHN"], "share": [0.1, None]})
 
 
-def test_a_stage_counts_only_with_its_key_and_its_files_unharmed(tmp_path: Path) -> None:
+def test_a_stage_counts_only_with_its_key_and_its_files_unharmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = open_folder(tmp_path)
     folder.write("explain", "k1", {"a.csv": TABLE, "models/m.json": {"x": 1}}, seconds=1.0)
     again = open_folder(tmp_path)
     assert again.holds("explain", "k1")
     assert not again.holds("explain", "k2") and not again.holds("backtest", "k1")
+    with monkeypatch.context() as later:
+        later.setattr("mlcoop.__version__", "9.9")
+        assert not again.holds("explain", "k1")
     (tmp_path / "models" / "study" / "m.json").write_text("{}")
     assert not again.holds("explain", "k1")
 
