@@ -375,7 +375,7 @@ def test_weights_find_the_right_expert_and_stay_with_the_prior_without_a_past() 
 @pytest.mark.parametrize("memory", [0.85, 0.3])
 @pytest.mark.parametrize(("first", "pull"), [(0.5, 0.01), (0.9, 0.01), (0.9, 0.2)])
 def test_weights_are_those_of_least_discounted_error_and_pull(
-    memory: float, first: float, pull: float
+    monkeypatch: pytest.MonkeyPatch, memory: float, first: float, pull: float
 ) -> None:
     # Truth: of two experts the weight is one number, found on a grid. The first was right in two
     # old years of many works, the second in two late ones of few.
@@ -396,13 +396,12 @@ def test_weights_are_those_of_least_discounted_error_and_pull(
 
     grid = np.linspace(0.005, 0.995, 199)
     best = grid[np.argmin([missed(np.array([g, 1 - g])) for g in grid])]
-    found = choose_weights(past, prior, memory=memory, pull=pull)
+    monkeypatch.setattr("mlcoop.model.blend.MEMORY", memory)
+    found = choose_weights(past, prior, pull=pull)
     assert found == pytest.approx([best, 1 - best], abs=0.01)
     # A year without works says nothing.
     empty = Scored(past[0].growth, past[0].last, np.zeros(300))
-    assert (
-        choose_weights([*past, empty], prior, memory=memory, pull=pull).tolist() == found.tolist()
-    )
+    assert choose_weights([*past, empty], prior, pull=pull).tolist() == found.tolist()
     assert choose_weights([empty], prior).tolist() == prior.tolist()
 
 
