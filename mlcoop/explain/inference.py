@@ -259,6 +259,47 @@ def null_p_of_parts(joint: float, parts: list[float]) -> float:
     return min(1.0, 2 * min(joint, len(parts) * min(parts)))
 
 
+def share_intervals(
+    importance: np.ndarray, deviations: np.ndarray, *, quantile: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of each factor's share of all importance.
+
+    Parameters
+    ----------
+    importance, deviations
+        As `orders_at_once` takes them.
+    quantile : float
+        Half the width of an interval in standard errors.
+
+    Notes
+    -----
+    Noise folds upwards: factors without effect have some importance, which the sum holds and the
+    shares of the others lack. The bounds are therefore the outer ones of two intervals by the delta
+    method, of importances as they are and with their noise taken out (in squares; of one below its
+    noise nothing is left). Where next to nothing is left a share may be anything.
+
+    Examples
+    --------
+    >>> still = np.zeros((2, 2))
+    >>> [bound.tolist() for bound in share_intervals(np.array([3.0, 1.0]), still, quantile=2.0)]
+    [[0.75, 0.25], [0.75, 0.25]]
+    """
+    noise = deviations.std(axis=0, ddof=1)
+    sizes = [importance]
+    if len(importance) > 1:  # the share of one is all
+        sizes.append(np.sqrt(np.maximum(importance**2 - noise**2, 0)))
+    low, high = np.ones(len(importance)), np.zeros(len(importance))
+    for size in sizes:
+        total = max(size.sum(), 1e-12)
+        share = size / total
+        half = quantile * (deviations - share * deviations.sum(axis=1, keepdims=True)).std(
+            axis=0, ddof=1
+        )
+        low = np.minimum(low, share - half / total)
+        high = np.maximum(high, share + half / total)
+    return np.maximum(low, 0), np.minimum(high, 1)
+
+
 def _draws(covariance: np.ndarray, freedom: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     size, vectors = np.linalg.eigh(covariance)

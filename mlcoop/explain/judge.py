@@ -14,6 +14,7 @@ from mlcoop.explain.inference import (
     orders_at_once,
     orders_told,
     rank_sets,
+    share_intervals,
 )
 from mlcoop.explain.replicates import Explained
 from mlcoop.model.year_shocks import freedom_with_years
@@ -103,13 +104,10 @@ def judge(
     at_once = told & orders_at_once(importance, trusted, eligible=surely, seed=seed, **own)
     order = np.lexsort((-importance, ~above))
     table = rank_sets(order, at_once)
-    total = max(importance.sum(), 1e-12)
-    table["share"] = importance / total
-    drawn = np.maximum(importance + deviations, 0)
-    drawn /= np.maximum(drawn.sum(axis=1, keepdims=True), 1e-12)
-    half = _quantile(level, explained.freedom) * drawn.std(axis=0, ddof=1)
-    table["share_low"] = np.maximum(table["share"] - half, 0)
-    table["share_high"] = np.minimum(table["share"] + half, 1)
+    table["share"] = importance / max(importance.sum(), 1e-12)
+    table["share_low"], table["share_high"] = share_intervals(
+        importance, deviations, quantile=_quantile(level, explained.freedom)
+    )
     table["importance"] = importance
     table["importance_se"] = deviations.std(axis=0, ddof=1)
     table["null_p"], table["null_q"], table["above_null"] = p_values, q, above
