@@ -19,7 +19,7 @@ from mlcoop.features.build import (
 from mlcoop.features.catalogue import split_input
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
-from mlcoop.features.ready import far_out, matrix_from_ready_panel
+from mlcoop.features.ready import copies, far_out, matrix_from_ready_panel
 from mlcoop.likeness import HISTORY_YEARS, planted_features, study_pairs
 from mlcoop.panel import Panel, build_panel, pairs_among, unordered
 from mlcoop.plan import Plan
@@ -285,7 +285,7 @@ def _from_ready_panel(plan: Plan) -> Study:
     history = rows[[*PAIR_YEAR, "works"]].drop_duplicates(PAIR_YEAR).reset_index(drop=True)
     focus = history[PAIR].drop_duplicates(ignore_index=True)
     known = history["works"].notna()
-    warnings = far_out(matrix)
+    warnings = far_out(matrix) + copies(matrix)
     coverage = {
         "countries": sorted(set(focus["country_a"]) | set(focus["country_b"])),
         "dropped": [

@@ -10,6 +10,7 @@ import pandas as pd
 from mlcoop.errors import ConfigError, DataError, did_you_mean, some
 from mlcoop.features.build import Feature, FeatureMatrix
 
+SAME = 0.9999  # correlation from which two columns say the same
 FAR = 100  # times the span of most values, from their median
 
 
@@ -201,3 +202,25 @@ def far_out(matrix: FeatureMatrix) -> list[str]:
                 "mend it, it hides what the factor does"
             )
     return lines
+
+
+def copies(matrix: FeatureMatrix) -> list[str]:
+    """Return a warning for each set of factors that are the same but for unit, start or sign.
+
+    Such factors share what each alone would be given, and neither can be told from the other: the
+    first driver of a study, given twice, falls below the null line twice.
+    """
+    X = matrix.X.to_numpy(float)
+    known = np.isfinite(X).astype(float)
+    z = np.where(known > 0, X - np.nanmean(X, axis=0), 0.0)
+    z /= np.maximum(np.sqrt((z**2).sum(axis=0)), 1e-300)
+    apart = known.T @ (1 - known)  # rows where the one is known and the other is not
+    same = (np.abs(z.T @ z) > SAME) & (apart + apart.T == 0) | np.eye(X.shape[1], dtype=bool)
+    first = same.argmax(axis=1)
+    sets = [list(matrix.X.columns[first == k]) for k in np.unique(first)]
+    return [
+        f"{some(names)}: the same but for unit, start or sign; they share what one alone would be "
+        "given, so none of them may be told from chance: keep one"
+        for names in sets
+        if len(names) > 1
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from mlcoop.errors import ConfigError, DataError
 from mlcoop.features.build import explain_rows
-from mlcoop.features.ready import far_out, matrix_from_ready_panel
+from mlcoop.features.ready import copies, far_out, matrix_from_ready_panel
 
 OWN = pd.DataFrame(
     {
@@ -83,6 +83,24 @@ def test_mistakes_of_the_config_are_named(change: dict, message: str) -> None:
 def test_mistakes_of_the_table_are_named(change: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         matrix_from_ready_panel(OWN.assign(**change), exposure="size", **NAMES)
+
+
+def test_factors_that_say_the_same_are_named_once() -> None:
+    """By hand: kilometres and miles, a tie and its absence; a close neighbour says more or less."""
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"i": "a", "j": [f"c{k:02}" for k in range(60)], "t": 2001, "n": 1})
+    table["km"] = np.round(np.exp(rng.normal(8, 0.7, size=60)))
+    table["miles"] = np.round(table["km"] / 1.609)
+    table["tie"] = (np.arange(60) % 3 == 0).astype(int)
+    table["none"] = 1 - table["tie"]
+    table["near"] = table["km"] * np.exp(rng.normal(0, 0.03, size=60))
+    table["gaps"] = table["km"].where(np.arange(60) > 5)
+    table["still"] = 1.0
+    names = ["tie", "km", "near", "miles", "none", "gaps", "still"]
+    how = {"pair": ["i", "j"], "year": "t", "target": "n"}
+    ties, lengths = copies(matrix_from_ready_panel(table, **how, factors=names))
+    assert ties.startswith("tie, none: ") and lengths.startswith("km, miles: ")
+    assert copies(matrix_from_ready_panel(table, **how, factors=names[:3])) == []
 
 
 def test_a_value_far_out_is_named_and_skew_figures_are_not() -> None:
