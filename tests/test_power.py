@@ -50,7 +50,7 @@ def covariates(pairs, factors=8):
 
 @pytest.fixture(scope="module")
 def middling():
-    return power_analysis(covariates(50), "linear_boosting", worlds=5, seed=1, **FAST)
+    return power_analysis(covariates(50), "ppml", worlds=5, seed=1, **FAST)
 
 
 def test_power_rises_with_the_effect(middling):
@@ -64,7 +64,7 @@ def test_power_rises_with_the_effect(middling):
 
 
 def test_power_rises_with_pairs(middling):
-    few = power_analysis(covariates(16), "linear_boosting", worlds=5, seed=1, **FAST)
+    few = power_analysis(covariates(16), "ppml", worlds=5, seed=1, **FAST)
     assert few.found["probability"].sum() < middling.found["probability"].sum() - 0.3
     assert few.smallest_found is None or few.smallest_found > middling.smallest_found
 
@@ -82,7 +82,7 @@ def test_agrees_with_direct_simulation(middling):
         drivers = {n: 0.3 * (-1) ** k for k, n in enumerate(np.roll(names, seed)[:3])}
         world, size = draw_world(matrix, drivers, AROUND, seed=100 + seed)
         assert set(size[size > 0].index) == set(drivers)
-        ranked = rank_factors(world, "linear_boosting", resamples=20, seed=seed)
+        ranked = rank_factors(world, "ppml", resamples=20, seed=seed)
         found += list(ranked.factors.set_index("factor").loc[list(drivers), "above_null"])
     row = middling.found.set_index("per_sd").loc[0.3]
     assert row["low"] - 0.24 < np.mean(found) < row["high"] + 0.24
