@@ -127,9 +127,10 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
         + "; ".join(marks)
     )
     axes.set_title(_title(s, title))
-    shown = dict.fromkeys(r.group for r in rows if r.group in colours)
-    if len(shown) > 1 and len(rows) > len(shown):
-        for group in shown:
+    known = [r for r in rows if r.group in colours]
+    coloured = dict.fromkeys(r.group for r in known if r.above_null is not False)
+    if coloured and 1 < len({r.group for r in known}) < len(rows):
+        for group in coloured:
             axes.plot([], [], "o", color=COLOURS[colours[group]], label=group)
         axes.legend(frameon=False, loc="lower right")
     return figure

@@ -57,3 +57,15 @@ def test_the_ranking_speaks_of_lines_between_tiers_only_where_there_are_some(
     dotted = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert len(dotted) == tiers - 1
     assert ("dotted lines" in axes.get_xlabel()) == (tiers > 1)
+
+
+def test_the_legend_names_the_colours_that_are_drawn_and_no_others(study: Experiment) -> None:
+    """Truth: the dots; those of factors that are not told from chance are grey."""
+    summary = summarise(study)
+    few = {f.group for f in summary.factors[:2]}
+    rows = tuple(dataclasses.replace(f, above_null=f.group in few) for f in summary.factors)
+    assert few < {f.group for f in rows}
+    legend = _ranking(dataclasses.replace(summary, factors=rows)).axes[0].get_legend()
+    assert {text.get_text() for text in legend.get_texts()} == few
+    grey = tuple(dataclasses.replace(f, above_null=False) for f in rows)
+    assert _ranking(dataclasses.replace(summary, factors=grey)).axes[0].get_legend() is None
