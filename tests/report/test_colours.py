@@ -99,4 +99,4 @@ def test_the_catalogues_groups_keep_the_colours_of_the_founding_study() -> None:
     picture = (ROOT / "experiments/china-bri/figures/groups.svg").read_text("utf-8")
     drawn = set(re.findall(r"stroke: (#\w{6})", picture)) & set(figures.COLOURS)
     now = {figures.COLOURS[i] for i in group_colours(GROUPS.values()).values()}
-    assert len(drawn) >= 5 and drawn <= now
+    assert len(drawn) >= 3 and drawn <= now  # of groups that are told from chance
