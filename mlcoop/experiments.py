@@ -119,6 +119,13 @@ def need_finished(root: Path) -> None:
         )
 
 
+def find_finished(name: str, experiments: Path) -> Path:
+    """Return the folder of a study as `find_experiment` does; raise as `need_finished` does."""
+    root = find_experiment(name, experiments)
+    need_finished(root)
+    return root
+
+
 def _check_columns(root: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Raise `DataError` where a table lacks a column that every run of this version writes."""
     for name, columns in COLUMNS.items():

@@ -35,6 +35,12 @@ def refuse_to_overwrite(root: Path, config: Config) -> None:
         )
 
 
+def finished_before(root: Path, config: Config) -> bool:
+    """Tell whether nothing is left to run: as `is_finished`; raise as `refuse_to_overwrite`."""
+    refuse_to_overwrite(root, config)
+    return is_finished(root, config)
+
+
 def _differing_keys(root: Path, config: Config) -> list[str]:
     """Return the dotted keys in which a config differs from the one that a folder holds."""
     try:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlcoop import comparison
 from mlcoop.errors import ConfigError, DataError, did_you_mean
-from mlcoop.experiments import TABLES, find_experiment, need_finished, read_experiment
+from mlcoop.experiments import TABLES, find_finished, read_experiment
 from mlcoop.family.folder import find_family, read_family
 from mlcoop.report import display
 from mlcoop.report.content import Summary
@@ -129,9 +129,7 @@ def load(experiment: str | Path) -> Study | Comparison:
     family = find_family(str(experiment), EXPERIMENTS)
     if family is not None:
         return compare(read_family(family)[1])
-    root = find_experiment(str(experiment), EXPERIMENTS)
-    need_finished(root)
-    return _with_display(Study, read_experiment(root))
+    return _with_display(Study, read_experiment(find_finished(str(experiment), EXPERIMENTS)))
 
 
 def compare(experiments: Sequence[str | Path | Experiment]) -> Comparison:

@@ -17,7 +17,7 @@ from mlcoop.card import model_card
 from mlcoop.config_file import dump_config
 from mlcoop.experiments import read_experiment
 from mlcoop.few_pairs import pairs_with_counts, why_not_ranked
-from mlcoop.finished import config_key, is_finished, refuse_to_overwrite
+from mlcoop.finished import config_key, finished_before
 from mlcoop.model.learners import LEARNERS
 from mlcoop.plan import Plan
 from mlcoop.report.figures import draw_figures
@@ -71,10 +71,8 @@ def run_study(
     """
     config = plan.config
     root = experiments / config.name
-    if not force:
-        refuse_to_overwrite(root, config)
-        if is_finished(root, config):
-            return read_experiment(root)
+    if not force and finished_before(root, config):
+        return read_experiment(root)
     # One thread per fit and processes outside: faster for small fits, and sums in one order, so
     # that the number of workers changes no digit.
     with threadpool_limits(1), parallel_config(backend="loky", inner_max_num_threads=1):
@@ -94,12 +92,10 @@ def run_study(
         )
         folder = RunFolder.open(experiments, models, config.name)
         with folder.locked():
-            if not force:
-                # Another run may have finished here while the figures were fetched.
-                refuse_to_overwrite(root, config)
-                if is_finished(root, config):
-                    return read_experiment(root)
-            else:
+            # Another run may have finished here while the figures were fetched.
+            if not force and finished_before(root, config):
+                return read_experiment(root)
+            if force:
                 folder.clear()
                 for journal in (folder.root / "tuning").glob("*.journal"):
                     journal.unlink()

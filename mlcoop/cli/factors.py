@@ -94,7 +94,7 @@ def factors(
 
 def _study(name: str | None, config: Path | None, experiments: Path) -> Experiment | None:
     from mlcoop.config_file import load_config
-    from mlcoop.experiments import find_experiment, need_finished, read_experiment
+    from mlcoop.experiments import find_finished, read_experiment
 
     if name is not None and config is not None:
         raise ConfigError("--experiment and --config: give one of them")
@@ -102,9 +102,7 @@ def _study(name: str | None, config: Path | None, experiments: Path) -> Experime
         name = load_config(config).name
     if name is None:
         return None
-    root = find_experiment(name, experiments)
-    need_finished(root)
-    return read_experiment(root, tables=())
+    return read_experiment(find_finished(name, experiments), tables=())
 
 
 def _known(study: Experiment) -> dict[str, dict[str, float]]:

@@ -126,11 +126,9 @@ def score(
 
 
 def _read(name: str, experiments: Path) -> Experiment:
-    from mlcoop.experiments import find_experiment, need_finished, read_experiment
+    from mlcoop.experiments import find_finished, read_experiment
 
-    root = find_experiment(name, experiments)
-    need_finished(root)
-    return read_experiment(root)
+    return read_experiment(find_finished(name, experiments))
 
 
 def _needed(table: pd.DataFrame | None, experiment: Experiment, file: str) -> pd.DataFrame:

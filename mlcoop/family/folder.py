@@ -11,7 +11,13 @@ from typing import Any
 from mlcoop.artefacts import plain, to_bytes
 from mlcoop.comparison import Comparison, compare
 from mlcoop.errors import DataError
-from mlcoop.experiments import RANKINGS, find_experiment, need_finished, read_experiment
+from mlcoop.experiments import (
+    RANKINGS,
+    find_experiment,
+    find_finished,
+    need_finished,
+    read_experiment,
+)
 from mlcoop.files import write_output
 from mlcoop.report.render import render_comparison
 from mlcoop.schema import Experiment
@@ -59,9 +65,7 @@ def read_rankings(
     for name in names:
         root = find_family(name, experiments)
         if root is None:
-            folder = find_experiment(name, experiments)
-            need_finished(folder)
-            studies.append(read_experiment(folder, RANKINGS))
+            studies.append(read_experiment(find_finished(name, experiments), RANKINGS))
             continue
         record, members = read_family(root, RANKINGS)
         if len(names) == 1:
