@@ -239,7 +239,7 @@ def null_p_of_parts(joint: float, parts: list[float]) -> float:
     joint : float
         p-value of the group's summed Shapley values (`null_p_values`).
     parts : list of float
-        p-values of what it is made of, each on its own.
+        p-values of what it is made of, each on its own; none of a player that has no parts.
 
     Notes
     -----
@@ -254,8 +254,8 @@ def null_p_of_parts(joint: float, parts: list[float]) -> float:
     >>> null_p_of_parts(0.03, [0.03])
     0.03
     """
-    if len(parts) == 1:
-        return parts[0]
+    if len(parts) < 2:
+        return parts[0] if parts else joint
     return min(1.0, 2 * min(joint, len(parts) * min(parts)))
 
 

@@ -90,7 +90,7 @@ def judge(
             times = max(times, _lift(explained.by_repeat[:, :, columns[name]], moves, sign))
         spread = max(widening[position], times)
         alone = null_p_values(values, moves * spread, freedom=freedom)
-        p_values[position] = null_p_of_parts(alone, parts[name]) if parts else alone
+        p_values[position] = null_p_of_parts(alone, parts[name] if parts else [])
         wider = _quantile(level, freedom) / _quantile(level, explained.freedom)
         by_years[position], widening[position] = times * wider, spread * wider
         deviations[:, position] = widening[position] * (moves @ sign) / len(values)

@@ -269,9 +269,7 @@ def _judge_each(
             name: [p for inner, p in before if inner <= set(owned)]
             for name, owned in players.items()
         }
-        found[kind] = judge(
-            explained, players, level=level, seed=seed, parts=parts if before else None
-        )
+        found[kind] = judge(explained, players, level=level, seed=seed, parts=parts)
         null_p = found[kind][0]["null_p"]
         before = [(set(o), float(p)) for o, p in zip(players.values(), null_p, strict=True)]
     return found

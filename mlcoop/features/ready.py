@@ -210,12 +210,11 @@ def copies(matrix: FeatureMatrix) -> list[str]:
     Such factors share what each alone would be given, and neither can be told from the other: the
     first driver of a study, given twice, falls below the null line twice.
     """
-    X = matrix.X.to_numpy(float)
-    known = np.isfinite(X).astype(float)
-    z = np.where(known > 0, X - np.nanmean(X, axis=0), 0.0)
-    z /= np.maximum(np.sqrt((z**2).sum(axis=0)), 1e-300)
+    X = matrix.X.astype(float)
+    known = X.notna().to_numpy(float)
     apart = known.T @ (1 - known)  # rows where the one is known and the other is not
-    same = (np.abs(z.T @ z) > SAME) & (apart + apart.T == 0) | np.eye(X.shape[1], dtype=bool)
+    alike = X.corr().abs().to_numpy() > SAME
+    same = alike & (apart + apart.T == 0) | np.eye(X.shape[1], dtype=bool)
     first = same.argmax(axis=1)
     sets = [list(matrix.X.columns[first == k]) for k in np.unique(first)]
     return [
