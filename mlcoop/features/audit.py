@@ -13,28 +13,21 @@ from mlcoop.features.build import FeatureMatrix, build_features
 from mlcoop.features.factor import Factor
 from mlcoop.schema import PAIR
 
-KINDS = {
-    "target": "a copy of the target, or derived from it",
-    "future": "knows works of the target year or later that no origin knew",
-    "fitted_over_years": "a statistic over all years, those to be scored among them",
-    "pair_past": "the pair's own past works, which the factor model must not see",
-    "missing_when_zero": "missing exactly where the target is zero",
-    "too_good": "predicts the residual of persistence too well to be true",
-    "not_as_declared": "differs from what its catalogue entry gives on this panel",
-    "lag": "declared as known before it can be",
-    "asymmetric": "a pair factor that changes when the two ends are swapped",
-    "orientation_split": "the two orientations of a pair are on different sides of the split",
-    "pair_split": "a pair is in more than one fold",
-    "pair_in_both": "a pair is trained on and scored",
-    "time_order": "trained on years that are scored or later",
-}
 PROBED_YEARS = 3
 PROBED_PAIRS = 800
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A leak: its kind (a key of `KINDS`), the column it sits in, and one line about it."""
+    """A leak: its kind, the column it sits in, and one line about it.
+
+    Of values: `target` (a copy of the target, or derived from it), `future` (knows works of the
+    target year or later), `fitted_over_years` (a statistic over all years), `pair_past` (the pair's
+    own past works), `missing_when_zero`, `too_good` (predicts the residual of persistence too well
+    to be true). Of a rebuilt catalogue factor: `lag` (known before it can be), `not_as_declared`
+    (differs from what its entry gives), `asymmetric` (changes when a pair's ends are swapped), and
+    `future`, `fitted_over_years` and `pair_past`, as above.
+    """
 
     kind: str
     column: str
@@ -47,34 +40,20 @@ def audit(
     panel: pd.DataFrame | None = None,
     factors: Sequence[Factor] = (),
     horizon: int = 1,
-    folds: pd.Series | np.ndarray | None = None,
-    trained: pd.Series | np.ndarray | None = None,
-    scored: pd.Series | np.ndarray | None = None,
-    same_pair_allowed: bool = False,
-    rolling: bool = False,
     seed: int = 0,
 ) -> list[Finding]:
-    """Return the leaks found in a feature matrix and its split; an empty list when clean.
+    """Return the leaks found in a feature matrix; an empty list when clean.
 
-    Three kinds of check. *Values*: every column against the target, its neighbours in time and
+    Two kinds of check. *Values*: every column against the target, its neighbours in time and
     statistics of it (`value_leaks`); this is all that can be done for a ready panel. *Rebuilding*,
     given panel and factors: features must come out the same when every figure not yet known is
-    replaced by noise, and when a year is built alone. It is exact and names the factor. *Split*,
-    given folds or masks.
+    replaced by noise, and when a year is built alone. It is exact and names the factor.
 
     Parameters
     ----------
     matrix : FeatureMatrix
     panel, factors, horizon
         What `build_features` made the matrix from.
-    folds : labels per row, or None
-        Rows of one label are scored together by a model trained on the others.
-    trained, scored : boolean per row, or None
-        One split, given together.
-    same_pair_allowed : bool
-        Whether a pair may be trained on in other years than it is scored in (a rolling origin).
-    rolling : bool
-        Whether training years must lie before scored years.
     seed : int
         Of the sample of rows and of the noise.
 
@@ -92,12 +71,6 @@ def audit(
     findings += _declared(factors)
     if panel is not None and factors:
         findings += _rebuilt(matrix, panel, factors, horizon, seed)
-    if folds is not None:
-        findings += _folds(matrix.rows, pd.Series(np.asarray(folds), index=matrix.rows.index))
-    if trained is not None and scored is not None:
-        findings += _masks(
-            matrix.rows, np.asarray(trained), np.asarray(scored), same_pair_allowed, rolling
-        )
     return findings
 
 
@@ -148,15 +121,21 @@ def _rebuilt(
     blame: dict[str, tuple[str, str]] = {}
 
     def build(table: pd.DataFrame, years: list[int], some: Sequence[Factor]) -> pd.DataFrame:
-        X = build_features(
-            table, factors=some, years=years, focal=matrix.focal, focus_pairs=[], horizon=horizon
+        return _keyed(
+            build_features(
+                table,
+                factors=some,
+                years=years,
+                focal=matrix.focal,
+                focus_pairs=[],
+                horizon=horizon,
+            )
         )
-        return X.X.set_axis(pd.MultiIndex.from_frame(X.rows[["focal", "partner", "year"]]))
 
     full = build(part, every_year, factors)
-    given = sampled.X.set_axis(pd.MultiIndex.from_frame(sampled.rows[["focal", "partner", "year"]]))
-    for name in _differing(given.reindex(full.index), full, names):
-        blame.setdefault(name, ("not_as_declared", "its values are not those that its entry gives"))
+    given = _keyed(sampled).reindex(full.index)
+    for name in _differing(given, full, names):
+        blame[name] = ("not_as_declared", "its values are not those that its entry gives")
     swapped = build(_swap_ends(part), every_year, factors)
     pair_names = [f.name for f in matrix.features if f.role == "pair"]
     for name in _differing(_by_pair(full)[pair_names], _by_pair(swapped)[pair_names], pair_names):
@@ -170,17 +149,23 @@ def _rebuilt(
                 "learnt across years",
             )
         for lag in sorted({factor.lag for factor in factors}):
-            group = [factor for factor in factors if factor.lag == lag]
-            if not _years_after(part, year - lag - (horizon - 1)).any():
+            known = year - lag - (horizon - 1)  # the last year whose figures may be used
+            if not (part["year"] > known).any():
                 continue
-            noisy = build(_scramble(part, year - lag - (horizon - 1), rng), [year], group)
+            group = [factor for factor in factors if factor.lag == lag]
+            noisy = build(_scramble(part, known, rng), [year], group)
             for name in _differing(alone.loc[noisy.index], noisy, list(noisy.columns)):
                 blame[name] = (
                     "future",
-                    f"its value of {year} moves when figures after {year - lag - (horizon - 1)} "
-                    "change, which were not known",
+                    f"its value of {year} moves when figures after {known} change, which were not "
+                    "known",
                 )
     return [Finding(blame[n][0], n, f"{n}: {blame[n][1]}") for n in names if n in blame]
+
+
+def _keyed(matrix: FeatureMatrix) -> pd.DataFrame:
+    """Return the features by focal, partner and year."""
+    return matrix.X.set_axis(pd.MultiIndex.from_frame(matrix.rows[["focal", "partner", "year"]]))
 
 
 def _differing(left: pd.DataFrame, right: pd.DataFrame, names: list[str]) -> list[str]:
@@ -199,13 +184,9 @@ def _by_pair(X: pd.DataFrame) -> pd.DataFrame:
     return X.set_axis(keys)[~keys.duplicated()].sort_index()
 
 
-def _years_after(panel: pd.DataFrame, known: int) -> np.ndarray:
-    return (panel["year"] > known).to_numpy()
-
-
 def _scramble(panel: pd.DataFrame, known: int, rng: np.random.Generator) -> pd.DataFrame:
     """Return the panel with all figures after the year `known` replaced by noise."""
-    later = _years_after(panel, known)
+    later = (panel["year"] > known).to_numpy()
     columns = [c for c in panel.columns if c not in (*PAIR, "year")]
     noisy = panel.copy()
     noise = np.exp(rng.normal(size=(int(later.sum()), len(columns))) * 3)
@@ -220,77 +201,3 @@ def _swap_ends(panel: pd.DataFrame) -> pd.DataFrame:
     return panel.rename(
         columns={c: f"{c[:-1]}{other[c[-1]]}" for c in panel.columns if c[-2:] in ("_a", "_b")}
     )
-
-
-def _folds(rows: pd.DataFrame, folds: pd.Series) -> list[Finding]:
-    table = rows[[*PAIR, "year"]].assign(fold=folds)
-    found = []
-    ways = table.groupby([*PAIR, "year"])["fold"].nunique()
-    apart = ways[ways > 1]
-    if len(apart):
-        a, b, year = apart.index[0]
-        found.append(
-            Finding(
-                "orientation_split",
-                "folds",
-                f"folds: the two orientations of {a}-{b} in {year} are in different folds "
-                f"({len(apart)} such pairs and years); split by pair",
-            )
-        )
-    spread = table.groupby(PAIR)["fold"].nunique()
-    spread = spread[spread > 1]
-    if len(spread):
-        a, b = spread.index[0]
-        found.append(
-            Finding(
-                "pair_split",
-                "folds",
-                f"folds: {a}-{b} is in {int(spread.iloc[0])} folds ({len(spread)} such pairs); a "
-                "pair's years resemble each other, split by pair",
-            )
-        )
-    return found
-
-
-def _masks(
-    rows: pd.DataFrame,
-    trained: np.ndarray,
-    scored: np.ndarray,
-    same_pair_allowed: bool,
-    rolling: bool,
-) -> list[Finding]:
-    left, right = rows[trained.astype(bool)], rows[scored.astype(bool)]
-    found = []
-    keys = [*PAIR, "year"]
-    both = left[keys].merge(right[keys], on=keys).drop_duplicates()
-    if len(both):
-        a, b, year = both.iloc[0]
-        found.append(
-            Finding(
-                "orientation_split",
-                "split",
-                f"split: {a}-{b} in {year} is trained on and scored, be it in the other "
-                f"orientation ({len(both)} such pairs and years)",
-            )
-        )
-    pairs = left[PAIR].merge(right[PAIR].drop_duplicates(), on=PAIR).drop_duplicates()
-    if len(pairs) and not same_pair_allowed:
-        a, b = pairs.iloc[0]
-        found.append(
-            Finding(
-                "pair_in_both",
-                "split",
-                f"split: {a}-{b} is trained on and scored ({len(pairs)} such pairs); leave scored "
-                "pairs out of training",
-            )
-        )
-    if rolling and len(left) and len(right) and left["year"].max() >= right["year"].min():
-        found.append(
-            Finding(
-                "time_order",
-                "split",
-                f"split: trained up to {left['year'].max()}, scored from {right['year'].min()}; "
-                "train on earlier years only",
-            )
-        )
-    return found

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from small_panels import random_panel
 
-from mlcoop.features.audit import KINDS, audit
+from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix, build_features
 from mlcoop.features.catalogue import FACTORS, select_factors
 from mlcoop.features.ready import matrix_from_ready_panel
@@ -328,39 +328,3 @@ def test_a_pair_factor_that_takes_one_end_only() -> None:
     bad = replace(FACTORS["wealth_gap"], function=lambda t: t["gdp_per_head_usd2015_a"])
     found = audit(built([bad], focal=None), panel=PANEL, factors=[bad])
     assert [(f.kind, f.column) for f in found] == [("asymmetric", "wealth_gap")]
-
-
-# --- splits ------------------------------------------------------------------------------------
-
-
-def test_split_by_row_parts_orientations_and_pairs() -> None:
-    matrix = built(select_factors(["gdp"]))
-    by_row = np.arange(len(matrix.rows)) % 5
-    assert {f.kind for f in audit(matrix, folds=by_row)} == {"orientation_split", "pair_split"}
-    by_pair = matrix.rows.groupby(PAIR).ngroup() % 5
-    assert audit(matrix, folds=by_pair) == []
-
-
-def test_pair_trained_on_and_scored() -> None:
-    matrix = built(select_factors(["gdp"]))
-    late = (matrix.rows["year"] >= 2011).to_numpy()
-    focus = matrix.rows["in_focus"].to_numpy()
-    found = audit(matrix, trained=~late, scored=late & focus)
-    assert [f.kind for f in found] == ["pair_in_both"]
-    assert audit(matrix, trained=~late & ~focus, scored=late & focus) == []
-    assert audit(matrix, trained=~late, scored=late, same_pair_allowed=True, rolling=True) == []
-    backwards = audit(matrix, trained=late, scored=~late, same_pair_allowed=True, rolling=True)
-    assert [f.kind for f in backwards] == ["time_order"]
-    until = (matrix.rows["year"] <= 2011).to_numpy()  # 2011 is trained on and scored
-    found = audit(matrix, trained=until & ~focus, scored=late & focus, rolling=True)
-    assert [f.kind for f in found] == ["time_order"]
-    assert audit(matrix, trained=until & ~focus, scored=late & focus) == []
-    way = (matrix.rows["focal"] == matrix.rows["country_a"]).to_numpy()
-    found = audit(matrix, trained=way, scored=~way, same_pair_allowed=True)
-    assert [f.kind for f in found] == ["orientation_split"]
-
-
-def test_every_kind_of_finding_has_an_explanation() -> None:
-    matrix = built(select_factors(["gdp"]))
-    found = audit(matrix, folds=np.arange(len(matrix.rows)))
-    assert found and {f.kind for f in found} <= set(KINDS)
