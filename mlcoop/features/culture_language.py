@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from mlcoop.features.factor import Factor, column, pairwise
@@ -14,38 +16,33 @@ def spoken_language(table: pd.DataFrame) -> pd.Series:
     return pairwise(table, common_spoken_language)
 
 
-def _tie(name: str, label: str, input_: str, definition: str, default: bool = True) -> Factor:
-    return Factor(
-        name=name,
-        label=label,
-        group="culture_language",
-        unit="0 or 1",
-        source=CEPII,
-        role="pair",
-        inputs=(input_,),
-        lag=1,
-        carry=99,
-        function=column(input_),
-        sign=1,
-        kind="dummy",
-        definition=definition,
-        reference=MAYER,
-        default=default,
-    )
-
+_tie = partial(
+    Factor,
+    group="culture_language",
+    unit="0 or 1",
+    source=CEPII,
+    role="pair",
+    lag=1,
+    carry=99,
+    sign=1,
+    kind="dummy",
+    reference=MAYER,
+)
 
 FACTORS = (
     _tie(
-        "official_language",
-        "Common official language",
-        "common_official_language",
-        "1 if a language is official or primary in both countries.",
+        name="official_language",
+        label="Common official language",
+        inputs=("common_official_language",),
+        function=column("common_official_language"),
+        definition="1 if a language is official or primary in both countries.",
     ),
     _tie(
-        "ethnic_language",
-        "Language spoken in both",
-        "common_ethnic_language",
-        "1 if a language is spoken by at least 9 % of the population of both countries.",
+        name="ethnic_language",
+        label="Language spoken in both",
+        inputs=("common_ethnic_language",),
+        function=column("common_ethnic_language"),
+        definition="1 if a language is spoken by at least 9 % of the population of both countries.",
     ),
     Factor(
         name="spoken_language",
@@ -84,28 +81,32 @@ FACTORS = (
         default=False,
     ),
     _tie(
-        "colonial_tie",
-        "Colonial tie",
-        "colony",
-        "1 if one was ever a colony of the other.",
+        name="colonial_tie",
+        label="Colonial tie",
+        inputs=("colony",),
+        function=column("colony"),
+        definition="1 if one was ever a colony of the other.",
     ),
     _tie(
-        "common_coloniser",
-        "Common coloniser",
-        "common_coloniser",
-        "1 if both had the same coloniser after 1945.",
+        name="common_coloniser",
+        label="Common coloniser",
+        inputs=("common_coloniser",),
+        function=column("common_coloniser"),
+        definition="1 if both had the same coloniser after 1945.",
     ),
     _tie(
-        "colony_after_1945",
-        "Colonial tie after 1945",
-        "colony_after_1945",
-        "1 if they were in a colonial relation after 1945.",
+        name="colony_after_1945",
+        label="Colonial tie after 1945",
+        inputs=("colony_after_1945",),
+        function=column("colony_after_1945"),
+        definition="1 if they were in a colonial relation after 1945.",
         default=False,
     ),
     _tie(
-        "same_country",
-        "Once one country",
-        "same_country",
-        "1 if the two were or are the same country.",
+        name="same_country",
+        label="Once one country",
+        inputs=("same_country",),
+        function=column("same_country"),
+        definition="1 if the two were or are the same country.",
     ),
 )

@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
-from mlcoop.features.factor import Factor, Function, Kind, column, log, log1p, log_gap
+from mlcoop.features.factor import Factor, column, log, log1p, log_gap
 
 WDI = "World Development Indicators"
 BANK = "World Bank, World Development Indicators"
 GRAVITY = "Head and Mayer (2014), doi:10.1016/B978-0-444-54314-1.00003-3"
 ACOSTA = "Acosta et al. (2011), doi:10.1007/s11192-010-0305-6"
-
-
-def _country(
-    name: str,
-    label: str,
-    unit: str,
-    input_: str,
-    function: Function,
-    kind: Kind,
-    definition: str,
-    reference: str,
-    default: bool = True,
-    carry: int = 3,
-) -> Factor:
-    return Factor(
-        name=name,
-        label=label,
-        group="economy_market",
-        unit=unit,
-        source=WDI,
-        role="country",
-        inputs=(input_,),
-        lag=2,
-        carry=carry,
-        function=function,
-        sign=1,
-        kind=kind,
-        definition=f"{definition} Figures of a year come out in the middle of the next.",
-        reference=reference,
-        default=default,
-    )
+OUT_NEXT_YEAR = "Figures of a year come out in the middle of the next."
 
 
 def gdp_product(table: pd.DataFrame) -> pd.Series:
@@ -48,89 +20,97 @@ def gdp_product(table: pd.DataFrame) -> pd.Series:
     return log("gdp_usd2015_a")(table) + log("gdp_usd2015_b")(table)
 
 
+_country = partial(
+    Factor, group="economy_market", source=WDI, role="country", lag=2, carry=3, sign=1
+)
+
 FACTORS = (
     _country(
-        "gdp",
-        "Size of the economy",
-        "log USD of 2015",
-        "gdp_usd2015",
-        log("gdp_usd2015"),
-        "log",
-        "Natural logarithm of gross domestic product at constant prices.",
-        GRAVITY,
+        name="gdp",
+        label="Size of the economy",
+        unit="log USD of 2015",
+        inputs=("gdp_usd2015",),
+        function=log("gdp_usd2015"),
+        kind="log",
+        definition="Natural logarithm of gross domestic product at constant prices. "
+        + OUT_NEXT_YEAR,
+        reference=GRAVITY,
     ),
     _country(
-        "gdp_per_head",
-        "Wealth per head",
-        "log USD of 2015",
-        "gdp_per_head_usd2015",
-        log("gdp_per_head_usd2015"),
-        "log",
-        "Natural logarithm of gross domestic product per head at constant prices.",
-        ACOSTA,
+        name="gdp_per_head",
+        label="Wealth per head",
+        unit="log USD of 2015",
+        inputs=("gdp_per_head_usd2015",),
+        function=log("gdp_per_head_usd2015"),
+        kind="log",
+        definition="Natural logarithm of gross domestic product per head at constant prices. "
+        + OUT_NEXT_YEAR,
+        reference=ACOSTA,
     ),
     _country(
-        "population",
-        "Population",
-        "log persons",
-        "population",
-        log("population"),
-        "log",
-        "Natural logarithm of the population.",
-        GRAVITY,
+        name="population",
+        label="Population",
+        unit="log persons",
+        inputs=("population",),
+        function=log("population"),
+        kind="log",
+        definition="Natural logarithm of the population. " + OUT_NEXT_YEAR,
+        reference=GRAVITY,
     ),
     _country(
-        "trade_openness",
-        "Merchandise trade",
-        "% of GDP",
-        "merchandise_trade_pct_gdp",
-        column("merchandise_trade_pct_gdp"),
-        "level",
-        "Merchandise exports plus imports over gross domestic product.",
-        BANK,
+        name="trade_openness",
+        label="Merchandise trade",
+        unit="% of GDP",
+        inputs=("merchandise_trade_pct_gdp",),
+        function=column("merchandise_trade_pct_gdp"),
+        kind="level",
+        definition="Merchandise exports plus imports over gross domestic product. " + OUT_NEXT_YEAR,
+        reference=BANK,
     ),
     _country(
-        "exports",
-        "Exports of goods and services",
-        "% of GDP",
-        "exports_pct_gdp",
-        column("exports_pct_gdp"),
-        "level",
-        "Exports of goods and services over gross domestic product.",
-        BANK,
+        name="exports",
+        label="Exports of goods and services",
+        unit="% of GDP",
+        inputs=("exports_pct_gdp",),
+        function=column("exports_pct_gdp"),
+        kind="level",
+        definition="Exports of goods and services over gross domestic product. " + OUT_NEXT_YEAR,
+        reference=BANK,
     ),
     _country(
-        "urban",
-        "Urban population",
-        "%",
-        "urban_pct",
-        column("urban_pct"),
-        "level",
-        "Share of the population that lives in towns.",
-        BANK,
+        name="urban",
+        label="Urban population",
+        unit="%",
+        inputs=("urban_pct",),
+        function=column("urban_pct"),
+        kind="level",
+        definition="Share of the population that lives in towns. " + OUT_NEXT_YEAR,
+        reference=BANK,
     ),
     _country(
-        "migrants",
-        "Migrants among the population",
-        "%",
-        "migrants_pct",
-        column("migrants_pct"),
-        "level",
-        "Share of residents born abroad, estimated every five years and carried forward: how far "
-        "people have come to live, not how many researchers move.",
-        "World Bank, World Development Indicators, indicator SM.POP.TOTL.ZS",
-        default=False,
+        name="migrants",
+        label="Migrants among the population",
+        unit="%",
+        inputs=("migrants_pct",),
         carry=5,
+        function=column("migrants_pct"),
+        kind="level",
+        definition="Share of residents born abroad, estimated every five years and carried "
+        "forward: how far people have come to live, not how many researchers move. "
+        + OUT_NEXT_YEAR,
+        reference="World Bank, World Development Indicators, indicator SM.POP.TOTL.ZS",
+        default=False,
     ),
     _country(
-        "tourist_arrivals",
-        "Visitors from abroad",
-        "log(1 + arrivals)",
-        "tourist_arrivals",
-        log1p("tourist_arrivals"),
-        "log",
-        "Overnight visitors from abroad, whatever brings them; the series ends in 2020.",
-        "World Bank, World Development Indicators, indicator ST.INT.ARVL",
+        name="tourist_arrivals",
+        label="Visitors from abroad",
+        unit="log(1 + arrivals)",
+        inputs=("tourist_arrivals",),
+        function=log1p("tourist_arrivals"),
+        kind="log",
+        definition="Overnight visitors from abroad, whatever brings them; the series ends in 2020. "
+        + OUT_NEXT_YEAR,
+        reference="World Bank, World Development Indicators, indicator ST.INT.ARVL",
         default=False,
     ),
     Factor(

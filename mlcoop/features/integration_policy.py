@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
-from mlcoop.features.factor import Factor, Function, Kind, column
+from mlcoop.features.factor import Factor, column
 from mlcoop.features.memberships import (
     bilateral_agreements,
     shared_memberships,
@@ -48,52 +50,30 @@ def experiments(table: pd.DataFrame) -> pd.Series:
     return shared_memberships(table, "research_programmes", ["experiment"])
 
 
-def _club(
-    function: Function,
-    label: str,
-    kind: Kind,
-    unit: str,
-    table: str,
-    definition: str,
-    reference: str,
-) -> Factor:
-    return Factor(
-        name=function.__name__,
-        label=label,
-        group="integration_policy",
-        unit=unit,
-        source=f"mlcoop table {table}",
-        role="pair",
-        inputs=(),
-        lag=1,
-        function=function,
-        sign=1,
-        kind=kind,
-        definition=definition,
-        reference=reference,
-    )
-
+_club = partial(Factor, group="integration_policy", role="pair", inputs=(), lag=1, sign=1)
 
 FACTORS = (
     _club(
-        economic_blocs,
-        "Economic blocs in common",
-        "count",
-        "blocs",
-        "blocs",
-        "Number of customs unions, free trade areas and plurilateral agreements in force that "
-        "both countries belong to.",
-        "Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
+        name="economic_blocs",
+        label="Economic blocs in common",
+        unit="blocs",
+        source="mlcoop table blocs",
+        function=economic_blocs,
+        kind="count",
+        definition="Number of customs unions, free trade areas and plurilateral agreements in "
+        "force that both countries belong to.",
+        reference="Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
     ),
     _club(
-        trade_agreement,
-        "Trade agreement in force",
-        "dummy",
-        "0 or 1",
-        "blocs and agreements",
-        "1 if an economic bloc or a bilateral agreement listed in the tables is in force between "
-        "the two.",
-        "Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
+        name="trade_agreement",
+        label="Trade agreement in force",
+        unit="0 or 1",
+        source="mlcoop table blocs and agreements",
+        function=trade_agreement,
+        kind="dummy",
+        definition="1 if an economic bloc or a bilateral agreement listed in the tables is in "
+        "force between the two.",
+        reference="Baier and Bergstrand (2007), doi:10.1016/j.jinteco.2006.02.005",
     ),
     Factor(
         name="trade_agreement_wto",
@@ -114,52 +94,59 @@ FACTORS = (
         default=False,
     ),
     _club(
-        forums,
-        "Political forums in common",
-        "count",
-        "forums",
-        "blocs",
-        "Number of political organisations (OECD, SCO, BRICS, APEC, OIC and others of the table) "
-        "that both countries belong to.",
-        "Pevehouse et al. (2020), doi:10.1177/0022343319881175",
+        name="forums",
+        label="Political forums in common",
+        unit="forums",
+        source="mlcoop table blocs",
+        function=forums,
+        kind="count",
+        definition="Number of political organisations (OECD, SCO, BRICS, APEC, OIC and others of "
+        "the table) that both countries belong to.",
+        reference="Pevehouse et al. (2020), doi:10.1177/0022343319881175",
     ),
     _club(
-        belt_and_road,
-        "Belt and Road agreement",
-        "years",
-        "log(1 + years)",
-        "belt_and_road",
-        "Logarithm of 1 plus the years since China's partner signed its first document on the "
-        "Belt and Road, the year of signing counting as 1; 0 before, and for pairs without China.",
-        "table belt_and_road.csv, tables/SOURCES.md",
+        name="belt_and_road",
+        label="Belt and Road agreement",
+        unit="log(1 + years)",
+        source="mlcoop table belt_and_road",
+        function=belt_and_road,
+        kind="years",
+        definition="Logarithm of 1 plus the years since China's partner signed its first document "
+        "on the Belt and Road, the year of signing counting as 1; 0 before, and for pairs without "
+        "China.",
+        reference="table belt_and_road.csv, tables/SOURCES.md",
     ),
     _club(
-        eu_framework,
-        "EU framework programme",
-        "dummy",
-        "0 or 1",
-        "research_programmes",
-        "1 if both countries are members of the European Union or associated to its framework "
-        "programme for research.",
-        "Hoekman et al. (2013), doi:10.1093/jeg/lbs011",
+        name="eu_framework",
+        label="EU framework programme",
+        unit="0 or 1",
+        source="mlcoop table research_programmes",
+        function=eu_framework,
+        kind="dummy",
+        definition="1 if both countries are members of the European Union or associated to its "
+        "framework programme for research.",
+        reference="Hoekman et al. (2013), doi:10.1093/jeg/lbs011",
     ),
     _club(
-        laboratories,
-        "Laboratories in common",
-        "count",
-        "laboratories",
-        "research_programmes",
-        "Number of CERN (members and associates apart), ESA, ESO and JINR that both belong to.",
-        "table research_programmes.csv, tables/SOURCES.md",
+        name="laboratories",
+        label="Laboratories in common",
+        unit="laboratories",
+        source="mlcoop table research_programmes",
+        function=laboratories,
+        kind="count",
+        definition="Number of CERN (members and associates apart), ESA, ESO and JINR that both "
+        "belong to.",
+        reference="table research_programmes.csv, tables/SOURCES.md",
     ),
     _club(
-        experiments,
-        "LHC experiments in common",
-        "count",
-        "experiments",
-        "research_programmes",
-        "Number of ATLAS, CMS and ALICE in which both countries have institutes. Their papers "
-        "carry every member's address and weigh much under full counting.",
-        "ATLAS Collaboration (2008), doi:10.1088/1748-0221/3/08/S08003",
+        name="experiments",
+        label="LHC experiments in common",
+        unit="experiments",
+        source="mlcoop table research_programmes",
+        function=experiments,
+        kind="count",
+        definition="Number of ATLAS, CMS and ALICE in which both countries have institutes. Their "
+        "papers carry every member's address and weigh much under full counting.",
+        reference="ATLAS Collaboration (2008), doi:10.1088/1748-0221/3/08/S08003",
     ),
 )

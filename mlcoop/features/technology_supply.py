@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from mlcoop.features.economy_market import BANK, WDI
-from mlcoop.features.factor import Factor, Function, Kind, column, log1p, positive
+from mlcoop.features.factor import Factor, column, log1p, positive
 
 WIPO = "WIPO through the World Bank, World Development Indicators"
 
@@ -34,127 +36,106 @@ def _per_million(table: pd.DataFrame, end: str) -> pd.Series:
     return table[f"patents_resident{end}"] / positive(table[f"population{end}"]) * 1e6
 
 
-def _country(
-    name: str,
-    label: str,
-    unit: str,
-    inputs: tuple[str, ...],
-    function: Function,
-    kind: Kind,
-    definition: str,
-    *,
-    lag: int = 2,
-    carry: int = 3,
-    reference: str = BANK,
-    default: bool = True,
-) -> Factor:
-    return Factor(
-        name=name,
-        label=label,
-        group="technology_supply",
-        unit=unit,
-        source=WDI,
-        role="country",
-        inputs=inputs,
-        lag=lag,
-        carry=carry,
-        function=function,
-        sign=1,
-        kind=kind,
-        definition=definition,
-        reference=reference,
-        default=default,
-    )
-
+_country = partial(
+    Factor,
+    group="technology_supply",
+    source=WDI,
+    role="country",
+    lag=2,
+    carry=3,
+    sign=1,
+    reference=BANK,
+)
 
 FACTORS = (
     _country(
-        "patents",
-        "Patents per head",
-        "log(1 + applications per million)",
-        ("patents_resident", "population"),
-        patents_per_million,
-        "log",
-        "Patent applications by residents per million people. WIPO's figures of a year come out "
-        "at the end of the next and reach the World Bank later.",
+        name="patents",
+        label="Patents per head",
+        unit="log(1 + applications per million)",
+        inputs=("patents_resident", "population"),
         lag=3,
+        function=patents_per_million,
+        kind="log",
+        definition="Patent applications by residents per million people. WIPO's figures of a year "
+        "come out at the end of the next and reach the World Bank later.",
         reference=WIPO,
     ),
     _country(
-        "patents_total",
-        "Patents",
-        "log(1 + applications)",
-        ("patents_resident",),
-        log1p("patents_resident"),
-        "log",
-        "Patent applications by residents.",
+        name="patents_total",
+        label="Patents",
+        unit="log(1 + applications)",
+        inputs=("patents_resident",),
         lag=3,
+        function=log1p("patents_resident"),
+        kind="log",
+        definition="Patent applications by residents.",
         reference=WIPO,
         default=False,
     ),
     _country(
-        "hightech_exports",
-        "High-tech exports",
-        "% of manufactured exports",
-        ("hightech_exports_pct",),
-        column("hightech_exports_pct"),
-        "level",
-        "Share of high-technology goods in manufactured exports.",
+        name="hightech_exports",
+        label="High-tech exports",
+        unit="% of manufactured exports",
+        inputs=("hightech_exports_pct",),
+        function=column("hightech_exports_pct"),
+        kind="level",
+        definition="Share of high-technology goods in manufactured exports.",
     ),
     _country(
-        "internet",
-        "Internet users",
-        "%",
-        ("internet_pct",),
-        column("internet_pct"),
-        "level",
-        "Share of the population that uses the internet.",
+        name="internet",
+        label="Internet users",
+        unit="%",
+        inputs=("internet_pct",),
+        function=column("internet_pct"),
+        kind="level",
+        definition="Share of the population that uses the internet.",
     ),
     _country(
-        "foreign_investment",
-        "Foreign direct investment",
-        "inverse hyperbolic sine of % of GDP",
-        ("fdi_pct_gdp",),
-        foreign_investment,
-        "level",
-        "Net inflow of foreign direct investment over gross domestic product, the channel of "
-        "technology transfer that most countries report.",
+        name="foreign_investment",
+        label="Foreign direct investment",
+        unit="inverse hyperbolic sine of % of GDP",
+        inputs=("fdi_pct_gdp",),
+        function=foreign_investment,
+        kind="level",
+        definition="Net inflow of foreign direct investment over gross domestic product, the "
+        "channel of technology transfer that most countries report.",
     ),
     _country(
-        "royalties_paid",
-        "Royalties paid abroad",
-        "log(1 + USD)",
-        ("royalties_paid_usd",),
-        log1p("royalties_paid_usd"),
-        "log",
-        "Charges for the use of intellectual property paid to other countries, current USD: "
-        "technology that a country takes in.",
+        name="royalties_paid",
+        label="Royalties paid abroad",
+        unit="log(1 + USD)",
+        inputs=("royalties_paid_usd",),
+        function=log1p("royalties_paid_usd"),
+        kind="log",
+        definition="Charges for the use of intellectual property paid to other countries, current "
+        "USD: technology that a country takes in.",
         reference="World Bank, World Development Indicators, indicator BM.GSR.ROYL.CD",
         default=False,
     ),
     _country(
-        "royalties_received",
-        "Royalties received from abroad",
-        "log(1 + USD)",
-        ("royalties_received_usd",),
-        log1p("royalties_received_usd"),
-        "log",
-        "Charges for the use of intellectual property received from other countries, current USD: "
-        "technology that a country gives out.",
+        name="royalties_received",
+        label="Royalties received from abroad",
+        unit="log(1 + USD)",
+        inputs=("royalties_received_usd",),
+        function=log1p("royalties_received_usd"),
+        kind="log",
+        definition="Charges for the use of intellectual property received from other countries, "
+        "current USD: technology that a country gives out.",
         reference="World Bank, World Development Indicators, indicator BX.GSR.ROYL.CD",
         default=False,
     ),
     _country(
-        "renewable_electricity",
-        "Electricity from new renewables",
-        "%",
-        ("renewable_electricity_pct",),
-        column("renewable_electricity_pct"),
-        "level",
-        "Share of electricity from wind, sun, biomass, tides and geothermal heat, without hydro. "
-        "It tells how much of the technology a country uses, not what it makes or exports.",
+        name="renewable_electricity",
+        label="Electricity from new renewables",
+        unit="%",
+        inputs=("renewable_electricity_pct",),
         lag=3,
         carry=5,
+        function=column("renewable_electricity_pct"),
+        kind="level",
+        definition="Share of electricity from wind, sun, biomass, tides and geothermal heat, "
+        "without hydro. It tells how much of the technology a country uses, not what it makes or "
+        "exports.",
         reference="World Bank, World Development Indicators, indicator EG.ELC.RNWX.ZS",
         default=False,
     ),
