@@ -115,18 +115,15 @@ class RunFolder:
         """Hold the folder for one run at a time."""
         lock = filelock.FileLock(self.root / ".lock", timeout=0)
         try:
-            lock.acquire()
+            held = lock.acquire()
         except filelock.Timeout as error:
-            # Its file stays: without it a third run would lock another beside the first.
             raise ConfigError(
                 f"{self.root}: another run is writing this study; wait for it or rename yours"
             ) from error
-        try:
+        # Its file stays: a run that has opened one which is gone would lock it beside the next's.
+        with held:
             self.manifest = read_manifest(self.root)  # that of before may be another run's
             yield
-        finally:
-            lock.release()
-            (self.root / ".lock").unlink(missing_ok=True)
 
     def holds(self, stage: str, key: str) -> bool:
         """Say whether a stage is complete from just these inputs, with every file unharmed.

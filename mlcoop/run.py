@@ -76,10 +76,10 @@ def run_study(
     # One thread per fit and processes outside: faster for small fits, and sums in one order, so
     # that the number of workers changes no digit.
     with threadpool_limits(1), parallel_config(backend="loky", inner_max_num_threads=1):
-        listener.start("panel", "figures, panel and features")
         begun = time.monotonic()
         # Before the folder is touched: a study whose data cannot be had leaves nothing behind.
         look_at_own_file(plan, must_rank=must_rank)
+        listener.start("panel", "figures, panel and features")
         study = assemble(plan, client, today=now().date(), progress=listener.step)
         kept = compute.without_gaps(study, config.learner.missing)
         rows = kept.matrix.rows

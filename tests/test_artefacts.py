@@ -112,6 +112,19 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_run_that_opened_the_lock_just_before_it_was_released_keeps_others_out(
+    tmp_path: Path,
+) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="locks of POSIX")
+    first, third = open_folder(tmp_path), open_folder(tmp_path)
+    with first.locked():
+        second = (first.root / ".lock").open("r+")
+    with second:
+        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(ConfigError, match="another run"), third.locked():
+            pass
+
+
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="cannot be written"):

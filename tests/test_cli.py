@@ -77,7 +77,7 @@ def test_every_artefact_says_what_it_was_made_from(panel_run) -> None:
     made = json.loads((folder / "provenance.json").read_text())
     assert made["inputs"][0]["sha256"] and made["seed"] == 0 and made["packages"]["xgboost-cpu"]
     assert {"manifest.json", "config.yaml", "run.log"} <= {p.name for p in folder.iterdir()}
-    assert not list(folder.glob("**/.*.tmp")) and not (folder / ".lock").exists()
+    assert not list(folder.glob("**/.*.tmp"))
 
 
 def test_a_path_that_the_machine_refuses_is_one_line(tmp_path: Path) -> None:
@@ -349,6 +349,9 @@ def test_a_cache_of_imported_files_alone_is_not_called_empty(tmp_path: Path) -> 
     kept = {"MLCOOP_CACHE_DIR": str(tmp_path / "cache")}
     empty = "No figures are cached; mlcoop data fetch brings a study's."
     assert mlcoop("data", "status", cwd=tmp_path, **kept).stdout.strip() == empty
+    (tmp_path / "other.csv").write_text("t,i\n2015,156\n")
+    done = mlcoop("data", "import", "baci", "other.csv", cwd=tmp_path, **kept)
+    assert done.returncode == 2 and done.stderr.startswith("other.csv: not a table of CEPII BACI")
     (tmp_path / "baci.csv").write_text("t,i,j,k,v,q\n2015,156,764,010101,10.5,1\n")
     done = mlcoop("data", "import", "baci", "baci.csv", cwd=tmp_path, **kept)
     assert done.returncode == 0 and done.stderr == "import: 1 file\n"

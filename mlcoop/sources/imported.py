@@ -19,7 +19,7 @@ from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.schema import PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources.asking import Progress
 from mlcoop.sources.cache import Cache, Record
-from mlcoop.sources.imported_tables import IMPORTS, read_pairs, tables_in
+from mlcoop.sources.imported_tables import IMPORTS, open_table, read_pairs, tables_in
 
 READER = "2"  # part of a record's address: files read by another version are read again
 
@@ -67,8 +67,6 @@ def import_files(
     # Dates do not tell which of two files of a day came last.
     number = max((_number(r) for _, r in cache.records() if r is not None), default=0)
     for done, path in enumerate(paths):
-        if progress:
-            progress(done, len(paths), path.name)
         with path.open("rb") as file:
             sha = hashlib.file_digest(file, "sha256").hexdigest()
         for name, stream in tables_in(path, entry):
@@ -78,10 +76,12 @@ def import_files(
             if cache.read(kind, key) is not None:
                 kept.append(name)
                 continue
+            where = f"{path}" if name == path.name else f"{path}:{name}"
             with stream() as file:
-                table, notes = read_pairs(
-                    entry, file, f"{path}" if name == path.name else f"{path}:{name}"
-                )
+                reader = open_table(entry, file, where)
+                if progress:
+                    progress(done, len(paths), path.name)
+                table, notes = read_pairs(entry, reader, where)
             body = io.BytesIO()
             table.to_parquet(body, index=False)
             years = f"{table['year'].min()}-{table['year'].max()}"

@@ -129,16 +129,16 @@ def _damaged(error: Exception, entry: Import, where: str) -> Exception:
     return DataError(f"{where}: cannot be read as {entry.label} ({detail}); download it again")
 
 
-def read_pairs(entry: Import, file: Any, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return a file's figures by unordered pair and year, and what was left out.
+def open_table(entry: Import, file: Any, where: str) -> arrow_csv.CSVStreamingReader:
+    """Return a reader of a file's blocks; only the first has been read.
 
     Raises
     ------
     DataError
-        Missing columns, values that cannot be, a file that is damaged.
+        Missing columns, or a file that is damaged from the start.
     """
     try:
-        reader = arrow_csv.open_csv(
+        return arrow_csv.open_csv(
             file,
             read_options=arrow_csv.ReadOptions(block_size=BLOCK),
             convert_options=arrow_csv.ConvertOptions(
@@ -148,13 +148,28 @@ def read_pairs(entry: Import, file: Any, where: str) -> tuple[pd.DataFrame, list
                 strings_can_be_null=True,
             ),
         )
-        reduce = _gravity_block if entry.name == "gravity" else _baci_block
-        blocks = [reduce(pa.Table.from_batches([batch]), where) for batch in reader]
     except pa.ArrowKeyError as error:
         raise DataError(
             f"{where}: not a table of {entry.label}: {error}; it needs columns "
             f"{', '.join(entry.columns)}"
         ) from error
+    except DAMAGED as error:
+        raise _damaged(error, entry, where) from error
+
+
+def read_pairs(
+    entry: Import, reader: arrow_csv.CSVStreamingReader, where: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return a file's figures by unordered pair and year, and what was left out.
+
+    Raises
+    ------
+    DataError
+        Values that cannot be, a file that is damaged.
+    """
+    reduce = _gravity_block if entry.name == "gravity" else _baci_block
+    try:
+        blocks = [reduce(pa.Table.from_batches([batch]), where) for batch in reader]
     except DAMAGED as error:
         raise _damaged(error, entry, where) from error
     if not blocks:
