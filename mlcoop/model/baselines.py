@@ -34,8 +34,8 @@ def persist(counts: FloatArray) -> FloatArray:
 def drift(counts: FloatArray, span: int, horizon: int = 1) -> FloatArray:
     """Return the last count moved on by the mean change of the last `span` years.
 
-    `y + horizon * (y - y_before) / span`, not below zero. Where fewer years are known, the span is
-    what there is; a pair that was not seen then keeps its last count.
+    `y + horizon * (y - y_before) / span`, not below zero. Where fewer years are known, of all pairs
+    or of one, the span is what there is.
 
     References
     ----------
@@ -46,13 +46,11 @@ def drift(counts: FloatArray, span: int, horizon: int = 1) -> FloatArray:
     >>> drift(np.array([[1.0, 3.0]]), span=1, horizon=2)
     array([7.])
     """
-    span = min(span, counts.shape[1] - 1)
-    last = counts[:, -1]
-    if span < 1:
-        return last
-    before = counts[:, -1 - span]
-    moved = last + horizon * (last - before) / span
-    return np.where(np.isnan(before), last, np.maximum(moved, 0))
+    window = counts[:, -1 - min(span, counts.shape[1] - 1) :]
+    first = np.isfinite(window).argmax(axis=1)
+    known = np.maximum(window.shape[1] - 1 - first, 1)
+    last, before = window[:, -1], window[np.arange(len(window)), first]
+    return np.maximum(last + horizon * (last - before) / known, 0)
 
 
 def country_growth(counts: FloatArray, ends: NDArray[np.int64], n_countries: int) -> FloatArray:

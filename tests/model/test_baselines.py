@@ -47,9 +47,12 @@ def test_drift_by_hand() -> None:
     assert drift(counts, 1, horizon=2)[0] == pytest.approx(7)
     # Only three steps are known, so five years become three.
     assert drift(counts, 5) == pytest.approx(drift(counts, 3))
-    # Seen for two years: one-year drift is 6+(6-4) = 8; three years ago there is nothing to go by.
+    # Seen for two years, its drift over three is that over one: 6+(6-4) = 8.
     late = np.array([[np.nan, np.nan, 4.0, 6.0]])
-    assert [drift(late, span)[0] for span in (1, 3)] == [8, 6]
+    assert [drift(late, span)[0] for span in (1, 3)] == [8, 8]
+    # Seen for three years, over two: 9+(9-4)/2 = 11.5; seen once, or never, there is none.
+    others = np.array([[np.nan, 4.0, 6.0, 9.0], [np.nan] * 3 + [7.0], [np.nan] * 4])
+    assert drift(others, 3) == pytest.approx([11.5, 7, np.nan], nan_ok=True)
 
 
 def test_group_growth_by_hand() -> None:
