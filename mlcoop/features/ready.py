@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mlcoop.errors import ConfigError, DataError, did_you_mean, some
+from mlcoop.errors import some
 from mlcoop.features.build import Feature, FeatureMatrix
 
 SAME = 0.9999  # correlation from which two columns say the same
@@ -29,10 +29,10 @@ def matrix_from_ready_panel(
     Parameters
     ----------
     table : DataFrame
-        One row per pair and year, or one per ordered pair and year.
+        As `sources.readypanel.read` checks and gives it: one row per pair and year, the two ends as
+        text in either order, all else numbers.
     pair : two column names
-        The ends of a pair: any values, compared as text. (i, j) and (j, i) are one pair; where
-        both stand in a year they get half weight each and never part.
+        The ends of a pair.
     year, target : str
         Column of the target year, and of the counts (0 or more; missing in a year to forecast).
     factors : sequence of str
@@ -45,15 +45,7 @@ def matrix_from_ready_panel(
     Returns
     -------
     FeatureMatrix
-        All features in role "pair" and all pairs in focus, sorted by pair, year and orientation.
-
-    Raises
-    ------
-    ConfigError
-        If a column is not there or a factor is named twice.
-    DataError
-        If a row stands twice, a value is not a number, a count is negative, or an exposure is not
-        above zero.
+        All features in role "pair" and all pairs in focus, sorted by pair and year.
 
     Examples
     --------
@@ -63,120 +55,33 @@ def matrix_from_ready_panel(
     >>> m.X["f"].tolist(), m.rows["works"].tolist()
     ([1.0, 2.0], [3.0, 0.0])
     """
-    pair, factors = list(pair), list(factors)
-    _check_columns(table, pair, year, target, exposure, factors, groups)
-    left, right = (table[c].astype(str).to_numpy(object) for c in pair)
-    swapped = left > right
-    rows = pd.DataFrame(
-        {
-            "focal": left,
-            "partner": right,
-            "country_a": np.where(swapped, right, left),
-            "country_b": np.where(swapped, left, right),
-            "year": _numbers(table, year, missing=False).astype(int),
-            "works": _numbers(table, target),
-            "exposure": 1.0 if exposure is None else _numbers(table, exposure, missing=False),
-        }
-    )
-    X = pd.DataFrame({name: _numbers(table, name) for name in factors}).astype(np.float32)
-    rows["in_focus"] = True
-    order = rows.sort_values(["country_a", "country_b", "year", "focal"], kind="stable").index
-    rows, X = rows.loc[order].reset_index(drop=True), X.loc[order].reset_index(drop=True)
-    _check_values(rows, X, pair, year, target, exposure)
+    first, second = pair
+    ends = np.sort(table[[first, second]].to_numpy(object), axis=1)
+    table = table.assign(**{first: ends[:, 0], second: ends[:, 1]})
+    table = table.sort_values([first, second, year], ignore_index=True)
+    assert not table.duplicated([first, second, year]).any()
+    a, b = (table[end].to_numpy(object) for end in (first, second))
     # Only ratios of exposures mean something; products of outputs in dollars would pass all bounds
     # of the fits, and the penalty of PPML is one of works per exposure.
-    rows["exposure"] /= rows["exposure"].mean()
-    ways = rows.groupby(["country_a", "country_b", "year"])["year"].transform("size")
-    rows["weight"] = 1.0 / ways
+    rates = 1.0 if exposure is None else table[exposure] / table[exposure].mean()
+    rows = pd.DataFrame(
+        {
+            "focal": a,
+            "partner": b,
+            "country_a": a,
+            "country_b": b,
+            "year": table[year].astype(int),
+            "works": table[target].astype(float),
+            "exposure": rates,
+            "weight": 1.0,
+            "in_focus": True,
+        }
+    )
     features = tuple(
         Feature(name, name, name, (groups or {}).get(name, name), "pair", own=True)
         for name in factors
     )
-    columns = ["focal", "partner", "country_a", "country_b", "year", "works"]
-    return FeatureMatrix(rows[[*columns, "exposure", "weight", "in_focus"]], X, features, None)
-
-
-def _check_columns(
-    table: pd.DataFrame,
-    pair: list[str],
-    year: str,
-    target: str,
-    exposure: str | None,
-    factors: list[str],
-    groups: Mapping[str, str] | None,
-) -> None:
-    if len(pair) != 2 or pair[0] == pair[1]:
-        raise ConfigError(f"panel.pair: {pair} must name the two columns of a pair's ends")
-    named = [("pair", c) for c in pair] + [("year", year), ("target", target)]
-    named += [("exposure", exposure)] if exposure is not None else []
-    named += [("factors", c) for c in factors]
-    problems = []
-    for key, column in named:
-        if column not in table.columns:
-            nearest = did_you_mean(str(column), map(str, table.columns), cutoff=0.6).strip()
-            hint = nearest or f"It has {some(table.columns)}."
-            problems.append(f'panel.{key}: no column "{column}" in the file. {hint}')
-    repeated = sorted({c for c in factors if factors.count(c) > 1})
-    if repeated:
-        problems.append(f"panel.factors: {some(repeated)} named twice; keep one")
-    taken = {*pair, year, target, exposure}
-    for column in factors:
-        if column in taken:
-            problems.append(
-                f'panel.factors: "{column}" is already the pair, year, target or exposure; take it '
-                "out of the factors"
-            )
-    strangers = sorted(set(groups or {}) - set(factors))
-    if strangers:
-        problems.append(f"panel.groups: {some(strangers)} not among the factors")
-    if not factors:
-        problems.append("panel.factors: name at least one factor column")
-    if problems:
-        raise ConfigError(" ".join(problems))
-
-
-def _numbers(table: pd.DataFrame, column: str, missing: bool = True) -> np.ndarray:
-    values = pd.to_numeric(table[column], errors="coerce").to_numpy(float)
-    values = np.where(np.isfinite(values), values, np.nan)
-    given = table[column].notna().to_numpy()
-    wrong = given & np.isnan(values)
-    if wrong.any():
-        raise DataError(
-            f"panel, {column}: not a number: {some(table.loc[wrong, column])}; recode it or leave "
-            "the column out"
-        )
-    if not missing and np.isnan(values).any():
-        where = np.flatnonzero(np.isnan(values)).tolist()
-        raise DataError(f"panel, {column}: missing in rows {some(where)}; fill or drop these rows")
-    return values
-
-
-def _check_values(
-    rows: pd.DataFrame,
-    X: pd.DataFrame,
-    pair: list[str],
-    year: str,
-    target: str,
-    exposure: str | None,
-) -> None:
-    twice = rows[rows.duplicated(["focal", "partner", "year"])]
-    if len(twice):
-        keys = twice[["focal", "partner", "year"]].to_numpy().tolist()
-        raise DataError(f"panel, {pair} and {year}: rows stand twice: {some(keys)}; keep one each")
-    selves = rows[rows["country_a"] == rows["country_b"]]
-    if len(selves):
-        raise DataError(
-            f"panel, {pair}: both ends are the same: {some(selves['country_a'])}; drop these rows"
-        )
-    if (rows["works"] < 0).any():
-        bad = rows.loc[rows["works"] < 0, "works"]
-        raise DataError(f"panel, {target}: below zero: {some(bad)}; counts start at 0")
-    if (rows["exposure"] <= 0).any():
-        bad = rows.loc[rows["exposure"] <= 0, "exposure"]
-        raise DataError(f"panel, {exposure}: not above zero: {some(bad)}; drop these rows")
-    empty = X.columns[X.isna().all()]
-    if len(empty):
-        raise DataError(f"panel, {some(empty)}: no value at all; leave the column out")
+    return FeatureMatrix(rows, table[list(factors)].astype(np.float32), features, None)
 
 
 def far_out(matrix: FeatureMatrix) -> list[str]:

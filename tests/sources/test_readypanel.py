@@ -62,6 +62,7 @@ def test_parquet_with_numbers_as_ends(tmp_path: Path) -> None:
         ("x,a,b,2001,3,1,high,1\n", "f: no number: 'high' .row 2"),
         ("x,a,b,2001,3,1,inf,1\n", "f: infinite: 'inf' .row 2"),
         ("x,a,b,20x1,3,1,1,1\n", "t: .*'20x1' .row 2"),
+        ("x,a,b,,3,1,1,1\n", "t: .*'' .row 2"),
         ("x,a,a,2001,3,1,1,1\n", "one and the same end: a .row 2"),
         ("x,a,,2001,3,1,1,1\n", "j: an empty end: '' .row 2"),
         ("x,a,b,2001,,1,1,1\n", "y: no value at all"),
