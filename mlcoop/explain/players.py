@@ -210,7 +210,6 @@ def drop_groups(
     *,
     seed: int,
     workers: int,
-    folds: int | None = None,
 ) -> pd.DataFrame:
     """Return the deviance explained on unseen focus pairs with all groups and without each.
 
@@ -220,22 +219,23 @@ def drop_groups(
         Learner and parameters by the prefix of their columns.
     groups : dict
         Columns of each group.
-    folds : int, optional
-        Of focus pairs; None for two where most of the training lies outside the focus set, else
-        three. Every refit has the same folds and the same training rows (`DROP_ROWS` drawn where
-        there are more), so that only the group differs.
 
     Returns
     -------
     DataFrame indexed by group: for each prefix `{prefix}_all`, `{prefix}_without`,
     `{prefix}_lost`. A lone group has nothing left without it: the level alone, 0 explained.
+
+    Notes
+    -----
+    Focus pairs are in two folds where most of the training lies outside the focus set, else in
+    three. Every refit has the same folds and the same training rows (`DROP_ROWS` drawn where there
+    are more), so that only the group differs.
     """
     rows = matrix.rows
     known = rows["works"].notna().to_numpy()
     scored = known & rows["in_focus"].to_numpy(bool)
     pairs = pair_names(rows)
-    if folds is None:
-        folds = 2 if scored.sum() < known.sum() / 3 else 3
+    folds = 2 if scored.sum() < known.sum() / 3 else 3
     fold = np.full(len(rows), -1)
     fold[scored] = split_pairs(pairs[scored], folds, seed)
     # Seen from the other end the partner's group is the focal country's: the two cost the same.

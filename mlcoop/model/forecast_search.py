@@ -23,6 +23,10 @@ from mlcoop.model.growth import expect_common, growth_features, measure_growth
 from mlcoop.model.history import build_history
 from mlcoop.model.origins import first_origin
 
+FOLDS = 3
+HORIZON = 1  # year ahead; the settings serve every horizon
+MOST_ROWS = 12_000  # training rows of a fold; larger pairs are likelier to be drawn
+
 
 @dataclass(frozen=True)
 class TuningProblem:
@@ -39,30 +43,25 @@ def tuning_problem(
     focus: pd.DataFrame | None,
     *,
     before: int,
-    horizon: int = 1,
     seed: int = 0,
-    folds: int = 3,
-    rows: int = 12_000,
 ) -> TuningProblem:
     """Return the search for the boosted experts' parameters, inside training years.
 
     Parameters
     ----------
     before : int
-        First reported origin; the folds are the last origins whose outcome is known by then.
-    rows : int
-        Training rows of a fold at most; the largest pairs are always kept.
+        First reported origin; the `FOLDS` are the last origins whose outcome is known by then.
 
     Notes
     -----
     A fold's score is the WAPE of the boosted expert that weighs large pairs less, averaged over
-    all pairs and (where it is part of them) the focus.
+    all pairs and (where it is part of them) the focus, of forecasts `HORIZON` ahead.
     """
     panel = build_history(history, focus).until(before)
     growth = measure_growth(panel)
     first, known = first_origin(len(panel.years)), set(panel.observed_years)
-    possible = range(first + horizon, len(panel.years) - horizon)
-    origins = [k for k in possible if {panel.years[k], panel.years[k + horizon]} <= known][-folds:]
+    possible = range(first + HORIZON, len(panel.years) - HORIZON)
+    origins = [k for k in possible if {panel.years[k], panel.years[k + HORIZON]} <= known][-FOLDS:]
     if not origins:
         raise DataError(
             f"tuning: the years to {before} leave no origin to tune on; give more years or "
@@ -72,11 +71,11 @@ def tuning_problem(
     rng = np.random.default_rng(seed)
     prepared = []
     for k in origins:
-        data = training_set(growth, k, horizon)
-        if len(data.target) > rows:
+        data = training_set(growth, k, HORIZON)
+        if len(data.target) > MOST_ROWS:
             chance = np.sqrt(data.last + 1)
             keep = np.sort(
-                rng.choice(len(chance), size=rows, replace=False, p=chance / chance.sum())
+                rng.choice(len(chance), size=MOST_ROWS, replace=False, p=chance / chance.sum())
             )
             data = TrainingSet(
                 data.X.iloc[keep], data.target[keep], data.last[keep], data.recency[keep]
@@ -85,11 +84,11 @@ def tuning_problem(
 
     def fold_scores(params: Mapping[str, Any]) -> Iterator[float]:
         for k, data, now in prepared:
-            fit = fit_expert(expert, data, horizon, params, seed + k)
+            fit = fit_expert(expert, data, HORIZON, params, seed + k)
             predicted = to_works(
-                fit.predict(now) + expect_common(growth, k, horizon), growth.counts[:, k]
+                fit.predict(now) + expect_common(growth, k, HORIZON), growth.counts[:, k]
             )
-            observed = panel.counts[:, k + horizon]
+            observed = panel.counts[:, k + HORIZON]
             use = np.isfinite(predicted) & np.isfinite(observed)
             losses = []
             for at in (use, use & panel.in_focus):

@@ -106,7 +106,6 @@ def fit_scenario_model(
     estimator: Estimator,
     *,
     unit: str = "auto",
-    refits: int = REFITS,
     seed: int = 0,
     workers: int = 1,
 ) -> ScenarioModel:
@@ -126,13 +125,13 @@ def fit_scenario_model(
     pairs = pd.Index(np.unique(pair_names(matrix.rows[known])))
     unit, ends = choose_unit(matrix.rows[known], unit), pair_ends(pairs)
 
-    weights, _, _ = resampling_weights(ends[:, 0], ends[:, 1], unit, refits, 1, seed + 11)
+    weights, _, _ = resampling_weights(ends[:, 0], ends[:, 1], unit, REFITS, 1, seed + 11)
 
     def refit(b: int) -> Estimator:
         return estimator.refit(pd.Series(weights[b], index=pairs), seed + b + 1)
 
     # Threads: the fits release the interpreter, and what they share is not sent to and fro.
-    again = Parallel(n_jobs=workers, backend="threading")(delayed(refit)(b) for b in range(refits))
+    again = Parallel(n_jobs=workers, backend="threading")(delayed(refit)(b) for b in range(REFITS))
     asked = ahead
     if asked is None:
         asked = matrix.take(matrix.rows["year"] == matrix.rows["year"].max())
