@@ -225,27 +225,27 @@ def rank_factors(
     factors = factors[front + [c for c in factors.columns if c not in front]]
     order = np.argsort(factors["rank"].to_numpy())
     return Ranking(
-        factors.iloc[order].reset_index(drop=True),
-        groups.sort_values("rank").reset_index(drop=True),
-        wider.sort_values("rank").reset_index(drop=True) if dimensions else wider,
-        pd.concat(replicates, ignore_index=True),
-        pd.DataFrame(orders.told, index=names, columns=names),
-        pd.DataFrame(orders.at_once, index=names, columns=names),
-        notes,
-        effect_curves(
+        factors=factors.iloc[order].reset_index(drop=True),
+        groups=groups.sort_values("rank").reset_index(drop=True),
+        dimensions=wider.sort_values("rank").reset_index(drop=True) if dimensions else wider,
+        replicates=pd.concat(replicates, ignore_index=True),
+        told=pd.DataFrame(orders.told, index=names, columns=names),
+        at_once=pd.DataFrame(orders.at_once, index=names, columns=names),
+        notes=notes,
+        effects=effect_curves(
             explained.steps,
             explained.curves,
             explained.curve_replicates,
             quantile=dict(zip(columns, wide, strict=True)),
         ),
-        pd.concat(
+        orders=pd.concat(
             [_listed(k, side, own, told) for k, (_, side, own, _, told) in found.items()],
             ignore_index=True,
         ),
-        explained,
-        columns,
-        members,
-        interaction_table(
+        explained=explained,
+        columns=columns,
+        members=members,
+        interactions=interaction_table(
             list(columns),
             explained.pairs,
             explained.together,

@@ -134,4 +134,12 @@ def regress(
     exposure = rows["exposure"].to_numpy(float)[known]
     coef, bread = fit_ppml(design, y, exposure, weight)
     mean = weight * exposure * np.exp(np.clip(design @ coef, -30, 30))
-    return Regression(basis, coef, bread, known, design, mean, weight * y - mean)
+    return Regression(
+        basis=basis,
+        coef=coef,
+        bread=bread,
+        rows=known,
+        design=design,
+        mean=mean,
+        residual=weight * y - mean,
+    )

@@ -217,13 +217,13 @@ def cross_fit(
         for pair, found in said.joint.items():
             joint.setdefault(pair, np.zeros(len(explained)))[unseen] += found[part] / REPEATS
     return CrossFitted(
-        values,
-        by_repeat,
-        dict(sorted(joint.items())),
-        np.mean([fits[job][1].effects for job in jobs], axis=0),
-        folds[0],
-        tuple(fits[0, k][0] for k in range(FOLDS)),
-        tuple(fits[0, k][1] for k in range(FOLDS)),
+        values=values,
+        by_repeat=by_repeat,
+        joint=dict(sorted(joint.items())),
+        effects=np.mean([fits[job][1].effects for job in jobs], axis=0),
+        fold=folds[0],
+        estimators=tuple(fits[0, k][0] for k in range(FOLDS)),
+        said=tuple(fits[0, k][1] for k in range(FOLDS)),
     )
 
 

@@ -61,7 +61,16 @@ def knobs(model: ScenarioModel, pair: tuple[str, str]) -> dict[str, Knob]:
             # Without a focal country rows look both ways: only a name says whose figure it is.
             country = str(row["partner" if name.endswith("_partner") else "focal"])
             label, factor = f"{label}, {country_name(country)}", str(feature["factor"])
-        found[name] = Knob(name, label, words, factor, country, known, low, high)
+        found[name] = Knob(
+            name=name,
+            label=label,
+            unit=words,
+            factor=factor,
+            country=country,
+            now=known,
+            low=low,
+            high=high,
+        )
     return found
 
 

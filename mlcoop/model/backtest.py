@@ -218,14 +218,14 @@ def assemble(
     metrics = measure_backtest(table, horizon=horizon, level=level)
     columns = ["origin", "set", "expert", "weight"]
     return Backtest(
-        table,
-        metrics,
-        horizon,
-        level,
-        pd.DataFrame(weight_rows, columns=columns),
-        shifts[last_column],
-        final,
-        tuple(warnings),
+        table=table,
+        metrics=metrics,
+        horizon=horizon,
+        level=level,
+        weights=pd.DataFrame(weight_rows, columns=columns),
+        shift=shifts[last_column],
+        calibration=final,
+        warnings=tuple(warnings),
     )
 
 

@@ -58,13 +58,13 @@ class History:
         """Return the history as it stood at the end of `year`: later columns are gone."""
         k = self.index(year) + 1
         return History(
-            self.pairs,
-            self.countries,
-            self.ends,
-            self.years[:k],
-            self.counts[:, :k],
-            self.in_focus,
-            None if self.international is None else self.international[:, :k],
+            pairs=self.pairs,
+            countries=self.countries,
+            ends=self.ends,
+            years=self.years[:k],
+            counts=self.counts[:, :k],
+            in_focus=self.in_focus,
+            international=None if self.international is None else self.international[:, :k],
         )
 
 
@@ -140,13 +140,13 @@ def build_history(table: pd.DataFrame, focus: pd.DataFrame | None = None) -> His
                 "check the codes"
             )
     return History(
-        pairs,
-        countries,
-        ends.astype(np.int64),
-        years,
-        wide.to_numpy(dtype=float),
-        in_focus,
-        _international(table, countries, years),
+        pairs=pairs,
+        countries=countries,
+        ends=ends.astype(np.int64),
+        years=years,
+        counts=wide.to_numpy(dtype=float),
+        in_focus=in_focus,
+        international=_international(table, countries, years),
     )
 
 

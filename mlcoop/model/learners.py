@@ -288,33 +288,35 @@ LINEAR: Params = {
 
 LEARNERS: dict[str, Learner] = {
     "linear_boosting": Learner(
-        "linear_boosting",
-        "log-linear model, and shallow boosting of its residual where pairs are many",
-        LinearBoosting,
-        lambda trial: LINEAR | _tree_space(trial, deepest=2, most=300),
-        LINEAR | TREES | {"trees": 250, "learning_rate": 0.4, "colsample": 0.4, "reg_lambda": 30.0},
-        lambda params, n_pairs: (
+        name="linear_boosting",
+        label="log-linear model, and shallow boosting of its residual where pairs are many",
+        make=LinearBoosting,
+        space=lambda trial: LINEAR | _tree_space(trial, deepest=2, most=300),
+        defaults=LINEAR
+        | TREES
+        | {"trees": 250, "learning_rate": 0.4, "colsample": 0.4, "reg_lambda": 30.0},
+        relevant=lambda params, n_pairs: (
             params
             if n_pairs >= FEWEST_PAIRS_TO_BOOST
             else {k: v for k, v in params.items() if k in LINEAR}
         ),
     ),
     "poisson_boosting": Learner(
-        "poisson_boosting",
-        "boosted trees, Poisson objective",
-        PoissonBoosting,
+        name="poisson_boosting",
+        label="boosted trees, Poisson objective",
+        make=PoissonBoosting,
         # depth 2: interactions of two factors, and Shapley values that are exact and fast
-        lambda trial: {"most_rows": 20_000} | _tree_space(trial, deepest=2),
-        TREES | {"trees": 600, "learning_rate": 0.2, "most_rows": 20_000},
+        space=lambda trial: {"most_rows": 20_000} | _tree_space(trial, deepest=2),
+        defaults=TREES | {"trees": 600, "learning_rate": 0.2, "most_rows": 20_000},
     ),
     "ppml": Learner(
-        "ppml",
-        "Poisson regression (PPML)",
-        PPML,
-        lambda trial: {
+        name="ppml",
+        label="Poisson regression (PPML)",
+        make=PPML,
+        space=lambda trial: {
             "alpha": trial.suggest_float("alpha", 1e-6, 1.0, log=True),
             "most_rows": 20_000,
         },
-        {"alpha": 1e-4, "most_rows": 20_000},
+        defaults={"alpha": 1e-4, "most_rows": 20_000},
     ),
 }

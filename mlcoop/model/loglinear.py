@@ -112,13 +112,13 @@ def fit_mixed(
         penalty = np.where(keep, penalty, np.inf)
     state = (
         MixedFit(
-            _start_coef(rows),
-            np.zeros((n_columns, n_columns)),
-            penalty,
-            0.2,
-            0.1,
-            1.0,
-            np.zeros(len(rows.starts)),
+            coef=_start_coef(rows),
+            covariance=np.zeros((n_columns, n_columns)),
+            penalty=penalty,
+            pair_variance=0.2,
+            dispersion=0.1,
+            scale=1.0,
+            pair_effect=np.zeros(len(rows.starts)),
         )
         if start is None
         else replace(start, penalty=penalty)

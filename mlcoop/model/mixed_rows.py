@@ -31,14 +31,14 @@ def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
         extra = np.hstack([drifts, extra])
         extra_blocks = np.r_[np.full(drifts.shape[1], first + 2), extra_blocks]
     return Rows(
-        np.hstack([basis.design(basis.standardise(data.X)), extra]),
-        np.r_[blocks, extra_blocks],
-        data.y,
-        data.offset,
-        data.weight,
-        data.starts,
-        data.pair,
-        int((extra_blocks == first + 1).sum()),
+        design=np.hstack([basis.design(basis.standardise(data.X)), extra]),
+        blocks=np.r_[blocks, extra_blocks],
+        y=data.y,
+        offset=data.offset,
+        weight=data.weight,
+        starts=data.starts,
+        pair=data.pair,
+        years=int((extra_blocks == first + 1).sum()),
     )
 
 

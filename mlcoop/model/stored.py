@@ -142,4 +142,12 @@ def _read_basis(state: dict[str, Any]) -> Basis:
 
 def _only_coef(coef: np.ndarray) -> MixedFit:
     n = len(coef)
-    return MixedFit(coef, np.zeros((n, n)), np.zeros(n), 0.0, 0.0, 1.0, np.zeros(0))
+    return MixedFit(
+        coef=coef,
+        covariance=np.zeros((n, n)),
+        penalty=np.zeros(n),
+        pair_variance=0.0,
+        dispersion=0.0,
+        scale=1.0,
+        pair_effect=np.zeros(0),
+    )

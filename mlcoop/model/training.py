@@ -65,14 +65,14 @@ def arrange(
     chosen, code = chosen[order], code[order]
     starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
     return Training(
-        np.asarray(X, dtype=float)[chosen],
-        values[chosen],
-        np.log(exposure[chosen]),
-        drawn[order],
-        code,
-        starts,
-        unique,
-        None if years is None else np.asarray(years)[chosen],
+        X=np.asarray(X, dtype=float)[chosen],
+        y=values[chosen],
+        offset=np.log(exposure[chosen]),
+        weight=drawn[order],
+        pair=code,
+        starts=starts,
+        pair_names=unique,
+        years=None if years is None else np.asarray(years)[chosen],
     )
 
 

@@ -144,13 +144,13 @@ def _totals(table: pd.DataFrame | None) -> tuple[Total, ...]:
         return ()
     rows = [
         Total(
-            str(r["total"]),
-            total_name(str(r["total"])),
-            int(r["year"]),
-            float(r["predicted"]),
-            float(r["lower"]),
-            float(r["upper"]),
-            float(r["level"]),
+            key=str(r["total"]),
+            label=total_name(str(r["total"])),
+            year=int(r["year"]),
+            predicted=float(r["predicted"]),
+            lower=float(r["lower"]),
+            upper=float(r["upper"]),
+            level=float(r["level"]),
         )
         for r in table.to_dict("records")
     ]
@@ -164,18 +164,18 @@ def _surprises(table: pd.DataFrame | None, focal: str | None) -> tuple[Surprise,
     focus = table[table["in_focus"].astype(bool)]
     return tuple(
         Surprise(
-            str(r["country_a"]),
-            str(r["country_b"]),
-            pair_name(str(r["country_a"]), str(r["country_b"]), focal),
-            int(r["year"]),
-            float(r["observed"]),
-            float(r["predicted"]),
-            float(r["lower"]),
-            float(r["upper"]),
-            from_percent(r["change_pct"]),
-            from_percent(r["expected_change_pct"]),
-            from_percent(r["shared_change_pct"]),
-            "" if pd.isna(r.get("factors")) else str(r.get("factors") or ""),
+            a=str(r["country_a"]),
+            b=str(r["country_b"]),
+            label=pair_name(str(r["country_a"]), str(r["country_b"]), focal),
+            year=int(r["year"]),
+            observed=float(r["observed"]),
+            predicted=float(r["predicted"]),
+            lower=float(r["lower"]),
+            upper=float(r["upper"]),
+            change=from_percent(r["change_pct"]),
+            expected=from_percent(r["expected_change_pct"]),
+            shared=from_percent(r["shared_change_pct"]),
+            factors="" if pd.isna(r.get("factors")) else str(r.get("factors") or ""),
         )
         for r in focus.head(MOST_SURPRISES).to_dict("records")
     )
@@ -194,18 +194,18 @@ def _horizons(metrics: dict) -> tuple[Ahead, ...]:
             held = (part.get("coverage") or {}).get(key) or {}
             rows.append(
                 Ahead(
-                    int(horizon),
-                    key,
-                    set_name(key),
-                    len(part.get("origins") or ()),
-                    float(errors["model"]),
-                    best,
-                    float(rivals[best]),
-                    optional(skill.get("value")),
-                    optional(skill.get("low")),
-                    optional(skill.get("high")),
-                    optional(held.get("mean")),
-                    optional(held.get("width_share")),
+                    horizon=int(horizon),
+                    key=key,
+                    label=set_name(key),
+                    origins=len(part.get("origins") or ()),
+                    error=float(errors["model"]),
+                    best=best,
+                    best_error=float(rivals[best]),
+                    skill=optional(skill.get("value")),
+                    skill_low=optional(skill.get("low")),
+                    skill_high=optional(skill.get("high")),
+                    coverage=optional(held.get("mean")),
+                    width=optional(held.get("width_share")),
                 )
             )
     return tuple(rows)

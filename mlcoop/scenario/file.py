@@ -235,14 +235,14 @@ def find_moves(
         way = next(w for w in WAYS if getattr(change, w) is not None)
         moves.append(
             Move(
-                columns,
-                countries,
-                pairs,
-                change.pairs == "focus",
-                None if wanted is None else frozenset(wanted),
-                way,
-                float(getattr(change, way)),
-                unit,
+                columns=columns,
+                countries=countries,
+                pairs=pairs,
+                only_focus=change.pairs == "focus",
+                years=None if wanted is None else frozenset(wanted),
+                way=way,
+                amount=float(getattr(change, way)),
+                unit=unit,
             )
         )
     if slips:

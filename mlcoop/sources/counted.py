@@ -75,7 +75,15 @@ def count_works(request: GatherRequest, client: Client, progress: Progress | Non
     told = {**of.describe(request.own_counts), "answers": 1}
     counts = found.counts
     return Counted(
-        counts, found.years, found.countries, counts.totals, {}, None, [], [told], found.warnings
+        counts=counts,
+        years=found.years,
+        countries=found.countries,
+        totals=counts.totals,
+        year_totals={},
+        home=None,
+        records=[],
+        own=[told],
+        warnings=found.warnings,
     )
 
 
@@ -116,7 +124,15 @@ def _count_in_openalex(
         )
     kept(counts.records, counts.warnings)
     return Counted(
-        counts, (first, last), countries, totals, year_totals, home, records, [], warnings
+        counts=counts,
+        years=(first, last),
+        countries=countries,
+        totals=totals,
+        year_totals=year_totals,
+        home=home,
+        records=records,
+        own=[],
+        warnings=warnings,
     )
 
 
