@@ -120,23 +120,7 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
             slips.append(
                 f"{where}, focus.partners: only {focal}, the focal country itself; name others"
             )
-    learner = config.learner.name
-    if learner not in LEARNERS:
-        nearest = did_you_mean(learner, LEARNERS, cutoff=0.4).strip()
-        hint = nearest or f"There are: {', '.join(LEARNERS)}."
-        slips.append(f'{where}, learner.name: unknown learner "{learner}". {hint}')
-    else:
-        known = LEARNERS[learner].defaults
-        slips += [
-            f"{where}, learner.params.{name}: unknown parameter. Known: {', '.join(known)}."
-            for name in config.learner.params
-            if name not in known
-        ]
-        slips += [
-            f"{where}, learner.params.{name}: {kind}, not {value!r}"
-            for name, value in config.learner.params.items()
-            if name in known and (kind := _asked_instead(name, value, known[name]))
-        ]
+    slips += _learner_slips(config, where)
     factors: tuple[Factor, ...] = ()
     path = None
     if config.panel is not None:
@@ -158,16 +142,6 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
             )
     if slips:
         raise ConfigError("\n".join(dict.fromkeys(slips)))
-    switches = {
-        "audit": config.audit.enabled,
-        "tune": config.tuning.enabled,
-        "backtest": config.evaluation.enabled,
-        "score": config.evaluation.enabled,
-        "explain": config.explain.enabled,
-        "forecast": config.forecast.enabled and config.evaluation.enabled,
-        "report": config.report.enabled,
-    }
-    stages = ("panel", *(stage for stage, on in switches.items() if on))
     # "South Korea" and "KOR" are one study, and what reads its folder later knows codes only
     spelled = named[0] if isinstance(config.focus.partners, str) else named or None
     focus = config.focus.model_copy(update={"focal": focal, "partners": spelled})
@@ -177,7 +151,7 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
         partners=partners,
         countries=countries or None,
         factors=factors,
-        stages=stages,
+        stages=_stages(config),
         path=path,
     )
     most = _most_focus_pairs(plan)
@@ -200,6 +174,41 @@ def plan_family(family: Family, where: str, base: Path) -> list[Plan]:
     if slips:
         raise ConfigError("\n".join(slips.values()))
     return plans
+
+
+def _learner_slips(config: Config, where: str) -> list[str]:
+    """Return a line for an unknown learner, or for each parameter that it does not take."""
+    learner = config.learner.name
+    if learner not in LEARNERS:
+        nearest = did_you_mean(learner, LEARNERS, cutoff=0.4).strip()
+        hint = nearest or f"There are: {', '.join(LEARNERS)}."
+        return [f'{where}, learner.name: unknown learner "{learner}". {hint}']
+    known = LEARNERS[learner].defaults
+    unknown = [
+        f"{where}, learner.params.{name}: unknown parameter. Known: {', '.join(known)}."
+        for name in config.learner.params
+        if name not in known
+    ]
+    return unknown + [
+        f"{where}, learner.params.{name}: {kind}, not {value!r}"
+        for name, value in config.learner.params.items()
+        if name in known and (kind := _asked_instead(name, value, known[name]))
+    ]
+
+
+def _stages(config: Config) -> tuple[str, ...]:
+    """Return the stages that a config asks for, in the order in which they run."""
+    asked = {
+        "panel": True,
+        "audit": config.audit.enabled,
+        "tune": config.tuning.enabled,
+        "backtest": config.evaluation.enabled,
+        "score": config.evaluation.enabled,
+        "explain": config.explain.enabled,
+        "forecast": config.forecast.enabled and config.evaluation.enabled,
+        "report": config.report.enabled,
+    }
+    return tuple(stage for stage, on in asked.items() if on)
 
 
 def _most_focus_pairs(plan: Plan) -> int | None:
