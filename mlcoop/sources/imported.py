@@ -19,7 +19,7 @@ from mlcoop.errors import ConfigError, DataError, some
 from mlcoop.schema import PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources.asking import Progress
 from mlcoop.sources.cache import Cache, Record
-from mlcoop.sources.imported_tables import IMPORTS, open_table, read_pairs, tables_in
+from mlcoop.sources.imported_tables import IMPORTS, Import, open_table, read_pairs, tables_in
 
 READER = "2"  # part of a record's address: files read by another version are read again
 
@@ -63,17 +63,14 @@ def import_files(
     rows: dict[str, int] = {}
     kept: list[str] = []
     warnings: list[str] = []
-    read = False
     # Dates do not tell which of two files of a day came last.
     number = max((_number(r) for _, r in cache.records() if r is not None), default=0)
     for done, path in enumerate(paths):
         with path.open("rb") as file:
             sha = hashlib.file_digest(file, "sha256").hexdigest()
         for name, stream in tables_in(path, entry):
-            read = True
             address = f"import:{READER}:{path.name}:{name}:{sha}"
-            key = cache.key(kind, address)
-            if cache.read(kind, key) is not None:
+            if cache.read(kind, cache.key(kind, address)) is not None:
                 kept.append(name)
                 continue
             where = f"{path}" if name == path.name else f"{path}:{name}"
@@ -82,33 +79,12 @@ def import_files(
                 if progress:
                     progress(done, len(paths), path.name)
                 table, notes = read_pairs(entry, reader, where)
-            body = io.BytesIO()
-            table.to_parquet(body, index=False)
-            years = f"{table['year'].min()}-{table['year'].max()}"
-            content = body.getvalue()
             number += 1
-            about = {
-                "kind": "import",
-                "number": str(number),
-                "variable": ", ".join(v for v in entry.variables if v in table),
-                "years": years,
-                "file": name,
-                "file_sha256": sha,
-            }
-            record = Record(
-                source=kind,
-                address=address,
-                date=today,
-                sha256=hashlib.sha256(content).hexdigest(),
-                size=len(content),
-                licence=entry.licence,
-                version=Path(name).stem,
-                about=about,
-            )
-            cache.write(key, content, record)
+            about = {"number": str(number), "file": name, "file_sha256": sha}
+            _keep(cache, entry, address, table, about, today)
             rows[name] = len(table)
             warnings += notes
-    if not read:
+    if not (rows or kept):
         raise DataError(
             f"{some(p.name for p in paths)}: no table of {entry.label} inside (a CSV with columns "
             f"{', '.join(entry.columns)}); give {entry.file} from {entry.page}"
@@ -116,6 +92,36 @@ def import_files(
     if progress:
         progress(len(paths), len(paths), "")
     return Imported(rows, kept, warnings)
+
+
+def _keep(
+    cache: Cache,
+    entry: Import,
+    address: str,
+    table: pd.DataFrame,
+    about: dict[str, str],
+    today: str,
+) -> None:
+    """Write a table of pairs into the cache; `about` says which file it is from."""
+    body = io.BytesIO()
+    table.to_parquet(body, index=False)
+    content = body.getvalue()
+    record = Record(
+        source=entry.name,
+        address=address,
+        date=today,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        licence=entry.licence,
+        version=Path(about["file"]).stem,
+        about={
+            "kind": "import",
+            "variable": ", ".join(v for v in entry.variables if v in table),
+            "years": f"{table['year'].min()}-{table['year'].max()}",
+            **about,
+        },
+    )
+    cache.write(cache.key(entry.name, address), content, record)
 
 
 def imported_variables(cache: Cache) -> set[str]:
