@@ -27,11 +27,34 @@ power of orders that are right at once is 0.53 instead of 0.55 (docs/recovery.md
 
 
 class Orders(NamedTuple):
-    """What is claimed to be above what, shape (n_factors, n_factors); p of what is told."""
+    """What is claimed to be above what, shape (n_players, n_players); p of what is told."""
 
     told: np.ndarray
     at_once: np.ndarray
     p: np.ndarray
+
+
+class Judged(NamedTuple):
+    """What is told of players: factors, groups or dimensions.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row per player, in the order of `names`: `rank, rank_low, rank_high, tier, share,
+        share_low, share_high, importance, importance_se, null_p, null_q, above_null`.
+    names : list
+    importance : array of shape (n_players,)
+        Mean absolute Shapley value, log scale.
+    deviations : array of shape (n_replicates, n_players)
+        Of the signed importance.
+    orders : Orders
+    """
+
+    table: pd.DataFrame
+    names: list[Any]
+    importance: np.ndarray
+    deviations: np.ndarray
+    orders: Orders
 
 
 def judge(
@@ -41,7 +64,7 @@ def judge(
     level: float,
     seed: int,
     parts: dict[Any, list[float]] | None = None,
-) -> tuple[pd.DataFrame, list[Any], np.ndarray, np.ndarray, Orders]:
+) -> Judged:
     """Return the ranking of players (factors, groups or dimensions), each a set of columns.
 
     Parameters
@@ -52,19 +75,6 @@ def judge(
     seed : int
     parts : dict of player to p-values, optional
         Null p-values of the players that it is made of: a group's factors, a dimension's groups.
-
-    Returns
-    -------
-    table : DataFrame
-        A row per player, in the order of `columns`: `rank, rank_low, rank_high, tier, share,
-        share_low, share_high, importance, importance_se, null_p, null_q, above_null`.
-    names : list
-        Keys of `columns`.
-    importance : array of shape (n_players,)
-        Mean absolute Shapley value, log scale.
-    deviations : array of shape (n_replicates, n_players)
-        Of the signed importance.
-    orders : Orders
     """
     from statsmodels.stats.multitest import multipletests
 
@@ -111,7 +121,7 @@ def judge(
     table["importance"] = importance
     table["importance_se"] = deviations.std(axis=0, ddof=1)
     table["null_p"], table["null_q"], table["above_null"] = p_values, q, above
-    return table, names, importance, deviations, Orders(told, at_once, order_p)
+    return Judged(table, names, importance, deviations, Orders(told, at_once, order_p))
 
 
 def interval_widths(

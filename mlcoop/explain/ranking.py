@@ -13,7 +13,7 @@ from mlcoop.errors import ConfigError
 from mlcoop.explain.crossfit import find_learner
 from mlcoop.explain.effects import effect_curves
 from mlcoop.explain.interactions import interaction_table
-from mlcoop.explain.judge import Orders, interval_widths, judge
+from mlcoop.explain.judge import Judged, interval_widths, judge
 from mlcoop.explain.natural import natural_effects
 from mlcoop.explain.replicates import Explained, explain_replicates
 from mlcoop.explain.stability import replicate_stability
@@ -163,25 +163,99 @@ def rank_factors(
         workers=workers,
         progress=progress,
     )
-    described = matrix.features
-    about = {f.factor: f for f in described}
     members = columns_by(matrix.features, lambda f: f"{f.group}/{f.role}")
     dimensions = _dimensions_of(matrix)
     sides = {"factor": columns, "group": members, "dimension": dimensions}
     found = _judge_each(explained, {k: s for k, s in sides.items() if s}, level=level, seed=seed)
-    factors, names, values, _, orders = found["factor"]
-    x = matrix.X.iloc[explained.rows]
-    factors.insert(0, "factor", names)
-    factors.insert(1, "group", [about[n].group for n in names])
-    factors.insert(2, "role", [about[n].role for n in names])
-    factors["direction"] = [
-        _direction(x, explained.values, columns[n]) if up else "none"
-        for n, up in zip(names, factors["above_null"], strict=True)
-    ]
+    names, orders = found["factor"].names, found["factor"].orders
+    scales = _scales(explained, matrix)
     wide, widening = interval_widths(explained, columns, level)
+    factors = _described(found["factor"].table, matrix, explained, columns, scales, wide, widening)
+    groups = found["group"].table.copy()
+    parts = [side.rpartition("/") for side in members]
+    groups.insert(0, "group", [group for group, _, _ in parts])
+    groups.insert(1, "role", [role for _, _, role in parts])
+    dimension_table = pd.DataFrame()
+    if dimensions:
+        dimension_table = found["dimension"].table.copy()
+        dimension_table.insert(0, "dimension", list(dimensions))
+        dimension_table = dimension_table.sort_values("rank").reset_index(drop=True)
+    order = np.argsort(factors["rank"].to_numpy())
+    return Ranking(
+        factors=factors.iloc[order].reset_index(drop=True),
+        groups=groups.sort_values("rank").reset_index(drop=True),
+        dimensions=dimension_table,
+        replicates=pd.concat(
+            [_long(kind, judged) for kind, judged in found.items()], ignore_index=True
+        ),
+        told=pd.DataFrame(orders.told, index=names, columns=names),
+        at_once=pd.DataFrame(orders.at_once, index=names, columns=names),
+        notes={
+            "level": level,
+            "resamples": resamples,
+            "unit": explained.unit,
+            "weights": explained.weights_key,
+            "learner": entry.name,
+            "rows_explained": len(explained.rows),
+            "scales": scales,
+            "of_years": _of_years_alone(matrix),
+            "stability": {
+                f"{kind}s": replicate_stability(
+                    judged.importance, judged.deviations, judged.table["tier"].to_numpy()
+                )
+                for kind, judged in found.items()
+            },
+        },
+        effects=effect_curves(
+            explained.steps,
+            explained.curves,
+            explained.curve_replicates,
+            quantile=dict(zip(columns, wide, strict=True)),
+        ),
+        orders=pd.concat(
+            [_listed(kind, judged) for kind, judged in found.items()], ignore_index=True
+        ),
+        explained=explained,
+        columns=columns,
+        members=members,
+        interactions=interaction_table(
+            list(columns),
+            explained.pairs,
+            explained.together,
+            explained.together_replicates,
+            tried=explained.pairs_tried,
+            total=float(found["factor"].importance.sum()),
+            freedom=explained.freedom,
+            level=level,
+        ),
+    )
+
+
+def _described(
+    judged: pd.DataFrame,
+    matrix: FeatureMatrix,
+    explained: Explained,
+    columns: dict[str, list[int]],
+    scales: dict[str, str],
+    wide: np.ndarray,
+    widening: np.ndarray,
+) -> pd.DataFrame:
+    """Return judged factors with group, role, direction and effects; see `Ranking.factors`.
+
+    `wide` and `widening` are what `interval_widths` returns.
+    """
+    x = matrix.X.iloc[explained.rows]
+    about = {f.factor: f for f in matrix.features}
+    factors = judged.copy()
+    factors.insert(0, "factor", list(columns))
+    factors.insert(1, "group", [about[n].group for n in columns])
+    factors.insert(2, "role", [about[n].role for n in columns])
+    factors["direction"] = [
+        _direction(x, explained.values, owned) if up else "none"
+        for owned, up in zip(columns.values(), factors["above_null"], strict=True)
+    ]
     half = wide * explained.low_to_high_replicates.std(axis=0, ddof=1)
     centre = explained.low_to_high
-    scales = _scales(explained, matrix)
     factors["effect_low_to_high"] = 100 * np.expm1(centre)
     factors["effect_low"] = 100 * np.expm1(centre - half)
     factors["effect_high"] = 100 * np.expm1(centre + half)
@@ -193,74 +267,18 @@ def rank_factors(
         widening,
         columns,
         quantile=wide,
-        own={f.factor for f in described if f.own},
+        own={f.factor for f in matrix.features if f.own},
         logs={factor for factor, kind in scales.items() if kind == "log"},
     )
-    factors[list(steps.columns)] = steps.loc[names].to_numpy()
-    groups = found["group"][0]
-    parts = [side.rpartition("/") for side in members]
-    groups.insert(0, "group", [group for group, _, _ in parts])
-    groups.insert(1, "role", [role for _, _, role in parts])
-    wider = pd.DataFrame()
-    if dimensions:
-        wider = found["dimension"][0]
-        wider.insert(0, "dimension", list(dimensions))
-    replicates = [_long(k, side, own, moves) for k, (_, side, own, moves, _) in found.items()]
-    notes = {
-        "level": level,
-        "resamples": resamples,
-        "unit": explained.unit,
-        "weights": explained.weights_key,
-        "learner": entry.name,
-        "rows_explained": len(explained.rows),
-        "scales": scales,
-        "of_years": _of_years_alone(matrix),
-        "stability": {
-            f"{kind}s": replicate_stability(own, moves, table["tier"].to_numpy())
-            for kind, (table, _, own, moves, _) in found.items()
-        },
-    }
+    factors[list(steps.columns)] = steps.loc[list(columns)].to_numpy()
     front = ["factor", "group", "role", "rank", "rank_low", "rank_high", "tier"]
     front += ["share", "share_low", "share_high", "direction", "effect_low_to_high"]
-    factors = factors[front + [c for c in factors.columns if c not in front]]
-    order = np.argsort(factors["rank"].to_numpy())
-    return Ranking(
-        factors=factors.iloc[order].reset_index(drop=True),
-        groups=groups.sort_values("rank").reset_index(drop=True),
-        dimensions=wider.sort_values("rank").reset_index(drop=True) if dimensions else wider,
-        replicates=pd.concat(replicates, ignore_index=True),
-        told=pd.DataFrame(orders.told, index=names, columns=names),
-        at_once=pd.DataFrame(orders.at_once, index=names, columns=names),
-        notes=notes,
-        effects=effect_curves(
-            explained.steps,
-            explained.curves,
-            explained.curve_replicates,
-            quantile=dict(zip(columns, wide, strict=True)),
-        ),
-        orders=pd.concat(
-            [_listed(k, side, own, told) for k, (_, side, own, _, told) in found.items()],
-            ignore_index=True,
-        ),
-        explained=explained,
-        columns=columns,
-        members=members,
-        interactions=interaction_table(
-            list(columns),
-            explained.pairs,
-            explained.together,
-            explained.together_replicates,
-            tried=explained.pairs_tried,
-            total=float(values.sum()),
-            freedom=explained.freedom,
-            level=level,
-        ),
-    )
+    return factors[front + [c for c in factors.columns if c not in front]]
 
 
 def _judge_each(
     explained: Explained, sides: dict[str, dict[str, list[int]]], *, level: float, seed: int
-) -> dict[str, tuple[pd.DataFrame, list[str], np.ndarray, np.ndarray, Orders]]:
+) -> dict[str, Judged]:
     """Judge the players of every kind, each kind made of those of the kind before."""
     found = {}
     before: list[tuple[set[int], float]] = []
@@ -270,14 +288,15 @@ def _judge_each(
             for name, owned in players.items()
         }
         found[kind] = judge(explained, players, level=level, seed=seed, parts=parts)
-        null_p = found[kind][0]["null_p"]
+        null_p = found[kind].table["null_p"]
         before = [(set(o), float(p)) for o, p in zip(players.values(), null_p, strict=True)]
     return found
 
 
-def _listed(kind: str, names: list[str], importance: np.ndarray, orders: Orders) -> pd.DataFrame:
+def _listed(kind: str, judged: Judged) -> pd.DataFrame:
     """List the orders that are told, the more important first."""
-    order = np.argsort(-importance, kind="stable")
+    names, orders = judged.names, judged.orders
+    order = np.argsort(-judged.importance, kind="stable")
     above, below = np.nonzero(orders.told[np.ix_(order, order)])
     above, below = order[above], order[below]
     return pd.DataFrame(
@@ -333,8 +352,9 @@ def _direction(x: pd.DataFrame, values: np.ndarray, columns: list[int]) -> str:
     return "+" if slope > 0.3 else "-" if slope < -0.3 else "mixed"
 
 
-def _long(kind: str, names: list[str], values: np.ndarray, moves: np.ndarray) -> pd.DataFrame:
-    table = pd.DataFrame(values + moves, columns=names)
+def _long(kind: str, judged: Judged) -> pd.DataFrame:
+    """Return the importance in every replicate; see `Ranking.replicates`."""
+    table = pd.DataFrame(judged.importance + judged.deviations, columns=judged.names)
     table.insert(0, "replicate", np.arange(len(table)))
     long = table.melt(id_vars="replicate", var_name="name", value_name="importance")
     long.insert(1, "kind", kind)
