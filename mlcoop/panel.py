@@ -93,7 +93,6 @@ def build_panel(
     history_years : int
         Years before the first for which country variables are kept, so that lagged features of
         the first years exist. Their `works` are missing.
-
     pair_figures : DataFrame or None
         Key `country_a, country_b, year`, and a column for each imported figure of a pair.
 

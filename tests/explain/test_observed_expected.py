@@ -30,10 +30,14 @@ def planted(seed: int, beyond: dict[int, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["i", "j", "year", "x", "other", "y"])
 
 
-def compare(panel: pd.DataFrame, learner: str = "ppml") -> pd.DataFrame:
-    matrix = matrix_from_ready_panel(
+def matrix_of(panel: pd.DataFrame) -> FeatureMatrix:
+    return matrix_from_ready_panel(
         panel, pair=["i", "j"], year="year", target="y", factors=["x", "other"]
     )
+
+
+def compare(panel: pd.DataFrame | FeatureMatrix, learner: str = "ppml") -> pd.DataFrame:
+    matrix = panel if isinstance(panel, FeatureMatrix) else matrix_of(panel)
     entry = LEARNERS[learner]
     return observed_over_expected(matrix, entry, dict(entry.defaults), level=0.95, seed=3)
 
@@ -113,9 +117,17 @@ def test_a_pair_s_own_works_do_not_move_what_is_expected_of_it() -> None:
 @pytest.mark.parametrize("seen_twice", [1, 40])
 def test_a_year_seen_from_both_ends_counts_once(seen_twice: int) -> None:
     """Invariant: the same rows once more from the other end say the same of every pair."""
-    panel = planted(1, {3: 3.0})
-    turned = panel[panel["i"] < f"a{seen_twice:02d}"].rename(columns={"i": "j", "j": "i"})
-    once, twice = (compare(p).set_index("country_a") for p in (panel, pd.concat([panel, turned])))
+    matrix = matrix_of(planted(1, {3: 3.0}))
+    rows = matrix.rows
+    also = rows["country_a"] < f"a{seen_twice:02d}"
+    rows = rows.assign(weight=np.where(also, 0.5, 1.0))
+    turned = rows[also].rename(columns={"focal": "partner", "partner": "focal"})
+    both = replace(
+        matrix,
+        rows=pd.concat([rows, turned], ignore_index=True),
+        X=pd.concat([matrix.X, matrix.X[also]], ignore_index=True),
+    )
+    once, twice = (compare(m).set_index("country_a") for m in (matrix, both))
     twice = twice.loc[once.index]
     assert twice["works"].to_dict() == once["works"].to_dict()
     for column in ("expected", "ratio_low", "ratio_high", "p"):
