@@ -59,7 +59,28 @@ def run(
     client = new_client()
     family = load_family(config, overrides)
     if family is not None:
-        _run_family(family, config, client, dry_run, force, as_json, workers, experiments, models)
+        from mlcoop.plan import plan_family
+
+        plans = plan_family(family, str(config), config.parent)
+        if dry_run:
+            _dry_run_family(family, plans, client, experiments, models, as_json)
+            return
+        from mlcoop.run_family import run_family
+        from mlcoop.terminal.comparison import print_comparison
+
+        with progress_shown() as terminal:
+            comparison = run_family(
+                family,
+                plans,
+                client,
+                experiments=experiments,
+                models=models,
+                listener=terminal,
+                force=force,
+                workers=workers or core_count(),
+            )
+            terminal.note(f"compared: {experiments / family.name}/compare.html")
+        print_json(comparison.to_dict()) if as_json else print_comparison(comparison)
         return
     plan = load_plan(config, overrides)
     if dry_run:
@@ -85,57 +106,30 @@ def run(
     _print_experiment(experiment, as_json)
 
 
-def _run_family(
+def _dry_run_family(
     family: Family,
-    config: Path,
+    plans: list[Plan],
     client: Client,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    workers: int | None,
     experiments: Path,
     models: Path,
+    as_json: bool,
 ) -> None:
     from mlcoop.artefacts import plain
-    from mlcoop.plan import plan_family
     from mlcoop.terminal.tables import print_table
 
-    plans = plan_family(family, str(config), config.parent)
-    if dry_run:
-        members = {
-            plan.config.name: {
-                "sets": member.sets,
-                **_dry_run(plan, client, experiments, models, must_rank=True),
-            }
-            for member, plan in zip(family.members, plans, strict=True)
+    members = {
+        plan.config.name: {
+            "sets": member.sets,
+            **_dry_run(plan, client, experiments, models, must_rank=True),
         }
-        document = {"name": family.name, "members": members}
-        document["files"] = str(experiments / family.name)
-        if as_json:
-            print_json(plain(document))
-        else:
-            print(f"family {family.name}: {len(members)} members, compared in {document['files']}")
-            print_table(_members_table(plain(members)))
-        return
-    from mlcoop import run_family as runner
-    from mlcoop.terminal.comparison import print_comparison
-
-    with progress_shown() as terminal:
-        comparison = runner.run_family(
-            family,
-            plans,
-            client,
-            experiments=experiments,
-            models=models,
-            listener=terminal,
-            force=force,
-            workers=workers or core_count(),
-        )
-        terminal.note(f"compared: {experiments / family.name}/compare.html")
+        for member, plan in zip(family.members, plans, strict=True)
+    }
+    place = str(experiments / family.name)
     if as_json:
-        print_json(comparison.to_dict())
+        print_json(plain({"name": family.name, "members": members, "files": place}))
     else:
-        print_comparison(comparison)
+        print(f"family {family.name}: {len(members)} members, compared in {place}")
+        print_table(_members_table(plain(members)))
 
 
 def _members_table(members: dict[str, dict[str, Any]]) -> pd.DataFrame:

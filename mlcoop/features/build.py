@@ -136,16 +136,16 @@ def build_features(
             continue
         at_a = _evaluate(factor, grid, observed, own="a")
         at_b = _evaluate(factor, grid, observed, own="b")
-        # First row of two looks from a (focal a, partner b), the second from b.
+        # Whose figure it is in a row that looks from a (focal a, partner b), and in one from b.
         by_role = {"partner": (at_b, at_a), "focal": (at_a, at_b)}
-        for role, values in by_role.items():
+        for role, (if_from_a, if_from_b) in by_role.items():
             name = f"{factor.name}_{role}"
             if ways == 2:
-                columns[name] = np.stack(values, axis=1).ravel()
+                columns[name] = np.stack((if_from_a, if_from_b), axis=1).ravel()
             else:
-                columns[name] = np.where(from_b, *values[::-1])
+                columns[name] = np.where(from_b, if_from_b, if_from_a)
                 if role == "focal" and "works" in factor.inputs:
-                    columns[name] = _alike(columns[name], len(years))
+                    columns[name] = _year_means(columns[name], len(years))
             features.append(_role_feature(factor, name, role, focal))
 
     rows = _rows(grid, years, ways, focal)
@@ -268,7 +268,10 @@ class _Grid:
 
 
 def _evaluate(factor: Factor, grid: _Grid, observed: Sequence[int], own: str | None) -> np.ndarray:
-    """Return the factor's value for every pair and observed year, flat in that order."""
+    """Return the factor's value for every pair and observed year, flat in that order.
+
+    `own` is the end, "a" or "b", whose figures a country factor reads; None for a pair factor.
+    """
     if not any(split_input(name)[1] for name in factor.inputs):
         return _at_once(factor, grid, observed, own, factor.carry)
     # Were the years of a change carried apart, a change over three years would at the end of a
@@ -286,6 +289,7 @@ def _evaluate(factor: Factor, grid: _Grid, observed: Sequence[int], own: str | N
 def _at_once(
     factor: Factor, grid: _Grid, observed: Sequence[int], own: str | None, carry: int
 ) -> np.ndarray:
+    """Return what `_evaluate` does, each input carried forward by itself at most `carry` years."""
     keys = grid.keys(observed)
     # Gathered first and made a table once: setting columns one by one costs more than they do.
     columns: dict[str, object] = {"year": keys["year"]}
@@ -308,8 +312,8 @@ def _at_once(
     return factor.function(table).to_numpy(float, copy=True)
 
 
-def _alike(values: np.ndarray, n_years: int) -> np.ndarray:
-    """Return the mean over pairs in each year, for all of them.
+def _year_means(values: np.ndarray, n_years: int) -> np.ndarray:
+    """Return the mean over pairs in each year in place of each pair's value.
 
     What one country has without each of its partners differs between these by their own works
     alone: within a year it is the pair's past, turned round.
@@ -331,6 +335,7 @@ def _role_feature(factor: Factor, name: str, role: str, focal: str | None) -> Fe
 
 
 def _rows(grid: _Grid, years: list[int], ways: int, focal: str | None) -> pd.DataFrame:
+    """Return the rows of a matrix, works, exposure and focus still to be filled in."""
     repeat = len(years) * ways
     a = np.repeat(grid.pairs["country_a"].to_numpy(object), repeat)
     b = np.repeat(grid.pairs["country_b"].to_numpy(object), repeat)

@@ -73,14 +73,9 @@ def check_leaks(study: Study, config: Config) -> Made:
         One line for each leak of a catalogue study. What a column of the user's own means is not
         ours to know: a ready panel warns, in every output.
     """
-    ready = study.panel is None
-    found = (
-        audit(study.matrix, seed=config.seed)
-        if ready
-        else audit(study.matrix, panel=study.panel, factors=study.factors, seed=config.seed)
-    )
+    found = audit(study.matrix, panel=study.panel, factors=study.factors, seed=config.seed)
     lines = [f"leak alarm, {f.column}: {f.message} ({f.kind})" for f in found]
-    if lines and not ready:
+    if lines and study.panel is not None:
         raise DataError(
             "\n".join(lines)
             + "\nleave these factors out with factors.exclude, or set audit.enabled=false "

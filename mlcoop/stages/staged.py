@@ -117,8 +117,16 @@ class Staged:
             "forecast": found.get("forecast", {}).get("params", {}),
         }
 
+    def _factor_key(self, params: dict[str, Any], *asked: Any) -> str:
+        """Return the key of a stage of the factor model: its data, its settings, what is asked."""
+        given = (self.data_key, self.learner.name, self.missing, params)
+        return fingerprint(*given, *asked, self.config.seed)
+
     def _journal(self, name: str, key: str) -> Path:
-        """A journal of other inputs must not be resumed: its trials would count."""
+        """Return the path of a search's journal, gone where it is of other inputs.
+
+        It must not be resumed then: its trials would count.
+        """
         folder = self.folder.root / "tuning"
         path = folder / f"{name}.journal"
         mark = folder / f".{name}.key"
@@ -131,10 +139,7 @@ class Staged:
 
     def score(self, study: Study, parts: compute.Parts, params: dict[str, Any]) -> dict[str, Any]:
         """Return the deviance explained on unseen pairs, by part."""
-        key = fingerprint(
-            self.data_key, self.learner.name, self.missing, params, self.config.evaluation.folds,
-            self.config.seed,
-        )  # fmt: skip
+        key = self._factor_key(params, self.config.evaluation.folds)
         result = self._carry_out(
             "score",
             "the factor model on unseen pairs",
@@ -154,10 +159,7 @@ class Staged:
     def explain(self, study: Study, params: dict[str, Any]) -> dict[str, Any]:
         """Rank the factors, and return what the ranking notes of itself."""
         settings = self.config.explain
-        key = fingerprint(
-            self.data_key, self.learner.name, self.missing, params, settings.model_dump(),
-            self.config.seed,
-        )  # fmt: skip
+        key = self._factor_key(params, settings.model_dump())
         result = self._carry_out(
             "explain",
             f"{settings.resamples} refits on resampled pairs",
@@ -186,10 +188,7 @@ class Staged:
     def expect(self, study: Study, params: dict[str, Any]) -> dict[str, Any] | None:
         """Set works beside those that factors suggest; return how alike neighbours lie."""
         settings = self.config.explain
-        key = fingerprint(
-            self.data_key, self.learner.name, self.missing, params, settings.level, settings.unit,
-            self.config.seed,
-        )  # fmt: skip
+        key = self._factor_key(params, settings.level, settings.unit)
         result = self._carry_out(
             "expected",
             "works beside those that factors suggest",
