@@ -268,7 +268,7 @@ def provenance(
 
 
 def _commit() -> str | None:
-    """The commit of mlcoop's own checkout, with a mark when files differ from it."""
+    """Return the commit of mlcoop's checkout, marked when files differ from it; None without."""
     source = Path(mlcoop.__file__).parent
     git = ["git", "-C", str(source)]
     try:

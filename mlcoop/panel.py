@@ -201,7 +201,7 @@ def _without(pairs: pd.DataFrame, countries: Iterable[str]) -> pd.DataFrame:
 
 
 def _zeros_told_from_missing(grid: pd.DataFrame, covered: pd.DataFrame, first: int) -> pd.Series:
-    """A missing pair is a zero only where a source known to be complete left it out."""
+    """Return works, zero where a source known to be complete leaves a pair out."""
     known = pd.MultiIndex.from_frame(covered[["iso3", "year"]])
     known_pair = np.zeros(len(grid), dtype=bool)
     for end in PAIR:

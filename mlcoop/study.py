@@ -214,7 +214,7 @@ def _kept(plan: Plan, panel: Panel) -> str:
 
 
 def factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[dict[str, Any]]:
-    """Share of the explained rows in which each factor is known."""
+    """Return what each factor is, and the share of the explained rows in which it is known."""
     known = matrix.X[explain_rows(matrix)].notna().mean()
     rows: dict[str, dict[str, Any]] = {}
     for feature in matrix.features:
@@ -246,7 +246,7 @@ def _source(entry: Factor | None, role: str, focal: str | None) -> str:
 
 
 def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str, Any] | None:
-    """The published table stands beside studies of China and the Belt and Road only."""
+    """Return the published table beside a study of China and the Belt and Road, None elsewhere."""
     bri = set(group_members("belt-and-road")) | set(group_members("belt-and-road-signatories"))
     fits = plan.focal == "CHN" and len(plan.partners) >= 30 and set(plan.partners) <= bri
     if not fits or plan.config.target.source == "simulated":

@@ -73,7 +73,7 @@ def permutation_importance(
     seen = [as_seen(estimator, x).to_numpy(float) for estimator in explained.estimators]
 
     def losses(orders: list[np.ndarray], owned: list[int]) -> np.ndarray:
-        """Deviance of every row by its own fold's model, in every order of the columns' values."""
+        """Return the deviance of rows by their own fold's model, for each order of the values."""
         loss = np.empty((len(orders), len(x)))
         for estimator, known, inside in zip(explained.estimators, seen, members, strict=True):
             if len(inside):
