@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 DRAWS = 8_000
+MOST_DIRECTIONS = 4  # of a factor's replicates that its null test goes along
 
 
 class Told(NamedTuple):
@@ -199,9 +200,7 @@ def rank_sets(order: np.ndarray, claims: np.ndarray) -> pd.DataFrame:
     )
 
 
-def null_p_values(
-    values: np.ndarray, deviations: np.ndarray, *, freedom: float, most_directions: int = 4
-) -> float:
+def null_p_values(values: np.ndarray, deviations: np.ndarray, *, freedom: float) -> float:
     """Return the p-value of a factor's Shapley values against having no effect at all.
 
     Parameters
@@ -224,7 +223,7 @@ def null_p_values(
     if size[0] <= 1e-18:
         return 1.0 if np.abs(values).max() < 1e-9 else 0.0
     share = np.cumsum(size) / size.sum()
-    kept = min(int(np.searchsorted(share, 0.9)) + 1, most_directions)
+    kept = min(int(np.searchsorted(share, 0.9)) + 1, MOST_DIRECTIONS)
     directions = deviations.T @ vectors[:, :kept] / np.sqrt(size[:kept] * len(deviations))
     along = values @ directions
     wald = float((along**2 / size[:kept]).sum()) / kept

@@ -221,7 +221,7 @@ def _learn_smooth(z: np.ndarray, column: int) -> Smooth | None:
 def basis_shapley(
     basis: Basis, coef: np.ndarray, X: np.ndarray, background: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Interventional Shapley values of a sum of one-feature terms and products of two."""
+    """Return the interventional Shapley values of one-feature terms and products, and the base."""
     z, zb = basis.standardise(X), basis.standardise(background)
     n_features = len(basis.mean)
     values = np.zeros(X.shape)
@@ -244,7 +244,7 @@ def basis_shapley(
 def basis_interactions(
     basis: Basis, coef: np.ndarray, X: np.ndarray, background: np.ndarray
 ) -> np.ndarray:
-    """Interventional Shapley interaction values of the products, shape (n_rows, n_products)."""
+    """Return the products' interventional Shapley interactions, shape (n_rows, n_products)."""
     z, zb = basis.standardise(X), basis.standardise(background)
     values = np.empty((len(X), len(basis.products)))
     first = len(coef) - len(basis.products)

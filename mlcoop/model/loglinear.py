@@ -235,7 +235,7 @@ def _working(rows: Rows, state: MixedFit) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _solve(rows: Rows, state: MixedFit, bound: float) -> tuple[MixedFit, bool]:
-    """One penalised weighted least squares step with the pair effects integrated out.
+    """Take one penalised weighted least squares step, the pair effects integrated out.
 
     Also tells whether no count exceeded its mean by more than `bound` times the mean.
     """
@@ -265,6 +265,7 @@ def _solve(rows: Rows, state: MixedFit, bound: float) -> tuple[MixedFit, bool]:
 
 
 def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray, poisson: bool) -> MixedFit:
+    """Return the fit with its penalties and variance components estimated anew."""
     penalty = state.penalty.copy()
     variance = np.diag(state.covariance)
     for block in np.unique(rows.blocks[~free]):
@@ -283,22 +284,21 @@ def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray, poisson: bo
             penalty[inside] = np.inf if new > LARGEST_PENALTY else max(new, 1e-3)
     state = replace(state, coef=np.where(np.isfinite(penalty), state.coef, 0.0))
     mean, weight, _ = _working(rows, state)
-    by_pair_w = np.add.reduceat(weight, rows.starts)
-    shrink = 1 / (1 / max(state.pair_variance, 1e-8) + by_pair_w)
     used = np.flatnonzero(np.isfinite(penalty))
     covariance = state.covariance[np.ix_(used, used)]
+    known = len(used) - float(penalty[used] @ np.diag(covariance))  # degrees of freedom spent
+    if poisson:
+        pearson = float((rows.weight * (rows.y - mean) ** 2 / mean).sum())
+        scale = max(1.0, pearson / max(rows.weight.sum() - known, 1.0))
+        return replace(state, penalty=penalty, scale=scale)
+    by_pair_w = np.add.reduceat(weight, rows.starts)
+    shrink = 1 / (1 / max(state.pair_variance, 1e-8) + by_pair_w)
     heavy = rows.design[:, used] * weight[:, None]
     lever = np.add.reduceat(heavy, rows.starts, axis=0) * shrink[:, None]
     spread = shrink + ((lever @ covariance) * lever).sum(axis=1)
     pair_variance = float(np.mean(state.pair_effect**2 + spread))
-    if poisson:
-        known = len(used) - float(penalty[used] @ np.diag(covariance))
-        pearson = float((rows.weight * (rows.y - mean) ** 2 / mean).sum())
-        scale = max(1.0, pearson / max(rows.weight.sum() - known, 1.0))
-        return replace(state, penalty=penalty, scale=scale)
     # EM is slow near zero: take a longer step in the same direction
     pair_variance = max(state.pair_variance * (pair_variance / state.pair_variance) ** 1.5, 1e-6)
-    known = len(used) - float(penalty[used] @ np.diag(covariance))  # degrees of freedom spent
     freedom = rows.weight.sum() - min(known, 0.5 * rows.weight.sum())
     freedom -= (by_pair_w * shrink).sum() * min(1.0, rows.weight.mean())
     freedom = max(freedom, 0.2 * rows.weight.sum())
