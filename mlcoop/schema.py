@@ -104,32 +104,10 @@ PANEL = pa.DataFrameSchema(
     name="panel",
 )
 
-FACTORS_CSV = [
-    "factor",
-    "group",
-    "role",
-    "rank",
-    "rank_low",
-    "rank_high",
-    "tier",
-    "share",
-    "share_low",
-    "share_high",
-    "direction",
-    "effect_low_to_high",
-]
-GROUPS_CSV = [
-    "group",
-    "role",
-    "rank",
-    "rank_low",
-    "rank_high",
-    "tier",
-    "share",
-    "share_low",
-    "share_high",
-]
-DIMENSIONS_CSV = ["dimension", *GROUPS_CSV[2:]]
+RANKED = ["rank", "rank_low", "rank_high", "tier", "share", "share_low", "share_high"]
+FACTORS_CSV = ["factor", "group", "role", *RANKED, "direction", "effect_low_to_high"]
+GROUPS_CSV = ["group", "role", *RANKED]
+DIMENSIONS_CSV = ["dimension", *RANKED]
 NOT_FORECAST = "No backtest and no forecast: "  # begins the warning that says why
 ORDERS_CSV = ["kind", "above", "below", "at_once", "p"]
 OBSERVED_EXPECTED_CSV = [

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from mlcoop.explain.clusters import clustered, shared_country
-from mlcoop.explain.crossfit import pair_names
+from mlcoop.explain.crossfit import pair_ends, pair_names
 from mlcoop.model.learners import as_seen
 from mlcoop.model.scores import poisson_deviances
 
@@ -93,7 +93,7 @@ def permutation_importance(
     names, pair = np.unique(pair_names(rows), return_inverse=True)
     # a country in every pair is held fixed: by it alone all pairs would be one cluster
     fixed = shared_country(names)
-    ends = {end for name in names for end in str(name).split("|")} - {fixed}
+    ends = set(pair_ends(names).ravel()) - {fixed}
     freedom = max((len(ends) if explained.unit == "country" else len(names)) - 1, 1)
 
     def tested(change: np.ndarray) -> tuple[float, float, float]:

@@ -21,7 +21,7 @@ from mlcoop.features.build import columns_by
 from mlcoop.features.factor import DIMENSION_OF, base_of
 from mlcoop.model.basis import LOGS, learn_basis
 from mlcoop.model.learners import Learner
-from mlcoop.schema import ORDERS_CSV
+from mlcoop.schema import FACTORS_CSV, ORDERS_CSV
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
@@ -271,9 +271,7 @@ def _described(
         logs={factor for factor, kind in scales.items() if kind == "log"},
     )
     factors[list(steps.columns)] = steps.loc[list(columns)].to_numpy()
-    front = ["factor", "group", "role", "rank", "rank_low", "rank_high", "tier"]
-    front += ["share", "share_low", "share_high", "direction", "effect_low_to_high"]
-    return factors[front + [c for c in factors.columns if c not in front]]
+    return factors[[*FACTORS_CSV, *(c for c in factors.columns if c not in FACTORS_CSV)]]
 
 
 def _judge_each(

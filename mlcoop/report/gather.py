@@ -23,9 +23,7 @@ from mlcoop.report.content import (
 )
 from mlcoop.report.names import base_group, factor_name, filled, group_name, optional, plain
 from mlcoop.report.units import factor_unit
-from mlcoop.schema import Experiment
-
-RANK_COLUMNS = ["rank", "rank_low", "rank_high", "tier", "share", "share_low", "share_high"]
+from mlcoop.schema import RANKED, Experiment
 
 
 def factor_labels(experiment: Experiment) -> dict[str, str]:
@@ -70,7 +68,7 @@ def ranked(
     """Return the rows of `factors.csv`, `groups.csv` or `dimensions.csv` in rank order."""
     if not filled(table):
         return ()
-    need(table, [key, *RANK_COLUMNS], f"{key}s.csv")
+    need(table, [key, *RANKED], f"{key}s.csv")
     rows = []
     for row in table.sort_values("rank", kind="stable").to_dict("records"):
         name = str(row[key])
