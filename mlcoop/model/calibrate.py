@@ -98,9 +98,24 @@ def calibrate(
     in_focus = np.concatenate([o.in_focus for o in past])
     sizes, spreads = _fit_noise(predicted, residual)
     edges = tuple(float(e) for e in np.unique(np.quantile(past[-1].predicted, SIZE_SHARES)))
-    shocks, zeros = _shocks(past, common), fit_zero_shares(predicted, observed)
-    means = fit_means(predicted, observed, year)
-    draft = Calibration(sizes, spreads, edges, {}, *shocks, *zeros, *means, len(past))
+    world_shock, focus_shock, country_sizes, country_shocks = _shocks(past, common)
+    zero_sizes, zero_shares = fit_zero_shares(predicted, observed)
+    mean_sizes, mean_logs = fit_means(predicted, observed, year)
+    draft = Calibration(
+        sizes=sizes,
+        spreads=spreads,
+        edges=edges,
+        bins={},
+        world_shock=world_shock,
+        focus_shock=focus_shock,
+        country_sizes=country_sizes,
+        country_shocks=country_shocks,
+        zero_sizes=zero_sizes,
+        zero_shares=zero_shares,
+        mean_sizes=mean_sizes,
+        mean_logs=mean_logs,
+        origins=len(past),
+    )
     noise = draft.noise(predicted, restless)
     names = draft.bin_names(predicted, np.zeros(len(predicted), dtype=bool))
     prior = {name: SHOCK_LOG * float(horizon**power) for name, power in SHOCK_POWER.items()}
