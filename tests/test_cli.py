@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from commands import mlcoop, mlcoop_process
 
 from mlcoop.errors import DataError
 from mlcoop.results import load
@@ -25,20 +26,6 @@ QUICK = {
     "evaluation": "{folds: 2}",
     "report": "{enabled: false}",
 }
-
-
-def mlcoop(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MLCOOP_", "OPENALEX_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "mlcoop", *arguments],
-        cwd=cwd,
-        env={**clean, "MLCOOP_CACHE_DIR": str(cwd / "cache"), **env},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +42,7 @@ def panel_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subproces
         "name: world\npanel:\n  path: world.csv\n  pair: [i, j]\n  year: year\n  target: y\n"
         f"  exposure: exposure\n  factors: [{', '.join(world.factors)}]\n{sections}\n"
     )
-    return place, mlcoop("run", "world.yaml", "--json", cwd=place)
+    return place, mlcoop_process("run", "world.yaml", "--json", cwd=place)
 
 
 def test_a_ready_panel_runs_and_prints_one_json_document(panel_run) -> None:
@@ -68,7 +55,7 @@ def test_a_ready_panel_runs_and_prints_one_json_document(panel_run) -> None:
     assert (table["rank"] <= table["rank_high"]).all()
     in_file = pd.read_csv(place / "experiments" / "world" / "factors.csv")
     assert in_file["factor"].tolist() == table["factor"].tolist()
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr and "Warning: " not in done.stderr
 
 
 def test_every_artefact_says_what_it_was_made_from(panel_run) -> None:
@@ -222,21 +209,19 @@ def test_a_column_that_knows_its_target_raises_the_alarm(panel_run, tmp_path: Pa
     assert any("rank_of_works" in text for text in coverage["warnings"])
 
 
-def test_a_cut_off_run_goes_on_where_it_stopped(panel_run, tmp_path: Path) -> None:
+def test_a_cut_off_run_goes_on_where_it_stopped(
+    panel_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, done = panel_run
     for name in ("world.csv", "world.yaml"):
         (tmp_path / name).write_bytes((place / name).read_bytes())
-    cut = (
-        "import mlcoop.stages.compute as s, sys\n"
-        "def stop(*a, **k): raise KeyboardInterrupt\n"
-        "s.forecast = stop\n"
-        "from mlcoop.cli import main\n"
-        "sys.argv = ['mlcoop', 'run', 'world.yaml', '--workers', '1']\n"
-        "main()\n"
-    )
-    stopped = subprocess.run(
-        [sys.executable, "-c", cut], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlcoop.stages.compute.forecast", stop)
+        stopped = mlcoop("run", "world.yaml", "--workers", "1", cwd=tmp_path)
     assert stopped.returncode == 1 and "goes on where it stopped" in stopped.stderr
     resumed = mlcoop("run", "world.yaml", "--json", "--workers", "1", cwd=tmp_path)
     assert "explain: done (kept from before)" in resumed.stderr
@@ -363,7 +348,7 @@ def test_a_notebook_may_ask_for_a_backend_of_its_own(panel_run) -> None:
     """Truth: the name that IPython's kernel sets, of a module that our tests do not install."""
     place, _ = panel_run
     inline = "module://matplotlib_inline.backend_inline"
-    done = mlcoop("run", "world.yaml", "--json", cwd=place, MPLBACKEND=inline)
+    done = mlcoop_process("run", "world.yaml", "--json", cwd=place, MPLBACKEND=inline)
     assert done.returncode == 0, done.stderr
 
 

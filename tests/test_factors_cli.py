@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from commands import mlcoop
 
 from mlcoop.features.catalogue import FACTORS
 from mlcoop.model.network import POSITIONS
 
 
 def factors(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlcoop", "factors", *arguments],
-        cwd=cwd,
-        env={**os.environ, "MLCOOP_CACHE_DIR": str(cwd / "cache")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return mlcoop("factors", *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -132,25 +124,14 @@ def test_a_factor_whose_file_was_not_imported_is_refused_before_anything_is_aske
     (tmp_path / "x.yaml").write_text(
         "name: x\nfocus: {focal: CHN, partners: asean}\nfactors: [distance, bilateral_trade]\n"
     )
-    environment = {**os.environ, "MLCOOP_CACHE_DIR": str(tmp_path / "cache")}
     # No service is asked: this one would refuse the connection.
-    environment |= {"MLCOOP_OPENALEX_URL": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "mlcoop"]
-    done = subprocess.run(
-        [*command, "run", "x.yaml"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    down = {"MLCOOP_OPENALEX_URL": "http://127.0.0.1:9"}
+    done = mlcoop("run", "x.yaml", cwd=tmp_path, **down)
     assert done.returncode == 2 and not (tmp_path / "experiments").exists()
     assert "bilateral_trade" in done.stderr and "mlcoop data import baci or gravity" in done.stderr
     (tmp_path / "BACI_Y2015.csv").write_text("t,i,j,k,v,q\n2015,156,764,010101,10.5,1\n")
-    imported = subprocess.run(
-        [*command, "data", "import", "baci", "BACI_Y2015.csv"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    imported = mlcoop("data", "import", "baci", "BACI_Y2015.csv", cwd=tmp_path, **down)
     assert imported.returncode == 0 and "BACI_Y2015.csv: 1 pairs and years" in imported.stdout
     # Now the run gets as far as the service that is not there.
-    again = subprocess.run(
-        [*command, "run", "x.yaml"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    again = mlcoop("run", "x.yaml", cwd=tmp_path, **down)
     assert again.returncode == 1 and "OpenAlex" in again.stderr

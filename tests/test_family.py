@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from test_cli import ROOT, mlcoop
+from commands import mlcoop
+from test_cli import ROOT
 
 from mlcoop import run_family as runner
 from mlcoop.artefacts import to_bytes

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_cli import QUICK, mlcoop
+from commands import mlcoop
+from test_cli import QUICK
 
 import mlcoop as package
 from mlcoop.config import Config

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from commands import mlcoop
 from typer.testing import CliRunner
 
 from mlcoop.cli import app
@@ -45,18 +43,6 @@ def study(tmp_path: Path) -> Path:
     )
     table.to_csv(folder / "forecast.csv", index=False)
     return tmp_path
-
-
-def mlcoop(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlcoop", *arguments],
-        cwd=cwd,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_a_score_reads_names_in_any_usual_spelling(study: Path) -> None:
