@@ -92,14 +92,3 @@ def test_comparing_takes_folders_names_and_studies(monkeypatch: pytest.MonkeyPat
     assert "Rankings of 2 studies compared" in both._repr_html_()
     with pytest.raises(MlcoopError, match='did you mean "china-bri"'):
         mlcoop.load("china-bro")
-
-
-def test_the_notebook_runs_again(notebook: dict[str, Any]) -> None:
-    """Truth: the drivers that its planted world names; every cell, executed in order."""
-    cells = notebook["cells"]
-    assert all(c["execution_count"] for c in cells)
-    assert not any(o["output_type"] == "error" for c in cells for o in c["outputs"])
-    study = notebook["space"]["study"]
-    top = study.factors.sort_values("rank").head(2)["factor"]
-    assert set(top) <= {"articles_partner", "articles_focal", "distance", "gdp_partner"}
-    assert "<svg" in study.outlook._repr_html_()
