@@ -1,4 +1,4 @@
-"""The notebook and its studies in the explorer: by Streamlit's test client, and on loopback alone."""
+"""The notebook, and its studies in the explorer: by Streamlit's test client, and on loopback."""
 
 from __future__ import annotations
 
