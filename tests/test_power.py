@@ -33,6 +33,14 @@ AROUND = Surroundings(mean_works=30.0, pair_noise=0.4, dispersion=0.1)
 FAST = {"surroundings": AROUND, "resamples": 20}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_draws():
+    """Of bounds no more is asked here than that they stand about their curve."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlcoop.power.BOOTSTRAPS", 25)
+        yield
+
+
 def covariates(pairs, factors=8):
     table = world_covariates(
         pairs=pairs,
@@ -152,9 +160,7 @@ def test_curve_equals_statsmodels():
 
 def test_same_seed_same_document_whatever_the_workers():
     documents = [
-        power_analysis(
-            covariates(12, 4), "linear_boosting", worlds=2, seed=3, workers=w, **FAST
-        ).to_dict()
+        power_analysis(covariates(12, 4), "ppml", worlds=2, seed=3, workers=w, **FAST).to_dict()
         for w in (1, 2)
     ]
     assert documents[0] == documents[1]
@@ -222,7 +228,7 @@ def test_the_command_line_prints_the_same_numbers(tmp_path, monkeypatch):
     names = [f.factor for f in matrix.features]
     Path("p.yaml").write_text(
         "name: p\npanel: {path: p.csv, pair: [country_a, country_b], year: year, target: works, "
-        f"factors: [{', '.join(names)}]}}\nexplain: {{resamples: 20}}\n"
+        f"factors: [{', '.join(names)}]}}\nexplain: {{resamples: 20}}\nlearner: ppml\n"
     )
     options = ["simulate", "--like", "p.yaml", "--worlds", "2", "--workers", "1", "--works", "30"]
     runner = CliRunner()

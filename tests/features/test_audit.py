@@ -229,7 +229,7 @@ def test_the_whole_catalogue_is_clean(focal: str | None, horizon: int) -> None:
 
 def test_clean_studies_of_random_spans_and_sets_raise_no_alarm() -> None:
     rng = np.random.default_rng(7)
-    for seed in range(8):
+    for seed in range(3):
         panel = random_panel(seed=seed, missing=rng.uniform(0, 0.4))
         names = rng.choice(list(FACTORS), size=12, replace=False).tolist()
         factors = select_factors(names)
