@@ -98,7 +98,7 @@ def test_low_to_high_is_the_mean_over_all_pairs():
 
 def test_terms_are_those_that_most_folds_of_several_repeats_find():
     """Truth: every model fitted by hand, and its bends and products counted."""
-    world = simulate_world("interaction", seed=700)
+    world = simulate_world("interaction", seed=707, factors=6, drivers=4, pairs=40, years=5)
     names = {"pair": ["i", "j"], "year": "year", "target": "y", "exposure": "exposure"}
     matrix = matrix_from_ready_panel(world.panel, factors=world.factors, **names)
     pairs = pair_names(matrix.rows)
@@ -108,7 +108,7 @@ def test_terms_are_those_that_most_folds_of_several_repeats_find():
         for k in range(repeated.FOLDS):
             votes.update(fit_by_hand(matrix, "linear_boosting", 3 + r, fold != k).terms)
     half = repeated.VOTERS * repeated.FOLDS / 2
-    assert any(0 < n < 2 * half for n in votes.values()), "folds that differ, or nothing is tested"
+    assert min(votes.values()) < half < max(votes.values()), "else nothing is tested"
     found = rank_factors(matrix, "linear_boosting", seed=3, **QUICK).explained
     assert found.terms == {term for term, n in votes.items() if n > half}
     assert all(e.terms == found.terms for e in found.estimators)
@@ -120,7 +120,7 @@ def test_the_seed_moves_the_order_less(matrix, monkeypatch):
     def moved() -> tuple[float, float]:
         found = pd.DataFrame(
             {
-                seed: rank_factors(matrix, "linear_boosting", seed=seed, **QUICK)
+                seed: rank_factors(matrix, "ppml", seed=seed, **QUICK)
                 .factors.set_index("factor")["importance"]
                 .reindex(list(matrix.X.columns))
                 for seed in (10, 20, 30)

@@ -100,7 +100,7 @@ def test_rankings_of_other_years_or_another_focus_draw_the_same_and_say_so():
     def moves(first: int, seed: int = 1, focus: str = "C00") -> tuple[str, np.ndarray]:
         rows = matrix.rows.assign(in_focus=(matrix.rows[["focal", "partner"]] == focus).any(axis=1))
         part = replace(matrix, rows=rows).take(rows["year"].isin([first, first + 1]).to_numpy())
-        ranking = rank_factors(part, "linear_boosting", resamples=30, seed=seed)
+        ranking = rank_factors(part, "ppml", resamples=30, seed=seed)
         found = ranking.replicates.query("kind == 'factor'")
         drawn = found.pivot(index="replicate", columns="name", values="importance").to_numpy()
         return ranking.notes["weights"], drawn
