@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
 from typer.testing import CliRunner
 
 from mlcoop.cli import app
@@ -20,6 +21,7 @@ from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.likeness import study_like
 from mlcoop.plan import make_plan
 from mlcoop.power import (
+    SD_OF_MEAN_ABSOLUTE,
     Surroundings,
     _curve,
     _logistic,
@@ -35,7 +37,7 @@ FAST = {"surroundings": AROUND, "resamples": 20}
 
 @pytest.fixture(scope="module", autouse=True)
 def few_draws():
-    """Of bounds no more is asked here than that they stand about their curve."""
+    """Bounds are tested by themselves, below."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mlcoop.power.BOOTSTRAPS", 25)
         yield
@@ -156,6 +158,29 @@ def test_curve_equals_statsmodels():
     y = (rng.random(3000) < 1 / (1 + np.exp(-0.5 - 1.5 * x))).astype(float)
     theirs = sm.Logit(y, sm.add_constant(x)).fit(disp=0).params
     np.testing.assert_allclose(_logistic(x, y), theirs, atol=1e-3)
+
+
+def test_bounds_of_a_curve_equal_statsmodels(monkeypatch):
+    """Truth: statsmodels' normal bounds of one case a world; a case told twice adds none.
+
+    200 draws know the width of bounds to some 10 %.
+    """
+    import statsmodels.api as sm
+
+    monkeypatch.setattr("mlcoop.power.BOOTSTRAPS", 200)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(np.log(0.02), np.log(0.8), 600)
+    found = rng.random(600) < special.expit(3 + 1.5 * x)
+    cases = pd.DataFrame({"size": np.exp(x) / SD_OF_MEAN_ABSOLUTE, "found": found})
+    twice = pd.concat([cases.assign(world=range(600))] * 2, ignore_index=True)
+    table, _ = _curve(twice, "found", 0)
+    fit = sm.Logit(found.astype(float), sm.add_constant(x)).fit(disp=0)
+    at = sm.add_constant(np.log(table["per_sd"]))
+    half = 1.96 * np.sqrt(np.einsum("ij,jk,ik->i", at, fit.cov_params(), at))
+    low, high = (special.expit(at @ fit.params + sign * half).to_numpy() for sign in (-1, 1))
+    np.testing.assert_allclose(table["low"], low, atol=0.015)
+    np.testing.assert_allclose(table["high"], high, atol=0.015)
+    np.testing.assert_allclose(table["high"] - table["low"], high - low, rtol=0.2)
 
 
 def test_same_seed_same_document_whatever_the_workers():
