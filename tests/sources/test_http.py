@@ -315,8 +315,9 @@ def test_a_killed_fetch_loses_no_answer_it_had(serve: Any, quick_client: Any) ->
     client = quick_client({"MLCOOP_OPENALEX_URL": service.base})
     command = [sys.executable, "-c", FETCH, str(client.cache.folder), service.base]
     process = subprocess.Popen(command)
-    while len(service.paths) < 12:
+    while len(service.paths) < 12 and process.poll() is None:
         time.sleep(0.01)
+    assert process.poll() is None
     process.kill()
     process.wait()
     at_kill = len(service.paths)
