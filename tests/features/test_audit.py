@@ -19,8 +19,6 @@ from mlcoop.schema import PAIR
 from mlcoop.simulate.recipes import RECIPES
 from mlcoop.simulate.world import simulate_world
 
-RNG = np.random.default_rng(0)
-
 
 def world_matrix(kind: str, seed: int, exposure: bool = True) -> FeatureMatrix:
     world = simulate_world(kind, seed=seed)
@@ -53,9 +51,14 @@ def works_of_pair(rows: pd.DataFrame):
     return rows.groupby(PAIR, sort=False)["works"]
 
 
+def noise(rows: pd.DataFrame, scale: float) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, scale, len(rows))
+
+
 def filled_with_mean(rows: pd.DataFrame) -> np.ndarray:
-    x = RNG.normal(size=len(rows))
-    hole = RNG.random(len(rows)) < 0.1
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=len(rows))
+    hole = rng.random(len(rows)) < 0.1
     x[hole] = x[~hole].mean()
     return x
 
@@ -66,11 +69,11 @@ PLANTS: dict[str, tuple[set[str], Plant]] = {
     "target, square root, turned round": ({"target"}, lambda r: -np.sqrt(r["works"])),
     "target with a little noise": (
         {"target"},
-        lambda r: np.log1p(r["works"]) + RNG.normal(0, 0.02, len(r)),
+        lambda r: np.log1p(r["works"]) + noise(r, 0.02),
     ),
     "target with much noise": (
         {"too_good", "target"},
-        lambda r: r["works"] * np.exp(RNG.normal(0, 0.1, len(r))),
+        lambda r: r["works"] * np.exp(noise(r, 0.1)),
     ),
     "target over exposure": ({"target"}, lambda r: r["works"] / r["exposure"]),
     "share of the country's works": (
