@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlcoop.config import Config
+from mlcoop.config import Config, Target
 from mlcoop.countries import to_iso3
 from mlcoop.errors import ConfigError, MlcoopError, did_you_mean
 from mlcoop.family.file import Family
@@ -140,6 +140,15 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
             path = _file(
                 config.target.path, base, f"{where}, target.path", slips, folder_allowed=True
             )
+            # The report would tell of fields that nobody picked, a family of fields of one file.
+            if path.is_file():
+                default = Target()
+                slips += [
+                    f"{where}, target.{key}: {path} is a file, whose counts are taken as they "
+                    "stand; drop it (works are picked from an aggregated snapshot's folder)"
+                    for key in ("counting", "field", "types", "highly_cited")
+                    if getattr(config.target, key) != getattr(default, key)
+                ]
     if slips:
         raise ConfigError("\n".join(dict.fromkeys(slips)))
     # "South Korea" and "KOR" are one study, and what reads its folder later knows codes only

@@ -247,6 +247,14 @@ BAD_CONFIGS = {
         'Did you mean "poisson_boosting"?',
     ),
     "a missing file": ("name: x\ntarget: {source: csv, path: no.csv}\n", "no such file"),
+    "a field of a file that holds none": (
+        "name: x\ntarget: {source: csv, path: t.csv, field: life}\n",
+        "target.field: t.csv is a file, whose counts are taken as they stand",
+    ),
+    "fractional counts of a file": (
+        "name: x\ntarget: {source: csv, path: t.csv, counting: fractional}\n",
+        "target.counting: t.csv is a file",
+    ),
     "a column that is not there": (
         "name: x\npanel: {path: t.csv, pair: [country_a, b], year: year, target: works, "
         "factors: [year2]}\n",
