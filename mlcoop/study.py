@@ -249,10 +249,15 @@ def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str
     """Return the published table beside a study of China and the Belt and Road, None elsewhere."""
     bri = set(group_members("belt-and-road")) | set(group_members("belt-and-road-signatories"))
     fits = plan.focal == "CHN" and len(plan.partners) >= 30 and set(plan.partners) <= bri
-    if not fits or plan.config.target.source == "simulated":
+    target = plan.config.target
+    # The table counts all works, and in full.
+    alike = target.counting == "full" and not target.highly_cited
+    if not (fits and alike) or target.source == "simulated":
         return None
     works = table.merge(focus, on=PAIR).groupby("year", as_index=False)["works"].sum()
-    return beside_table_1(works, plan.config.target.field)
+    found = beside_table_1(works, target.field)
+    # a window of earlier years, or a field that the table does not have, has nothing beside it
+    return found if any(row["counted"] is not None for row in found["rows"]) else None
 
 
 def describe(study: Study) -> list[str]:
