@@ -162,7 +162,9 @@ def _own(request: GatherRequest) -> _Own:
         raise DataError(f"{path}: no counts left under the target's filters")
     if Path(path).is_dir():
         # A snapshot's last years are as incomplete as those of the service.
-        first, last = study_years(request, _works_by_year(counts))
+        totals = _works_by_year(counts)
+        first, last = study_years(request, totals)
+        warnings = name_holes(totals, first, last, request.max_shortfall)
     else:
         first, last, warnings = _own_years(request, counts)
         if request.absent == "zero":

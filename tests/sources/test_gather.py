@@ -288,6 +288,22 @@ def test_a_snapshot_takes_the_place_of_openalex(
         gather(dataclasses.replace(study, last=2021), client)
 
 
+def test_a_year_that_is_not_whole_in_a_snapshot_is_named(
+    serve: Any, quick_client: Callable, tmp_path: Path
+) -> None:
+    works = {2016: 900, 2017: 1000, 2018: 300, 2019: 1000, 2020: 1100}
+    one = {"field": "3", "article": True, "top": False, "country_a": "CHN", "country_b": "DEU"}
+    rows = [
+        {**one, "year": y, "works": n, "fractional": n / 2, "international": n}
+        for y, n in works.items()
+    ]
+    pd.DataFrame(rows).to_parquet(tmp_path / "pairs.parquet")
+    study = GatherRequest(first=2016, last=2020, this_year=2026, own_counts=tmp_path, ties=False)
+    client = quick_client({"MLCOOP_OPENALEX_URL": serve(lambda *_: (500, {}, b"")).base})
+    # As of the service: fewer than in the three years before and in the three after.
+    assert "2018 (300 works; 1,000 before and 1,100 after)" in gather(study, client).warnings[0]
+
+
 def test_a_last_year_of_a_users_file_that_falls_short_is_named(
     serve: Any, quick_client: Callable, tmp_path: Path
 ) -> None:
