@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -170,7 +171,10 @@ def _stream(c: Comparison) -> dict[str, Any] | None:
         for r in ranks.sort_values(["name"], kind="stable").itertuples(index=False)
     )
     caption = "Share of each group by window of years"
+    # windows are named by their years: 2002-2009
+    years = [name.split("-") for name in c.names]
     return {
+        "overlap": any(before[-1] >= after[0] for before, after in pairwise(years)),
         "colours": part["colours"],
         "drawing": both(lambda w: stream(ranks, c.names, part["colours"], w)),
         "table": Table("shares-over-time", caption, tuple(columns), body),

@@ -365,6 +365,11 @@ def test_shares_over_time_are_the_studies(study: Experiment, simulated_study: Ex
     ) in page.headings
     plain = Page(render_comparison(compare(windows)))
     assert "shares-over-time" not in plain.tables
+    # By hand: 2009 follows 2008, and 2008 is in both of the others.
+    later = [windows[0], dataclasses.replace(windows[1], name="2008-2015")]
+    shared = render_comparison(compare(later), title="Eight years", over_time=True)
+    apart = render_comparison(compare(windows), title="Eight years", over_time=True)
+    assert "Windows overlap" in shared and "Windows overlap" not in apart
 
 
 def test_every_table_and_every_figure_can_be_taken_along(
