@@ -26,7 +26,7 @@ from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order, simulate_indicators
 from mlcoop.schema import COUNTRY_VARIABLES, NOT_FORECAST, PAIR, PAIR_VARIABLES, PAIR_YEAR
 from mlcoop.sources import owncounts, readypanel
-from mlcoop.sources.counted import own_countries
+from mlcoop.sources.counted import read_own
 from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
 from mlcoop.sources.http import Client
 from mlcoop.sources.imported import how_to_get, imported_variables
@@ -124,7 +124,7 @@ def look_at_own_file(plan: Plan, *, must_rank: bool = False) -> Plan:
         return plan.allow(len(known.drop_duplicates()), must_rank=must_rank)
     if plan.path is None:
         return plan
-    countries = own_countries(gather_request(plan, date.max))
+    countries = read_own(gather_request(plan, date.max)).countries
     if not plan.all_pairs or plan.countries is not None:
         return plan
     return plan.allow(len(pairs_among(countries)), must_rank=must_rank)

@@ -18,7 +18,10 @@ from mlcoop.features.factor import Factor, base_of
 from mlcoop.panel import Panel, build_panel, pairs_among, unordered
 from mlcoop.plan import Plan
 from mlcoop.planted import simulate_indicators
+from mlcoop.schema import PAIR, PAIR_YEAR
 from mlcoop.sources import geography
+from mlcoop.sources.collaboration import TOTALS
+from mlcoop.sources.counted import OwnCounts
 from mlcoop.tables import group_members, group_names
 
 HISTORY_YEARS = 10
@@ -113,7 +116,7 @@ def planted_features(
     return panel, matrix, wanted[~inside]
 
 
-def study_like(plan: Plan, *, this_year: int, seed: int) -> Likeness:
+def study_like(plan: Plan, *, this_year: int, seed: int, own: OwnCounts | None = None) -> Likeness:
     """Return covariates like those that a plan's study would have.
 
     Parameters
@@ -123,6 +126,8 @@ def study_like(plan: Plan, *, this_year: int, seed: int) -> Likeness:
     this_year : int
         Counts are taken to reach to the year before, where the config says `latest`.
     seed : int
+    own : OwnCounts or None
+        The user's own counts, which say what countries, years and pairs there are.
 
     Raises
     ------
@@ -136,11 +141,18 @@ def study_like(plan: Plan, *, this_year: int, seed: int) -> Likeness:
         )
     end = config.years.end
     years = (config.years.start, this_year - 1 if end == "latest" else int(end))
-    countries, notes = _countries(plan)
+    more = MORE
+    if own is not None:
+        years = own.years
+        if own.counts.totals.empty:  # a file of pairs says nothing of all works of a country
+            more = {name: shape for name, shape in MORE.items() if name != TOTALS}
+    countries, notes = _countries(plan, own)
     indicators = simulate_indicators(
-        countries, (years[0] - HISTORY_YEARS, years[1]), seed=seed, more=MORE
+        countries, (years[0] - HISTORY_YEARS, years[1]), seed=seed, more=more
     )
     _, matrix, _ = planted_features(plan, countries, years, indicators, with_past=True)
+    if own is not None:
+        matrix = matrix.take(_counted(matrix.rows, own))
     matrix, _ = without_constant(matrix)
     lost = _lost(plan.factors, matrix.features)
     if lost:
@@ -151,7 +163,18 @@ def study_like(plan: Plan, *, this_year: int, seed: int) -> Likeness:
     return Likeness(matrix, tuple(notes))
 
 
-def _countries(plan: Plan) -> tuple[list[str], list[str]]:
+def _counted(rows: pd.DataFrame, own: OwnCounts) -> np.ndarray:
+    """Tell which pairs and years a user's own counts know, zeros among them."""
+    whole = pd.MultiIndex.from_frame(own.counts.covered)
+    known = pd.MultiIndex.from_frame(rows[PAIR_YEAR]).isin(
+        pd.MultiIndex.from_frame(own.counts.table[PAIR_YEAR])
+    )
+    for end in PAIR:
+        known |= pd.MultiIndex.from_frame(rows[[end, "year"]]).isin(whole)
+    return known
+
+
+def _countries(plan: Plan, own: OwnCounts | None) -> tuple[list[str], list[str]]:
     """Return the training countries, the most populous in place of the most active."""
     known = _all_countries()
     must = [c for c in plan.must_have if c in known]
@@ -160,6 +183,8 @@ def _countries(plan: Plan) -> tuple[list[str], list[str]]:
         return [c for c in plan.countries or () if c in known], []
     if plan.countries is not None or only_focus:
         return must, []
+    if own is not None:
+        return sorted(set(own.countries) & set(geography.placed_countries())), []
     people = geography.populations(known).sort_values(ascending=False, kind="stable")
     others = [c for c in people.index if c not in must]
     room = max(plan.config.training.most_active - len(must), 0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ import pytest
 from scipy import special
 from typer.testing import CliRunner
 
+from mlcoop.assemble import gather_request
 from mlcoop.cli import app
 from mlcoop.config_file import load_config
 from mlcoop.errors import ConfigError, DataError
@@ -30,6 +33,7 @@ from mlcoop.power import (
     surroundings_of,
 )
 from mlcoop.simulate.covariates import world_covariates
+from mlcoop.sources.counted import read_own
 
 AROUND = Surroundings(mean_works=30.0, pair_noise=0.4, dispersion=0.1)
 FAST = {"surroundings": AROUND, "resamples": 20}
@@ -213,6 +217,32 @@ def test_covariates_like_a_study_need_no_network(tmp_path):
     assert any("the most populous stand for them" in note for note in likeness.notes)
     assert surroundings_of(plan).country_noise > 0
     assert surroundings_of(plan, works=3.0).mean_works == 3.0
+
+
+@pytest.mark.parametrize(("others", "pairs"), [(0, 8), (20, 28 + 8)])
+def test_covariates_like_a_study_of_own_counts_are_of_its_pairs(tmp_path, others, pairs):
+    """By hand: China with 8 partners, and of each two of those (8 * 7 / 2) nothing or a count."""
+    partners = ["JPN", "KOR", "VNM", "THA", "IDN", "MYS", "SGP", "PHL"]
+    own = [f"{y},CHN,{p},5" for y in range(2008, 2014) for p in partners]
+    own += [f"2010,{a},{b},{others}" for a, b in combinations(partners, 2) if others]
+    (tmp_path / "c.csv").write_text("\n".join(["year,country_a,country_b,works", *own]))
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "name: x\nfocus: {focal: CHN, partners: asean}\ntarget: {source: csv, path: c.csv}\n"
+        "years: {start: 2008}\nfactors: [gdp, distance, works_with_others]\n"
+    )
+    plan = make_plan(load_config(path), "x", tmp_path)
+    own = read_own(gather_request(plan, date(2026, 1, 1)))
+    likeness = study_like(plan, this_year=2026, seed=1, own=own)
+    rows = likeness.matrix.rows
+    # ASEAN's other members are not in the file; as in the study, China's zeros with them are known.
+    listed = rows[rows["country_a"].isin(["CHN", *partners])]
+    listed = listed[listed["country_b"].isin(["CHN", *partners])]
+    assert len(listed.drop_duplicates(["country_a", "country_b"])) == pairs
+    assert rows["year"].agg(["min", "max"]).tolist() == [2008, 2013]
+    # The file does not say how many works a country has in all.
+    assert not any("works_with" in f.factor for f in likeness.matrix.features)
+    assert not any("populous" in note for note in likeness.notes)
 
 
 @pytest.mark.parametrize(

@@ -124,9 +124,10 @@ def _power(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    from mlcoop.assemble import assemble
+    from mlcoop.assemble import assemble, gather_request
     from mlcoop.likeness import study_like
     from mlcoop.power import power_analysis, surroundings_of
+    from mlcoop.sources.counted import read_own
     from mlcoop.terminal.power import print_power
 
     config, today = plan.config, today_utc()
@@ -136,7 +137,8 @@ def _power(
         if config.panel is not None:
             matrix = assemble(plan, new_client(), today=today).matrix
         else:
-            found = study_like(plan, this_year=today.year, seed=seed)
+            own = read_own(gather_request(plan, today)) if plan.path is not None else None
+            found = study_like(plan, this_year=today.year, seed=seed, own=own)
             matrix, notes = found.matrix, found.notes
         surroundings = surroundings_of(plan, works=works, pair_noise=pair_noise)
         shown.start("power", f"{worlds} planted worlds of this size")

@@ -70,7 +70,7 @@ def count_works(request: GatherRequest, client: Client, progress: Progress | Non
     """
     if request.own_counts is None:
         return _count_in_openalex(request, client, progress)
-    found = _own(request)
+    found = read_own(request)
     of = snapshot_counts if Path(request.own_counts).is_dir() else owncounts
     told = {**of.describe(request.own_counts), "answers": 1}
     counts = found.counts
@@ -136,8 +136,8 @@ def _count_in_openalex(
     )
 
 
-class _Own(NamedTuple):
-    """A user's own counts, their first and last year in the study, and its countries."""
+class OwnCounts(NamedTuple):
+    """A user's own counts, their study's first and last year, its countries, most active first."""
 
     counts: Counts
     years: tuple[int, int]
@@ -145,12 +145,8 @@ class _Own(NamedTuple):
     warnings: list[str]
 
 
-def own_countries(request: GatherRequest) -> list[str]:
-    """Return the countries of a study of the user's own counts, most active first; ask nothing."""
-    return _own(request).countries
-
-
-def _own(request: GatherRequest) -> _Own:
+def read_own(request: GatherRequest) -> OwnCounts:
+    """Return the user's own counts, with the years and countries of their study; ask nothing."""
     path = request.own_counts
     assert path is not None
     warnings: list[str] = []
@@ -171,7 +167,7 @@ def _own(request: GatherRequest) -> _Own:
             warnings += owncounts.unknown_pairs(counts, str(path))
     within = counts.table["year"].between(first, last)
     countries = choose(_own_activity(counts.table[within]), request)
-    return _Own(counts, (first, last), countries, warnings)
+    return OwnCounts(counts, (first, last), countries, warnings)
 
 
 def _own_years(request: GatherRequest, counts: Counts) -> tuple[int, int, list[str]]:
