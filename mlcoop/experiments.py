@@ -74,15 +74,20 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
     DataError
         When the folder is not a study, or one of its files cannot be read.
     """
-    if not root.is_dir():
-        known = [path.name for path in list_experiments(root.parent)]
-        near = difflib.get_close_matches(root.name, known, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else "run a config first, or see mlcoop list"
-        if members := [name for name in known if name.startswith(f"{root.name}-")]:
-            # A family's own folder is made when all its members are there.
-            hint = f"a family of that name goes on from {some(members)} when its config is run"
-        raise ConfigError(f"{root}: no such experiment; {hint}")
     if not (root / "config.yaml").is_file():
+        known = [path.name for path in list_experiments(root.parent)]
+        members = [name for name in known if name.startswith(f"{root.name}-")]
+        if not root.is_dir():
+            near = difflib.get_close_matches(root.name, known, n=1)
+            hint = (
+                f'did you mean "{near[0]}"?' if near else "run a config first, or see mlcoop list"
+            )
+            if members:
+                # A family's own folder is made when all its members are there.
+                hint = f"a family of that name goes on from {some(members)} when its config is run"
+            raise ConfigError(f"{root}: no such experiment; {hint}")
+        if members and (root / "family.json").is_file():
+            raise ConfigError(f"{root}: is a family of studies; name one of it: {some(members)}")
         raise DataError(f"{root}: holds no config.yaml, so it is no experiment of mlcoop")
     try:
         found = {name: root / f"{name}{TABLES[name]}" for name in tables}

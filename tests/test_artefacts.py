@@ -180,3 +180,11 @@ def test_a_family_that_was_cut_off_is_said_to_go_on(tmp_path):
         read_experiment(tmp_path / "fields")
     with pytest.raises(ConfigError, match='did you mean "fields-life"'):
         read_experiment(tmp_path / "fields-lif")
+
+
+def test_a_family_is_told_from_a_study_and_its_members_are_named(tmp_path):
+    for name, file in (("fields-life", "config.yaml"), ("fields", "family.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("{}")
+    with pytest.raises(ConfigError, match="fields: is a family of studies; name one of it: fields"):
+        read_experiment(tmp_path / "fields")
