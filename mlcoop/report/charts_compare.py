@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import pandas as pd
 from markupsafe import Markup
@@ -58,10 +59,13 @@ def bump(
     )
     canvas = Canvas(width, height, label, f"bump-{kind}")
     room = (width - left - right) / max(len(names) - 1, 1)
-    every = math.ceil(115 / room)
+    last = len(names) - 1
+    # The first name begins at its line and the last one ends there, the others lie across theirs.
+    reach = [6.3 * len(name) / (1 if i in (0, last) else 2) for i, name in enumerate(names)]
+    need = 8 + max((a + b for a, b in pairwise(reach)), default=0)
+    every = math.ceil(min(need, 115) / room)
     for i, name in enumerate(names):
         canvas.line(x(i), top - 12, x(i), height - 10, "grid")
-        last = len(names) - 1
         if i == last or (i % every == 0 and last - i >= every):
             anchor = "start" if i == 0 else "end" if i == last else "middle"
             canvas.text(x(i), top - 20, cut(name, max(room, 84), 12), "tick", anchor)

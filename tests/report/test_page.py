@@ -11,7 +11,9 @@ import pytest
 from page import Page
 
 from mlcoop.comparison import compare
+from mlcoop.report.charts_compare import bump
 from mlcoop.report.render import render_comparison, render_report
+from mlcoop.report.svg import WIDE
 from mlcoop.schema import BASELINES, Experiment
 
 TABLES = ["factors", "groups", "resamples", "backtest", "forecast", "trials", "effects"]
@@ -370,6 +372,22 @@ def test_shares_over_time_are_the_studies(study: Experiment, simulated_study: Ex
     shared = render_comparison(compare(later), title="Eight years", over_time=True)
     apart = render_comparison(compare(windows), title="Eight years", over_time=True)
     assert "Windows overlap" in shared and "Windows overlap" not in apart
+
+
+def test_the_lines_of_four_short_names_are_all_named() -> None:
+    """By hand: 760 pixels less 530 beside the lines leave 76 between two; "physical" takes 50."""
+    names = ("physical", "life", "social", "health")
+    rows = [("gdp", "GDP", "economy_market", name, 1) for name in names]
+    ranks = pd.DataFrame(rows, columns=["name", "label", "group", "experiment", "rank"])
+
+    def ticks(shown: tuple[str, ...]) -> list[str]:
+        table = ranks.assign(experiment=shown)
+        drawn = str(bump(table, shown, {}, "factor", WIDE))
+        return re.findall(r'class="tick"[^>]*>([^<]+)<', drawn)
+
+    assert ticks(names) == list(names)
+    # names as long as those of studies would lie on one another
+    assert len(ticks(tuple(f"china-bri-fields-{name}" for name in names))) == 2
 
 
 def test_every_table_and_every_figure_can_be_taken_along(
