@@ -22,7 +22,7 @@ from mlcoop.report.content import Planted, Summary
 from mlcoop.report.names import filled, number, optional, percent
 from mlcoop.report.outlook import focus_total, gather_outlook
 from mlcoop.report.together import gather_together
-from mlcoop.schema import Experiment
+from mlcoop.schema import NOT_FORECAST, Experiment
 
 ABSENT = {
     "factors": "The factor ranking was not made (explain is off, or its table is missing).",
@@ -91,7 +91,10 @@ def summarise(experiment: Experiment) -> Summary:
         "past": held,
         "factor_data": gather.factor_data(coverage),
     }
+    warnings = tuple(str(w) for w in coverage.get("warnings") or [])
     reasons = {**ABSENT, "factors": str(not_ranked)} if not_ranked else ABSENT
+    for why in [w for w in warnings if w.startswith(NOT_FORECAST)]:
+        reasons = {**reasons, "errors": why, "calibration": why, "forecasts": why}
     summary = Summary(
         name=experiment.name,
         title=str(config.get("title") or experiment.name),
@@ -119,7 +122,7 @@ def summarise(experiment: Experiment) -> Summary:
         reference=gather.reference(coverage),
         tuning=gather.tuning(experiment.trials),
         sources=gather.sources(experiment.provenance),
-        warnings=tuple(str(w) for w in coverage.get("warnings") or []),
+        warnings=warnings,
         notes=tuple(str(n) for n in coverage.get("notes") or []),
         provenance=experiment.provenance,
         config=config,

@@ -201,6 +201,23 @@ def test_a_table_without_its_columns_is_refused(study: Experiment) -> None:
         summarise(spoilt)
 
 
+def test_why_nothing_was_forecast_stands_where_the_forecast_would(study: Experiment) -> None:
+    """Truth: the run's warning; nothing is off, and another run would not bring the table."""
+    why = "No backtest and no forecast: intervals are made for whole counts, and 2.5 is none."
+    without = dataclasses.replace(
+        study,
+        forecast=None,
+        backtest=None,
+        metrics={k: v for k, v in study.metrics.items() if k != "forecast"},
+        coverage={**study.coverage, "warnings": ["Another one.", why]},
+    )
+    absent = summarise(without).absent
+    assert absent["forecasts"] == absent["errors"] == absent["calibration"] == why
+    # without such a warning the table may have been left out of a clone
+    lost = summarise(dataclasses.replace(without, coverage=study.coverage)).absent
+    assert "a fresh clone lacks it" in lost["forecasts"]
+
+
 def test_only_the_focus_set_is_reported(study: Experiment) -> None:
     """Truth: by hand; forecast.csv and backtest.csv hold pairs trained on beside the focus set."""
     other = study.forecast.head(7).assign(country_a="FRA", in_focus=False)
