@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import DataError, some
-from mlcoop.schema import PAIR, PAIR_YEAR, PANEL, check
+from mlcoop.schema import IN_FULL, PAIR, PAIR_YEAR, PANEL, check
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def build_panel(
     Parameters
     ----------
     counts : DataFrame
-        `schema.COUNTS`; works of a pair in a year, only pairs that the source lists.
+        `schema.COUNTS`; works of a pair in a year, only pairs that the source lists. Fractional
+        ones with the full ones in `schema.IN_FULL`.
     covered : DataFrame of iso3, year
         Countries whose whole row of the matrix the source gave in a year. A pair that is absent
         from `counts` is a known zero where either end is covered, and missing otherwise.
@@ -132,6 +133,8 @@ def build_panel(
     grid = tied.merge(pd.DataFrame({"year": range(first - history_years, last + 1)}), how="cross")
     grid = grid.merge(counts, on=PAIR_YEAR, how="left", validate="one_to_one")
     grid["works"] = _zeros_told_from_missing(grid, covered, first)
+    if IN_FULL in grid:
+        grid[IN_FULL] = grid[IN_FULL].fillna(0.0).where(grid["works"].notna())
     if pair_figures is not None and len(pair_figures):
         grid = grid.merge(pair_figures, on=PAIR_YEAR, how="left", validate="one_to_one")
     wide = _wide(window)

@@ -58,6 +58,9 @@ TIE_VARIABLES = (
 # Of a pair in a year, from files that a user imports.
 PAIR_VARIABLES = ("trade_kusd", "common_religion", "trade_agreement_wto")
 YEARS = (1800, 2200)
+# Beside fractional `works`: what leaves the pair's own past out of a country's works takes whole
+# ones away, since a work of three countries is but half the pair's and wholly of its past.
+IN_FULL = "works_in_full"
 
 
 def _count(nullable: bool = False) -> pa.Column:

@@ -12,7 +12,7 @@ from mlcoop.countries import home_of
 from mlcoop.errors import DataError, some
 from mlcoop.features.catalogue import PAIR_INPUTS, input_columns, split_input
 from mlcoop.features.factor import Factor, base_of
-from mlcoop.schema import PAIR, PAIR_YEAR
+from mlcoop.schema import IN_FULL, PAIR, PAIR_YEAR
 from mlcoop.sources.institution import OWN_VARIABLES
 
 # Counts of the year before are what an origin is defined by; see `_exposure`.
@@ -117,7 +117,7 @@ def build_features(
     needed = {column for factor in factors for column in input_columns(factor)}
     if exposure:
         needed |= {"works", "international_works_a", "international_works_b"}
-    grid = _Grid(panel, sorted(needed | {"works"}))
+    grid = _Grid(panel, sorted(needed | {"works"} | ({IN_FULL} & set(panel.columns))))
     pairs = grid.pairs
     # Where every pair is the focal country's, rows from the other end would lend its own figures
     # what differs between its partners: it has but as many of its own as there are years.
@@ -205,7 +205,10 @@ def seen_from_focal(matrix: FeatureMatrix) -> pd.Series:
 
 
 class _Grid:
-    """The panel's columns as arrays of (pair, year), to look values up by year."""
+    """The panel's columns as arrays of (pair, year), to look values up by year.
+
+    `own_works` names the column that is to be taken away from a country's works.
+    """
 
     def __init__(self, panel: pd.DataFrame, columns: list[str]) -> None:
         absent = [c for c in [*PAIR_YEAR, *columns] if c not in panel.columns]
@@ -234,6 +237,7 @@ class _Grid:
                 f"panel: a pair and year stands twice: {some(twice[PAIR_YEAR].to_numpy().tolist())}"
                 "; keep one row each"
             )
+        self.own_works = IN_FULL if IN_FULL in columns else "works"
         self._repeated: dict[tuple[int, ...], pd.DataFrame] = {}
         self._values: dict[str, np.ndarray] = {}
         for name in columns:
@@ -301,7 +305,8 @@ def _at_once(
         variable, back = split_input(name)
         then = [year - back for year in observed]
         if variable in PAIR_INPUTS:
-            columns[name] = grid.at(variable, then, carry).ravel()
+            read = grid.own_works if variable == "works" else variable
+            columns[name] = grid.at(read, then, carry).ravel()
         elif own is not None:
             columns[name] = grid.at(f"{variable}_{own}", then, carry).ravel()
         else:
@@ -385,7 +390,7 @@ def _exposure(grid: _Grid, observed: Sequence[int], years: list[int]) -> np.ndar
     of all countries' international works of that year, w_i w_j / T, as association strength does
     (van Eck and Waltman 2009, doi:10.1002/asi.21075). A country without any counts as one work.
     """
-    works = grid.at("works", observed, EXPOSURE_CARRY)
+    works = grid.at(grid.own_works, observed, EXPOSURE_CARRY)
     total_a = grid.at("international_works_a", observed, EXPOSURE_CARRY)
     total_b = grid.at("international_works_b", observed, EXPOSURE_CARRY)
     ends = pd.concat(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mlcoop.errors import ConfigError, DataError
-from mlcoop.schema import COUNTS, INDICATORS, PAIR_YEAR, YEARS, check
+from mlcoop.schema import COUNTS, IN_FULL, INDICATORS, PAIR_YEAR, YEARS, check
 from mlcoop.sources.collaboration import TOTALS, Counts
 from mlcoop.sources.frames import covered_frame, indicator_frame
 from mlcoop.sources.openalex import DOMAINS, Filters
@@ -33,6 +33,7 @@ def read_counts(
     -------
     Counts
         Every country is covered in every year that the snapshot holds: it holds all works.
+        Fractional counts have the full ones beside them (`schema.IN_FULL`).
     """
     filters = filters or Filters()
     if counting not in ("full", "fractional"):
@@ -40,10 +41,12 @@ def read_counts(
     pairs = _read(folder, filters)
     if filters.highly_cited:
         pairs = pairs[pairs["top"]]
-    column = "works" if counting == "full" else "fractional"
     between = pairs[pairs["country_a"] != pairs["country_b"]]
-    table = between.groupby(PAIR_YEAR, as_index=False)[column].sum()
-    table = table.rename(columns={column: "works"})
+    table = between.groupby(PAIR_YEAR, as_index=False)[["works", "fractional"]].sum()
+    if counting == "full":
+        table = table.drop(columns="fractional")
+    else:
+        table = table.rename(columns={"works": IN_FULL, "fractional": "works"})
     own = pairs[pairs["country_a"] == pairs["country_b"]]
     own = own.groupby(["country_a", "year"])["international"].sum()
     # All works are in it, so a country without any in a year has a known zero.

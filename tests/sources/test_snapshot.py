@@ -11,11 +11,16 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mlcoop.countries import iso3_of
 from mlcoop.errors import ConfigError, DataError
+from mlcoop.features.build import build_features
+from mlcoop.features.catalogue import FACTORS
+from mlcoop.panel import build_panel, pairs_among
+from mlcoop.sources import geography
 from mlcoop.sources.openalex import DOMAINS, Filters
 
 pytest.importorskip("duckdb", reason="needs the snapshot extra")
@@ -167,6 +172,37 @@ def test_by_hand(tmp_path: Path) -> None:
     assert part == [1.5, 0.5, 0.5]
     assert full.totals.set_index("iso3")["value"].to_dict() == {"CHN": 2, "DEU": 2, "USA": 1}
     assert ("USA", 2019) in set(full.covered.itertuples(index=False, name=None))
+
+
+def test_a_fractional_past_of_a_pair_does_not_enter_its_countries_works_with_others(
+    tmp_path: Path,
+) -> None:
+    """By hand: the pair has a part in 3 of China's 5 international works, whatever they weigh."""
+    works = [
+        *[work("CN", "DE", "US", year=y) for y in (2018, 2019) for _ in range(2)],
+        *[work("CN", "DE", year=y) for y in (2018, 2019)],
+        *[work("CN", "US", year=y) for y in (2018, 2019) for _ in range(2)],
+    ]
+    write(tmp_path / "in", works, "part_000")
+    aggregate(tmp_path / "in", tmp_path / "out")
+    pairs = pairs_among(["CHN", "DEU", "USA"])
+    for counting, weight in (("full", 3.0), ("fractional", 2.0)):
+        counts = read_counts(tmp_path / "out", counting=counting)
+        panel = build_panel(
+            counts.table,
+            counts.covered,
+            counts.totals,
+            geography.ties(["CHN", "DEU", "USA"]),
+            pairs=pairs,
+            focus=pairs,
+            years=(2018, 2019),
+        )
+        factors = [FACTORS["works_with_others"]]
+        built = build_features(panel.table, factors=factors, years=[2019], focal="CHN")
+        at = built.rows["partner"].eq("DEU") & built.rows["focal"].eq("CHN")
+        assert built.rows.loc[at, "works"].tolist() == [weight]  # 2 * 1/2 + 1
+        own = built.X.loc[at, "works_with_others_focal"]
+        assert np.expm1(own).tolist() == pytest.approx([2.0], abs=1e-5)
 
 
 def test_a_country_without_a_work_in_a_year_has_no_international_ones(tmp_path: Path) -> None:
