@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import ConfigError
-from mlcoop.explain.crossfit import find_learner
+from mlcoop.explain.crossfit import find_learner, pair_ends
 from mlcoop.explain.effects import effect_curves
 from mlcoop.explain.interactions import interaction_table
 from mlcoop.explain.judge import Judged, interval_widths, judge
@@ -57,7 +57,8 @@ class Ranking:
     notes : dict
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
         "log" or "started log"; `of_years`: factors that hardly differ between pairs, each with the
-        number of years that tell of it; `weights`, the `weights_key` of the refits; and
+        number of years that tell of it; `apart`: both ends of pairs whose works lie so far from
+        what factors say that they hardly count; `weights`, the `weights_key` of the refits; and
         `stability`: what `replicate_stability` says of factors, groups and dimensions.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
@@ -199,6 +200,7 @@ def rank_factors(
             "rows_explained": len(explained.rows),
             "scales": scales,
             "of_years": _of_years_alone(matrix),
+            "apart": pair_ends(explained.apart).tolist(),
             "stability": {
                 f"{kind}s": replicate_stability(
                     judged.importance, judged.deviations, judged.table["tier"].to_numpy()

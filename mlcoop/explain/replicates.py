@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,12 @@ class Explained:
     def terms(self) -> frozenset[Term]:
         """What the models have chosen to have, all of them the same."""
         return getattr(self.estimators[0], "terms", frozenset())
+
+    @property
+    def apart(self) -> list[str]:
+        """Pairs, by `pair_names`, that most of the models trained on them hold apart."""
+        held = Counter(p for e in self.estimators for p in getattr(e, "apart", frozenset()))
+        return sorted(p for p, n in held.items() if n > (len(self.estimators) - 1) / 2)
 
 
 def choose_unit(rows: pd.DataFrame, unit: str) -> str:

@@ -135,6 +135,11 @@ class LinearBoosting:
         """Bends, products and scales that the fit has."""
         return self.basis_.terms
 
+    @property
+    def apart(self) -> frozenset[str]:
+        """Training pairs whose own level is so far from what factors say that it hardly counts."""
+        return frozenset(self.data_.pair_names[self.fit_.apart])
+
     def _coef(self) -> np.ndarray:
         """Coefficients of the factors' columns, without countries, years and pairs."""
         return self.fit_.coef[: len(self.basis_.blocks())]
@@ -282,5 +287,6 @@ def _without_dropped(basis: Basis, data: Training, fit: MixedFit) -> tuple[Basis
             dispersion=fit.dispersion,
             scale=fit.scale,
             pair_effect=fit.pair_effect,
+            closeness=fit.closeness,
         ),
     )

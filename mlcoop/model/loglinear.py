@@ -7,7 +7,10 @@ Linear terms have each their own, drawn towards the shared one by a gamma prior,
 effects Cauchy around zero (Gelman, Jakulin, Pittau and Su 2008, doi:10.1214/08-AOAS191): large ones
 are shrunk less than by one variance for all, idle ones as much.
 Lasting effects of pairs are integrated out: a factor that stands still within pairs is judged
-by the number of pairs, not of rows.
+by the number of pairs, not of rows. They are normal, but for a share of pairs that stand apart,
+whose effects are drawn from a variance `WIDER` times as large (contaminated normal, Box and Tiao
+1968, doi:10.1093/biomet/55.1.119): a pair that cannot have works, or has far more for reasons of
+its own, then neither bends the slopes nor makes all others look doubtful.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
+from scipy.special import expit, gammaln, logit
 
 LARGEST_PENALTY = 1e7
 LINEAR_TERMS = 0  # their penalty block
@@ -25,6 +30,10 @@ MARGIN_RANGE = 30.0
 FIRST_BOUND = 5.0
 """How many times its mean a count may exceed it in the first step; twice as many in every next."""
 NO_VARIANCE = 1e-6
+WIDER = 100.0
+"""How many times as large the variance of effects is among pairs that stand apart."""
+NORMAL_OF_CAUCHY = 2.2
+"""Variance of the normal law whose middle half is as wide as that of a Cauchy law of scale one."""
 MOST_ROBUST = 1000  # pairs up to which weak blocks are also judged by their robust spread
 
 
@@ -42,6 +51,9 @@ class MixedFit:
     pair_variance, dispersion, scale : float
         Of the lasting pair effects, of the negative binomial, and the quasi-likelihood factor.
     pair_effect : array of shape (n_pairs,)
+    closeness : array of shape (n_pairs,)
+        Prior precision of each pair's effect, times `pair_variance`: one, or as little as
+        `1 / WIDER` where the pair stands apart.
     """
 
     coef: np.ndarray
@@ -51,6 +63,21 @@ class MixedFit:
     dispersion: float
     scale: float
     pair_effect: np.ndarray
+    closeness: np.ndarray
+
+    @property
+    def apart(self) -> np.ndarray:
+        """Whether each pair rather stands apart than not, shape (n_pairs,)."""
+        return self.closeness < 0.5
+
+    @property
+    def effect_precision(self) -> np.ndarray:
+        """Prior precision of each pair's effect, shape (n_pairs,)."""
+        return self.closeness / max(self.pair_variance, 1e-8)
+
+
+Law = Callable[[MixedFit, np.ndarray], tuple[np.ndarray, float]]
+"""From a fit and the expected squares of pair effects to the closeness of pairs, their variance."""
 
 
 @dataclass(frozen=True)
@@ -119,25 +146,18 @@ def fit_mixed(
             dispersion=0.1,
             scale=1.0,
             pair_effect=np.zeros(len(rows.starts)),
+            closeness=np.ones(len(rows.starts)),
         )
         if start is None
         else replace(start, penalty=penalty)
     )
     if poisson:
         state = replace(state, pair_variance=NO_VARIANCE, dispersion=0.0)
-    previous = rows.design @ state.coef
     bound = FIRST_BOUND if start is None else np.inf
-    for step in range(steps):
-        # A count far above a first mean would throw the step out. The bound must be gone before
-        # the end: where counts are rare, every one of them is many times its mean.
-        state, within = _solve(rows, state, bound)
-        state = _update_variances(rows, state, free, poisson)
-        margin = rows.design @ state.coef
-        change = np.sqrt(np.mean((margin - previous) ** 2))
-        previous = margin
-        bound *= 2
-        if change < tolerance and within and step > 3:
-            break
+    law = _some_apart if state.apart.any() else _all_alike
+    state = _iterate(rows, state, law, steps, tolerance, bound=bound, poisson=poisson)
+    if not poisson and not state.apart.any():
+        state = _look_apart(rows, state, steps, tolerance)
     if z_cut:
         dropped = _weak_blocks(rows, state, z_cut)
         if dropped.any():
@@ -155,6 +175,103 @@ def fit_mixed(
     return state
 
 
+def _iterate(
+    rows: Rows,
+    state: MixedFit,
+    law: Law,
+    steps: int,
+    tolerance: float,
+    *,
+    bound: float = np.inf,
+    poisson: bool = False,
+) -> MixedFit:
+    """Take steps until the linear predictor stays."""
+    previous = rows.design @ state.coef
+    for step in range(steps):
+        # A count far above a first mean would throw the step out. The bound must be gone before
+        # the end: where counts are rare, every one of them is many times its mean.
+        state, within = _solve(rows, state, bound)
+        state = _update_variances(rows, state, law, poisson)
+        margin = rows.design @ state.coef
+        change = np.sqrt(np.mean((margin - previous) ** 2))
+        previous = margin
+        bound *= 2
+        if change < tolerance and within and step > 3:
+            break
+    return state
+
+
+def _look_apart(rows: Rows, state: MixedFit, steps: int, tolerance: float) -> MixedFit:
+    """Return the fit in which some pairs stand apart where that is likelier, else the same.
+
+    A few such pairs make the variance of all so large that none of them looks far. With Cauchy
+    effects they do, so that is where the search starts. Among normal effects it often finds some
+    as well; which of both fits holds is for their evidence to say.
+    """
+    # What a variance too large has shrunk to nothing would come back too slowly.
+    opened = np.where(np.isfinite(state.penalty), np.minimum(state.penalty, 1.0), np.inf)
+    free = replace(state, penalty=opened)
+    robust = _iterate(rows, free, _cauchy, steps // 2, 5 * tolerance)
+    wider = replace(robust, pair_variance=NORMAL_OF_CAUCHY * robust.pair_variance)
+    found = _iterate(rows, wider, _some_apart, steps, tolerance)
+    if not found.apart.any():
+        return state
+    # From where the other ended: near a variance of none one that has come farther looks likelier.
+    even = replace(found, closeness=np.ones(len(rows.starts)))
+    alike = _iterate(rows, even, _all_alike, steps, tolerance)
+    return found if _log_evidence(rows, found) > _log_evidence(rows, alike) else state
+
+
+def _all_alike(state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
+    return np.ones(len(square)), float(square.mean())
+
+
+def _cauchy(state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
+    closeness = 2 / (1 + square / state.pair_variance)
+    return closeness, float((closeness * square).mean())
+
+
+def _some_apart(state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
+    """Closeness by the chance that each pair is among those apart, their share being what it is.
+
+    The variance is that of the others alone: how far the pairs apart lie says nothing of it.
+    """
+    gain = 1 - 1 / WIDER
+    odds = logit(_share_apart(state)) + (gain * square / state.pair_variance - np.log(WIDER)) / 2
+    near = expit(-odds)
+    return near + (1 - near) / WIDER, float((near * square).sum() / max(near.sum(), 1e-9))
+
+
+def _share_apart(state: MixedFit) -> float:
+    return float(np.clip(np.maximum(1 - state.closeness, 0).mean(), 1e-4, 0.5))
+
+
+def _log_evidence(rows: Rows, state: MixedFit) -> float:
+    """Return the log probability of the counts given the variances, by Laplace's approximation.
+
+    Up to what all fits of the rows share.
+    """
+    mean, weight, _ = _working(rows, state)
+    alpha = max(state.dispersion, 1e-9)
+    counted = gammaln(rows.y + 1 / alpha) - gammaln(1 / alpha)
+    counted += rows.y * np.log(alpha * mean) - (rows.y + 1 / alpha) * np.log1p(alpha * mean)
+    spread = np.sqrt(max(state.pair_variance, 1e-8))
+    effect = stats.norm.logpdf(state.pair_effect, scale=spread)
+    if state.apart.any():
+        share = _share_apart(state)
+        far = stats.norm.logpdf(state.pair_effect, scale=np.sqrt(WIDER) * spread)
+        effect = np.logaddexp(np.log1p(-share) + effect, np.log(share) + far)
+    known = np.add.reduceat(weight, rows.starts) + state.effect_precision
+    held = np.isfinite(state.penalty) & (state.penalty > 0)
+    penalty, coef = state.penalty[held], state.coef[held]
+    used = np.flatnonzero(np.isfinite(state.penalty))
+    volume = np.linalg.slogdet(state.covariance[np.ix_(used, used)])[1]
+    prior = (np.log(penalty) - penalty * coef**2).sum()
+    return float(
+        (rows.weight * counted).sum() + effect.sum() + (prior + volume - np.log(known).sum()) / 2
+    )
+
+
 def pair_influences(rows: Rows, fit: MixedFit) -> np.ndarray:
     """Return how far each pair pulls the coefficients, shape (n_pairs, n_columns).
 
@@ -169,7 +286,7 @@ def pair_influences(rows: Rows, fit: MixedFit) -> np.ndarray:
     root = _root(fit.covariance[np.ix_(used, used)])
     rest = response - design @ fit.coef[used]
     by_pair_w = np.add.reduceat(weight, rows.starts)
-    keep = np.sqrt(1 / (1 + fit.pair_variance * by_pair_w))  # what a lasting effect leaves of it
+    keep = np.sqrt(1 / (1 + by_pair_w / fit.effect_precision))  # what a lasting effect leaves of it
     influence = np.zeros((len(rows.starts), rows.design.shape[1]))
     ends = np.r_[rows.starts[1:], len(weight)]
     for p, (begin, end) in enumerate(zip(rows.starts, ends, strict=True)):
@@ -194,7 +311,7 @@ def without_pair_levels(
     The first returns `V^-1 x` for columns `x`, `V` the rows' covariance in the fit.
     """
     _, weight, response = _working(rows, fit)
-    shrink = 1 / (1 / max(fit.pair_variance, 1e-8) + np.add.reduceat(weight, rows.starts))
+    shrink = 1 / (fit.effect_precision + np.add.reduceat(weight, rows.starts))
 
     def times(columns: np.ndarray) -> np.ndarray:
         weighted = columns * weight[:, None]
@@ -248,7 +365,7 @@ def _solve(rows: Rows, state: MixedFit, bound: float) -> tuple[MixedFit, bool]:
     cross = weighted.T @ design
     right = weighted.T @ response
     by_pair_w = np.add.reduceat(weight, rows.starts)
-    shrink = 1 / (1 / max(state.pair_variance, 1e-8) + by_pair_w)
+    shrink = 1 / (state.effect_precision + by_pair_w)
     by_pair_x = np.add.reduceat(weighted, rows.starts, axis=0)
     by_pair_r = np.add.reduceat(weight * response, rows.starts)
     cross -= (by_pair_x * shrink[:, None]).T @ by_pair_x
@@ -264,9 +381,10 @@ def _solve(rows: Rows, state: MixedFit, bound: float) -> tuple[MixedFit, bool]:
     return replace(state, coef=coef, covariance=covariance, pair_effect=effect), not beyond.any()
 
 
-def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray, poisson: bool) -> MixedFit:
+def _update_variances(rows: Rows, state: MixedFit, law: Law, poisson: bool) -> MixedFit:
     """Return the fit with its penalties and variance components estimated anew."""
     penalty = state.penalty.copy()
+    free = rows.blocks < 0
     variance = np.diag(state.covariance)
     for block in np.unique(rows.blocks[~free]):
         inside = np.flatnonzero((rows.blocks == block) & np.isfinite(penalty))
@@ -292,11 +410,12 @@ def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray, poisson: bo
         scale = max(1.0, pearson / max(rows.weight.sum() - known, 1.0))
         return replace(state, penalty=penalty, scale=scale)
     by_pair_w = np.add.reduceat(weight, rows.starts)
-    shrink = 1 / (1 / max(state.pair_variance, 1e-8) + by_pair_w)
+    shrink = 1 / (state.effect_precision + by_pair_w)
     heavy = rows.design[:, used] * weight[:, None]
     lever = np.add.reduceat(heavy, rows.starts, axis=0) * shrink[:, None]
     spread = shrink + ((lever @ covariance) * lever).sum(axis=1)
-    pair_variance = float(np.mean(state.pair_effect**2 + spread))
+    square = state.pair_effect**2 + spread  # expected, of each pair's effect
+    closeness, pair_variance = law(state, square)
     # EM is slow near zero: take a longer step in the same direction
     pair_variance = max(state.pair_variance * (pair_variance / state.pair_variance) ** 1.5, 1e-6)
     freedom = rows.weight.sum() - min(known, 0.5 * rows.weight.sum())
@@ -307,6 +426,7 @@ def _update_variances(rows: Rows, state: MixedFit, free: np.ndarray, poisson: bo
         state,
         penalty=penalty,
         pair_variance=pair_variance,
+        closeness=closeness,
         dispersion=dispersion,
         scale=scale,
     )

@@ -150,4 +150,5 @@ def _only_coef(coef: np.ndarray) -> MixedFit:
         dispersion=0.0,
         scale=1.0,
         pair_effect=np.zeros(0),
+        closeness=np.zeros(0),
     )

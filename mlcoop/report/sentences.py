@@ -19,6 +19,7 @@ from mlcoop.report.names import (
     listing,
     method_name,
     number,
+    pair_name,
     percent,
     plain,
     small_percent,
@@ -356,6 +357,21 @@ def of_years_sentence(factors: Sequence[Ranked], years: Mapping[str, int]) -> st
         f"Values of {listing(found)} differ between years and hardly between pairs: "
         f"{max(years.values())} years tell of them, however many the pairs, and whatever else "
         "changed alike in these years may be what is seen."
+    )
+
+
+def apart_sentence(pairs: Sequence[Sequence[str]], focal: str | None) -> str:
+    """Return which pairs hardly count in the ranking, since they lie far from all others.
+
+    >>> apart_sentence([["CHN", "PRK"]], "CHN")[:70]
+    'Works of China–North Korea lie so much farther from what factors say t'
+    """
+    if not pairs:
+        return ""
+    return (
+        f"Works of {listing([pair_name(a, b, focal) for a, b in pairs])} lie so much farther from "
+        f"what factors say than those of other pairs that {'it' if len(pairs) == 1 else 'they'} "
+        "hardly count in the ranking: nobody knows from the panel why."
     )
 
 

@@ -167,6 +167,7 @@ def _trust(s: Summary, ranking: Mapping[str, Any]) -> tuple[str, ...]:
             sentences.resampling_sentence(s.resamples, unit, s.rank_level, s.ends[1]),
             sentences.scales_sentence(s.factors, ranking.get("scales") or {}),
             sentences.of_years_sentence(s.factors, ranking.get("of_years") or {}),
+            sentences.apart_sentence(ranking.get("apart") or [], s.focal),
             sentences.NOT_CAUSE,
         ]
     return tuple(t for t in trust if t)

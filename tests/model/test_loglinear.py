@@ -70,7 +70,8 @@ def test_the_score_of_a_column_alone_is_that_of_a_least_squares_fit_without_the_
     y = X @ np.array([1.0, 0.0, 2.0, 0.5, 0.0]) + rng.normal(size=60)
     penalty = np.array([0.5, 2.0, 0.1, 1.0, 3.0])
     covariance = np.linalg.inv(X.T @ X + np.diag(penalty))
-    fit = MixedFit(covariance @ X.T @ y, covariance, penalty, 1.0, 0.0, 1.0, np.zeros(0))
+    nothing = np.zeros(0)
+    fit = MixedFit(covariance @ X.T @ y, covariance, penalty, 1.0, 0.0, 1.0, nothing, nothing)
     tried = np.array([1, 3, 4])
     by_hand = []
     for column in tried:
@@ -134,3 +135,50 @@ def test_countries_need_two_and_a_half_pairs_each_and_years_to_be_three() -> Non
         rows = mixed_rows(basis, data)
         assert rows.design.shape[1] - len(basis.blocks()) == left
         assert rows.years == left % 6
+
+
+def without(rows: Rows, pairs: np.ndarray) -> Rows:
+    """The same rows but those of some pairs."""
+    left = ~np.isin(rows.pair, pairs)
+    pair = np.unique(rows.pair[left], return_inverse=True)[1]
+    starts = np.flatnonzero(np.r_[True, np.diff(pair) > 0])
+    columns = (rows.y[left], rows.offset[left], rows.weight[left])
+    return Rows(rows.design[left], rows.blocks, *columns, starts, pair)
+
+
+@pytest.mark.parametrize(("factor", "share"), [(0.0, 0.2), (0.0, 0.02), (30.0, 0.06)])
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_that_stand_apart_leave_the_slopes_to_the_others(
+    seed: int, factor: float, share: float
+) -> None:
+    """Pairs without any work, or with thirty times as many, against a fit that never saw them."""
+    rows, _ = planted(seed)
+    odd = np.arange(int(share * PAIRS)) * 4
+    moved = replace(rows, y=np.where(np.isin(rows.pair, odd), factor * rows.y, rows.y))
+    fit, other = fit_mixed(moved), fit_mixed(without(rows, odd))
+    assert set(odd) == set(np.flatnonzero(fit.apart))
+    assert fit.pair_variance == pytest.approx(other.pair_variance, rel=0.1)
+    error = np.sqrt(np.diag(other.covariance)[1:])
+    assert (np.abs(fit.coef - other.coef)[1:] < 0.5 * error).all()
+    np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance)[1:]), error, rtol=0.15)
+
+
+def test_pairs_of_normal_effects_stand_apart_in_few_worlds_and_not_for_their_size() -> None:
+    """Fifty normal effects: one beyond 3.3 standard deviations in 5 % of worlds."""
+    apart = [int(fit_mixed(planted(seed)[0]).apart.sum()) for seed in range(60)]
+    assert sum(n > 0 for n in apart) <= 8
+    assert max(apart) <= 2
+
+
+def test_counts_too_rare_to_tell_a_pair_without_works_from_the_others() -> None:
+    """Half a work a year on average: a third of the pairs has none, and none stands apart."""
+    rng = np.random.default_rng(3)
+    pair = np.repeat(np.arange(PAIRS), YEARS)
+    x = rng.normal(size=PAIRS)[pair]
+    y = rng.poisson(0.15 * np.exp(0.5 * x + rng.normal(scale=0.4, size=PAIRS)[pair])).astype(float)
+    zero, one = np.zeros(len(y)), np.ones(len(y))
+    starts = np.arange(0, len(y), YEARS)
+    design = np.column_stack([one, x])
+    rows = Rows(design, np.array([-1, LINEAR_TERMS]), y, zero, one, starts, pair)
+    assert (np.add.reduceat(y, starts) == 0).mean() > 0.2
+    assert not fit_mixed(rows).apart.any()
