@@ -215,6 +215,11 @@ class Imputing:
         """Bends, products and scales that the fit has chosen."""
         return getattr(self.inner, "terms", frozenset())
 
+    @property
+    def apart(self) -> frozenset[str]:
+        """Training pairs that the model holds apart, if it tells."""
+        return getattr(self.inner, "apart", frozenset())
+
     def year_doubt(self) -> YearDoubt | None:
         """Return how year shocks widen standard errors, where the learner says."""
         tell = getattr(self.inner, "year_doubt", None)

@@ -368,10 +368,11 @@ def apart_sentence(pairs: Sequence[Sequence[str]], focal: str | None) -> str:
     """
     if not pairs:
         return ""
+    one = len(pairs) == 1
     return (
         f"Works of {listing([pair_name(a, b, focal) for a, b in pairs])} lie so much farther from "
-        f"what factors say than those of other pairs that {'it' if len(pairs) == 1 else 'they'} "
-        "hardly count in the ranking: nobody knows from the panel why."
+        f"what factors say than those of the others that {'this pair' if one else 'these pairs'} "
+        f"hardly {'counts' if one else 'count'} in the ranking; the panel does not say why."
     )
 
 

@@ -23,6 +23,7 @@ from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.features.factor import DIMENSION_OF, base_of
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.basis import LOGS
+from mlcoop.model.imputation import imputing
 from mlcoop.model.learners import LEARNERS
 from mlcoop.schema import DIMENSIONS_CSV, FACTORS_CSV, GROUPS_CSV
 from mlcoop.simulate.world import simulate_world
@@ -56,6 +57,23 @@ def test_tables_have_the_columns_of_the_contract(ranking):
     assert list(ranking.groups.columns[: len(GROUPS_CSV)]) == GROUPS_CSV
     assert sorted(ranking.factors["rank"]) == list(range(1, len(ranking.factors) + 1))
     assert ranking.factors["share"].sum() == pytest.approx(1)
+
+
+def test_pairs_without_works_hardly_count_and_are_named(world):
+    """Eight of sixty pairs have none: the ranking's order is that of the other pairs alone."""
+    matrix = matrix_of(world)
+    none = np.isin(pair_names(matrix.rows), np.unique(pair_names(matrix.rows))[3:60:7][:8])
+    works = matrix.rows["works"].where(~none, 0.0)
+    emptied = dataclasses.replace(matrix, rows=matrix.rows.assign(works=works))
+    learner = imputing(LEARNERS["linear_boosting"])  # as studies have it
+    found = rank_factors(emptied, learner, seed=1, resamples=20)
+    assert {"|".join(ends) for ends in found.notes["apart"]} == set(pair_names(matrix.rows)[none])
+    others = FeatureMatrix(matrix.rows[~none], matrix.X[~none], matrix.features)
+    other = rank_factors(others, "linear_boosting", seed=1, resamples=20)
+    with_them, without = (r.factors.set_index("factor").sort_index() for r in (found, other))
+    apart = (with_them["importance"] - without["importance"]).abs()
+    assert (apart < 1.5 * without["importance_se"]).all()
+    assert (with_them["above_null"] == without["above_null"]).all()
 
 
 def test_a_dimension_is_the_sum_of_its_groups(world, ranking):
