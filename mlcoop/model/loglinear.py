@@ -286,7 +286,8 @@ def pair_influences(rows: Rows, fit: MixedFit) -> np.ndarray:
     root = _root(fit.covariance[np.ix_(used, used)])
     rest = response - design @ fit.coef[used]
     by_pair_w = np.add.reduceat(weight, rows.starts)
-    keep = np.sqrt(1 / (1 + by_pair_w / fit.effect_precision))  # what a lasting effect leaves of it
+    variance = fit.pair_variance / fit.closeness
+    keep = np.sqrt(1 / (1 + variance * by_pair_w))  # what a lasting effect leaves of it
     influence = np.zeros((len(rows.starts), rows.design.shape[1]))
     ends = np.r_[rows.starts[1:], len(weight)]
     for p, (begin, end) in enumerate(zip(rows.starts, ends, strict=True)):
