@@ -57,8 +57,8 @@ class Ranking:
     notes : dict
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
         "log" or "started log"; `of_years`: factors that hardly differ between pairs, each with the
-        number of years that tell of it; `apart`: both ends of pairs whose works lie so far from
-        what factors say that they hardly count; `weights`, the `weights_key` of the refits; and
+        number of years that tell of it; `apart`: both ends of pairs without works that
+        hardly count; `weights`, the `weights_key` of the refits; and
         `stability`: what `replicate_stability` says of factors, groups and dimensions.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.

@@ -137,7 +137,7 @@ class LinearBoosting:
 
     @property
     def apart(self) -> frozenset[str]:
-        """Training pairs whose own level is so far from what factors say that it hardly counts."""
+        """Training pairs without works that hardly count, since others like them have many."""
         return frozenset(self.data_.pair_names[self.fit_.apart])
 
     def _coef(self) -> np.ndarray:

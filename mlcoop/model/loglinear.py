@@ -7,10 +7,10 @@ Linear terms have each their own, drawn towards the shared one by a gamma prior,
 effects Cauchy around zero (Gelman, Jakulin, Pittau and Su 2008, doi:10.1214/08-AOAS191): large ones
 are shrunk less than by one variance for all, idle ones as much.
 Lasting effects of pairs are integrated out: a factor that stands still within pairs is judged
-by the number of pairs, not of rows. They are normal, but for a share of pairs that stand apart,
-whose effects are drawn from a variance `WIDER` times as large (contaminated normal, Box and Tiao
-1968, doi:10.1093/biomet/55.1.119): a pair that cannot have works, or has far more for reasons of
-its own, then neither bends the slopes nor makes all others look doubtful.
+by the number of pairs, not of rows. They are normal, but for pairs without any work that stand
+apart, whose effects are drawn from a variance `WIDER` times as large (contaminated normal, Box and
+Tiao 1968, doi:10.1093/biomet/55.1.119): a pair that cannot have works then neither bends the slopes
+nor makes all others look doubtful.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ WIDER = 100.0
 """How many times as large the variance of effects is among pairs that stand apart."""
 NORMAL_OF_CAUCHY = 2.2
 """Variance of the normal law whose middle half is as wide as that of a Cauchy law of scale one."""
+MOST_APART = 500
+"""Pairs below which some without works may stand apart; among more they mislead little."""
 MOST_ROBUST = 1000  # pairs up to which weak blocks are also judged by their robust spread
 
 
@@ -76,10 +78,6 @@ class MixedFit:
         return self.closeness / max(self.pair_variance, 1e-8)
 
 
-Law = Callable[[MixedFit, np.ndarray], tuple[np.ndarray, float]]
-"""From a fit and the expected squares of pair effects to the closeness of pairs, their variance."""
-
-
 @dataclass(frozen=True)
 class Rows:
     """Training rows sorted so that rows of a pair are neighbours.
@@ -96,6 +94,15 @@ class Rows:
     starts: np.ndarray
     pair: np.ndarray
     years: int = 0
+
+    @property
+    def without_works(self) -> np.ndarray:
+        """Whether each pair has no work in any row, shape (n_pairs,)."""
+        return np.asarray(np.add.reduceat(self.y, self.starts) == 0)
+
+
+Law = Callable[[Rows, MixedFit, np.ndarray], tuple[np.ndarray, float]]
+"""From a fit and the expected squares of pair effects to the closeness of pairs, their variance."""
 
 
 def fit_mixed(
@@ -156,7 +163,8 @@ def fit_mixed(
     bound = FIRST_BOUND if start is None else np.inf
     law = _some_apart if state.apart.any() else _all_alike
     state = _iterate(rows, state, law, steps, tolerance, bound=bound, poisson=poisson)
-    if not poisson and not state.apart.any():
+    few = len(rows.starts) < MOST_APART
+    if few and not poisson and not state.apart.any() and rows.without_works.any():
         state = _look_apart(rows, state, steps, tolerance)
     if z_cut:
         dropped = _weak_blocks(rows, state, z_cut)
@@ -222,23 +230,24 @@ def _look_apart(rows: Rows, state: MixedFit, steps: int, tolerance: float) -> Mi
     return found if _log_evidence(rows, found) > _log_evidence(rows, alike) else state
 
 
-def _all_alike(state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
+def _all_alike(rows: Rows, state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
     return np.ones(len(square)), float(square.mean())
 
 
-def _cauchy(state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
+def _cauchy(rows: Rows, state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
     closeness = 2 / (1 + square / state.pair_variance)
     return closeness, float((closeness * square).mean())
 
 
-def _some_apart(state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
+def _some_apart(rows: Rows, state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
     """Closeness by the chance that each pair is among those apart, their share being what it is.
 
-    The variance is that of the others alone: how far the pairs apart lie says nothing of it.
+    The variance is that of the others alone: how far the pairs apart lie says nothing of it. Pairs
+    with works always count: among them large and small are what factors have to explain.
     """
     gain = 1 - 1 / WIDER
     odds = logit(_share_apart(state)) + (gain * square / state.pair_variance - np.log(WIDER)) / 2
-    near = expit(-odds)
+    near = np.where(rows.without_works, expit(-odds), 1.0)
     return near + (1 - near) / WIDER, float((near * square).sum() / max(near.sum(), 1e-9))
 
 
@@ -416,7 +425,7 @@ def _update_variances(rows: Rows, state: MixedFit, law: Law, poisson: bool) -> M
     lever = np.add.reduceat(heavy, rows.starts, axis=0) * shrink[:, None]
     spread = shrink + ((lever @ covariance) * lever).sum(axis=1)
     square = state.pair_effect**2 + spread  # expected, of each pair's effect
-    closeness, pair_variance = law(state, square)
+    closeness, pair_variance = law(rows, state, square)
     # EM is slow near zero: take a longer step in the same direction
     pair_variance = max(state.pair_variance * (pair_variance / state.pair_variance) ** 1.5, 1e-6)
     freedom = rows.weight.sum() - min(known, 0.5 * rows.weight.sum())

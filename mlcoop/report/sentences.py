@@ -361,18 +361,18 @@ def of_years_sentence(factors: Sequence[Ranked], years: Mapping[str, int]) -> st
 
 
 def apart_sentence(pairs: Sequence[Sequence[str]], focal: str | None) -> str:
-    """Return which pairs hardly count in the ranking, since they lie far from all others.
+    """Return which pairs without works hardly count in the ranking.
 
-    >>> apart_sentence([["CHN", "PRK"]], "CHN")[:70]
-    'Works of China–North Korea lie so much farther from what factors say t'
+    >>> apart_sentence([["CHN", "PRK"]], "CHN")[:57]
+    'China–North Korea has no works where factors and the othe'
     """
     if not pairs:
         return ""
-    one = len(pairs) == 1
+    has, it = ("has", "it") if len(pairs) == 1 else ("have", "them")
     return (
-        f"Works of {listing([pair_name(a, b, focal) for a, b in pairs])} lie so much farther from "
-        f"what factors say than those of the others that {'this pair' if one else 'these pairs'} "
-        f"hardly {'counts' if one else 'count'} in the ranking; the panel does not say why."
+        f"{listing([pair_name(a, b, focal) for a, b in pairs])} {has} no works where factors and "
+        f"the other pairs suggest many: the ranking hardly counts {it}, and the panel does not say "
+        "why."
     )
 
 

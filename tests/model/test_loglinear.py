@@ -146,15 +146,13 @@ def without(rows: Rows, pairs: np.ndarray) -> Rows:
     return Rows(rows.design[left], rows.blocks, *columns, starts, pair)
 
 
-@pytest.mark.parametrize(("factor", "share"), [(0.0, 0.2), (0.0, 0.02), (30.0, 0.06)])
+@pytest.mark.parametrize("share", [0.02, 0.2])
 @pytest.mark.parametrize("seed", range(3))
-def test_pairs_that_stand_apart_leave_the_slopes_to_the_others(
-    seed: int, factor: float, share: float
-) -> None:
-    """Pairs without any work, or with thirty times as many, against a fit that never saw them."""
+def test_pairs_without_works_leave_the_slopes_to_the_others(seed: int, share: float) -> None:
+    """Where all others have twenty a year, against a fit that never saw them."""
     rows, _ = planted(seed)
     odd = np.arange(int(share * PAIRS)) * 4
-    moved = replace(rows, y=np.where(np.isin(rows.pair, odd), factor * rows.y, rows.y))
+    moved = replace(rows, y=np.where(np.isin(rows.pair, odd), 0.0, rows.y))
     fit, other = fit_mixed(moved), fit_mixed(without(rows, odd))
     assert set(odd) == set(np.flatnonzero(fit.apart))
     assert fit.pair_variance == pytest.approx(other.pair_variance, rel=0.1)
@@ -163,11 +161,11 @@ def test_pairs_that_stand_apart_leave_the_slopes_to_the_others(
     np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance)[1:]), error, rtol=0.15)
 
 
-def test_pairs_of_normal_effects_stand_apart_in_few_worlds_and_not_for_their_size() -> None:
-    """Fifty normal effects: one beyond 3.3 standard deviations in 5 % of worlds."""
-    apart = [int(fit_mixed(planted(seed)[0]).apart.sum()) for seed in range(60)]
-    assert sum(n > 0 for n in apart) <= 8
-    assert max(apart) <= 2
+def test_pairs_with_works_never_stand_apart() -> None:
+    """Three pairs of fifty have thirty times as many: that is for factors to explain."""
+    rows, _ = planted(0)
+    many = replace(rows, y=np.where(rows.pair < 3, 30 * rows.y, rows.y))
+    assert not fit_mixed(many).apart.any()
 
 
 def test_counts_too_rare_to_tell_a_pair_without_works_from_the_others() -> None:
