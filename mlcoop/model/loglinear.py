@@ -22,6 +22,8 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit, gammaln, logit
 
+from mlcoop.model.training import MANY_PAIRS
+
 LARGEST_PENALTY = 1e7
 LINEAR_TERMS = 0  # their penalty block
 PRIOR_TERMS = 1.0
@@ -34,8 +36,6 @@ WIDER = 100.0
 """How many times as large the variance of effects is among pairs that stand apart."""
 NORMAL_OF_CAUCHY = 2.2
 """Variance of the normal law whose middle half is as wide as that of a Cauchy law of scale one."""
-MOST_APART = 500
-"""Pairs below which some without works may stand apart; among more they mislead little."""
 MOST_ROBUST = 1000  # pairs up to which weak blocks are also judged by their robust spread
 
 
@@ -73,9 +73,9 @@ class MixedFit:
         return self.closeness < 0.5
 
     @property
-    def effect_precision(self) -> np.ndarray:
-        """Prior precision of each pair's effect, shape (n_pairs,)."""
-        return self.closeness / max(self.pair_variance, 1e-8)
+    def effect_variance(self) -> np.ndarray:
+        """Prior variance of each pair's effect, shape (n_pairs,)."""
+        return self.pair_variance / self.closeness
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def fit_mixed(
     bound = FIRST_BOUND if start is None else np.inf
     law = _some_apart if state.apart.any() else _all_alike
     state = _iterate(rows, state, law, steps, tolerance, bound=bound, poisson=poisson)
-    few = len(rows.starts) < MOST_APART
+    few = len(rows.starts) < MANY_PAIRS
     if few and not poisson and not state.apart.any() and rows.without_works.any():
         state = _look_apart(rows, state, steps, tolerance)
     if z_cut:
@@ -213,8 +213,8 @@ def _look_apart(rows: Rows, state: MixedFit, steps: int, tolerance: float) -> Mi
     """Return the fit in which some pairs stand apart where that is likelier, else the same.
 
     A few such pairs make the variance of all so large that none of them looks far. With Cauchy
-    effects they do, so that is where the search starts. Among normal effects it often finds some
-    as well; which of both fits holds is for their evidence to say.
+    effects they do, so that is where the search starts. Where works are few it may find some that
+    have none by chance; which of both fits holds is for their evidence to say.
     """
     # What a variance too large has shrunk to nothing would come back too slowly.
     opened = np.where(np.isfinite(state.penalty), np.minimum(state.penalty, 1.0), np.inf)
@@ -270,7 +270,7 @@ def _log_evidence(rows: Rows, state: MixedFit) -> float:
         share = _share_apart(state)
         far = stats.norm.logpdf(state.pair_effect, scale=np.sqrt(WIDER) * spread)
         effect = np.logaddexp(np.log1p(-share) + effect, np.log(share) + far)
-    known = np.add.reduceat(weight, rows.starts) + state.effect_precision
+    known = np.add.reduceat(weight, rows.starts) + 1 / state.effect_variance
     held = np.isfinite(state.penalty) & (state.penalty > 0)
     penalty, coef = state.penalty[held], state.coef[held]
     used = np.flatnonzero(np.isfinite(state.penalty))
@@ -295,8 +295,7 @@ def pair_influences(rows: Rows, fit: MixedFit) -> np.ndarray:
     root = _root(fit.covariance[np.ix_(used, used)])
     rest = response - design @ fit.coef[used]
     by_pair_w = np.add.reduceat(weight, rows.starts)
-    variance = fit.pair_variance / fit.closeness
-    keep = np.sqrt(1 / (1 + variance * by_pair_w))  # what a lasting effect leaves of it
+    keep = np.sqrt(1 / (1 + fit.effect_variance * by_pair_w))  # what a lasting effect leaves of it
     influence = np.zeros((len(rows.starts), rows.design.shape[1]))
     ends = np.r_[rows.starts[1:], len(weight)]
     for p, (begin, end) in enumerate(zip(rows.starts, ends, strict=True)):
@@ -321,7 +320,7 @@ def without_pair_levels(
     The first returns `V^-1 x` for columns `x`, `V` the rows' covariance in the fit.
     """
     _, weight, response = _working(rows, fit)
-    shrink = 1 / (fit.effect_precision + np.add.reduceat(weight, rows.starts))
+    shrink = 1 / (1 / fit.effect_variance + np.add.reduceat(weight, rows.starts))
 
     def times(columns: np.ndarray) -> np.ndarray:
         weighted = columns * weight[:, None]
@@ -375,7 +374,7 @@ def _solve(rows: Rows, state: MixedFit, bound: float) -> tuple[MixedFit, bool]:
     cross = weighted.T @ design
     right = weighted.T @ response
     by_pair_w = np.add.reduceat(weight, rows.starts)
-    shrink = 1 / (state.effect_precision + by_pair_w)
+    shrink = 1 / (1 / state.effect_variance + by_pair_w)
     by_pair_x = np.add.reduceat(weighted, rows.starts, axis=0)
     by_pair_r = np.add.reduceat(weight * response, rows.starts)
     cross -= (by_pair_x * shrink[:, None]).T @ by_pair_x
@@ -420,7 +419,7 @@ def _update_variances(rows: Rows, state: MixedFit, law: Law, poisson: bool) -> M
         scale = max(1.0, pearson / max(rows.weight.sum() - known, 1.0))
         return replace(state, penalty=penalty, scale=scale)
     by_pair_w = np.add.reduceat(weight, rows.starts)
-    shrink = 1 / (state.effect_precision + by_pair_w)
+    shrink = 1 / (1 / state.effect_variance + by_pair_w)
     heavy = rows.design[:, used] * weight[:, None]
     lever = np.add.reduceat(heavy, rows.starts, axis=0) * shrink[:, None]
     spread = shrink + ((lever @ covariance) * lever).sum(axis=1)
