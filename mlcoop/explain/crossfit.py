@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import ConfigError, DataError
+from mlcoop.model.deviance import poisson_deviance
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
-from mlcoop.model.scores import poisson_deviance
 
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix

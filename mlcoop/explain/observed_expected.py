@@ -20,8 +20,8 @@ from mlcoop.explain.repeated import FOLDS
 from mlcoop.explain.replicates import choose_unit
 from mlcoop.explain.weights import resampling_weights, spread_freedom
 from mlcoop.features.build import explain_rows
+from mlcoop.model.deviance import lead_astray
 from mlcoop.model.learners import Learner
-from mlcoop.model.scores import lead_astray
 from mlcoop.schema import OBSERVED_EXPECTED_CSV, PAIR
 
 if TYPE_CHECKING:

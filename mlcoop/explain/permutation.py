@@ -10,8 +10,8 @@ from scipy import stats
 
 from mlcoop.explain.clusters import clustered, shared_country
 from mlcoop.explain.crossfit import pair_ends, pair_names
+from mlcoop.model.deviance import poisson_deviances
 from mlcoop.model.learners import as_seen
-from mlcoop.model.scores import poisson_deviances
 
 if TYPE_CHECKING:
     from mlcoop.explain.replicates import Explained

@@ -12,8 +12,8 @@ from scipy.special import gammaln
 
 from mlcoop.explain.crossfit import pair_names, split_pairs
 from mlcoop.features.build import explain_rows
+from mlcoop.model.deviance import poisson_deviance
 from mlcoop.model.learners import as_seen
-from mlcoop.model.scores import poisson_deviance
 from mlcoop.model.training import draw_rows
 
 if TYPE_CHECKING:

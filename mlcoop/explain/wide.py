@@ -14,7 +14,7 @@ from mlcoop.explain.crossfit import fit_rows, fold_of_pairs, pair_ends, pair_nam
 from mlcoop.explain.regression import regress
 from mlcoop.features.build import FeatureMatrix, explain_rows
 from mlcoop.model.basis import of_years
-from mlcoop.model.scores import poisson_deviance
+from mlcoop.model.deviance import poisson_deviance
 from mlcoop.schema import PAIR_YEAR
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import xlogy
 
+from mlcoop.model.deviance import poisson_deviance
 from mlcoop.model.history import FloatArray
 from mlcoop.schema import BASELINES
 
@@ -15,7 +15,6 @@ METHODS = ("model", *BASELINES)
 # Origins that an interval of the skill takes: fewer all favour one side by chance too often, one of
 # them always (one in two to the power of their number; five, one in 32).
 FEWEST_ORIGINS = 5
-ASTRAY = 1.5, 5.0  # times the distance from one number for all pairs, and times the works
 
 
 def wape(observed: FloatArray, predicted: FloatArray) -> float:
@@ -26,23 +25,6 @@ def wape(observed: FloatArray, predicted: FloatArray) -> float:
     """
     total = float(np.sum(observed))
     return float(np.sum(np.abs(predicted - observed)) / total) if total > 0 else float("nan")
-
-
-def poisson_deviance(
-    observed: FloatArray, expected: FloatArray, weight: FloatArray | float = 1.0
-) -> float:
-    """Return the weighted sum of `poisson_deviances`."""
-    return float(np.sum(weight * poisson_deviances(observed, expected)))
-
-
-def poisson_deviances(observed: FloatArray, expected: FloatArray) -> FloatArray:
-    """Return each row's Poisson deviance; expectations below 0.01 count as 0.01.
-
-    >>> poisson_deviances(np.array([2.0]), np.ones(1)).round(3)  # 2 (2 ln 2 - 1)
-    array([0.773])
-    """
-    mu = np.maximum(expected, 0.01)
-    return 2 * (xlogy(observed, observed / mu) - observed + mu)
 
 
 def score_method(observed: FloatArray, predicted: FloatArray) -> dict[str, float]:
@@ -179,20 +161,3 @@ def _coverage(rows: pd.DataFrame) -> dict[str, Any]:
         "width_share": None if pd.isna(share) else float(share),
         "by_year": {int(str(y)): float(v) for y, v in by_year.items()},
     }
-
-
-def lead_astray(works: np.ndarray, expected: np.ndarray) -> bool:
-    """Return whether one number for every pair would be much nearer to works than those expected.
-
-    Works expected must lie five times too high or low in the middle as well: where few pairs have
-    any works, most are of one number. Then the factor model does not hold for pairs that it has
-    not seen, as may be with few countries, however sure refits are of it. Medians of logs: a pair
-    far beyond its factors is what is looked for, and no sign of it.
-
-    >>> lead_astray(np.array([10, 20, 40]), np.array([12, 25, 9])), lead_astray(
-    ...     np.array([10, 20, 40]), np.array([0.1, 2, 900]))
-    (False, True)
-    """
-    came, said = np.log(works + 0.5), np.log(expected + 0.5)
-    far, alike = np.median(np.abs(came - said)), np.median(np.abs(came - np.median(came)))
-    return bool(far > max(ASTRAY[0] * alike, np.log(ASTRAY[1])))

@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from mlcoop.errors import counted
-from mlcoop.model.scores import lead_astray
+from mlcoop.model.deviance import lead_astray
 from mlcoop.report.content import Beyond
 from mlcoop.report.names import listing, number, pair_name, percent, span
 from mlcoop.report.svg import ROWS_TOP, Canvas, dot_row, row_height, scale, spread_ticks

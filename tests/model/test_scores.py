@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import mean_poisson_deviance
 
-from mlcoop.model.scores import _coverage, _sizes, _skill, lead_astray, poisson_deviance
+from mlcoop.model.deviance import lead_astray, poisson_deviance
+from mlcoop.model.scores import _coverage, _sizes, _skill
 
 ROWS = 7
 
