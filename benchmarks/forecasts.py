@@ -23,14 +23,14 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from mlcoop.model.backtest import assemble, forecast_experts
-from mlcoop.model.baselines import forecast_baselines
-from mlcoop.model.combine import PRIORS, blend_works, follow_all, with_derived
-from mlcoop.model.forecasters import EXPERTS, FITTED, to_works
-from mlcoop.model.growth import Growth, expect_common, measure_growth, weighted_median
-from mlcoop.model.history import INTERNATIONAL, FloatArray, build_history
-from mlcoop.model.origins import plan_origins
-from mlcoop.model.scores import wape
+from mlcoop.forecast.backtest import assemble, forecast_experts
+from mlcoop.forecast.baselines import forecast_baselines
+from mlcoop.forecast.combine import PRIORS, blend_works, follow_all, with_derived
+from mlcoop.forecast.experts import EXPERTS, FITTED, to_works
+from mlcoop.forecast.growth import Growth, expect_common, measure_growth, weighted_median
+from mlcoop.forecast.history import INTERNATIONAL, FloatArray, build_history
+from mlcoop.forecast.origins import plan_origins
+from mlcoop.forecast.scores import wape
 
 START, END = "<!-- measured -->", "<!-- /measured -->"
 

@@ -26,7 +26,7 @@ from itertools import combinations
 from pathlib import Path
 
 from mlcoop.countries import iso3_of
-from mlcoop.sources.snapshot_counts import read_counts
+from mlcoop.sources.openalex.snapshot_counts import read_counts
 
 # fmt: off
 CODES = [
@@ -108,7 +108,7 @@ def in_iso3(found: Counter) -> dict[tuple[str, str, int], int]:
 
 ALONE = """
 import resource, sys
-from mlcoop.sources.snapshot import aggregate
+from mlcoop.sources.openalex.snapshot import aggregate
 if __name__ == "__main__":
     aggregate(sys.argv[1], sys.argv[2], memory="500MB", workers=int(sys.argv[3]))
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

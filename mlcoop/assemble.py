@@ -25,11 +25,11 @@ from mlcoop.panel import Panel, build_panel, pairs_among, unordered
 from mlcoop.plan import Plan
 from mlcoop.planted import plant_counts, planted_order, simulate_indicators
 from mlcoop.schema import COUNTRY_VARIABLES, NOT_FORECAST, PAIR, PAIR_VARIABLES, PAIR_YEAR
-from mlcoop.sources import owncounts, readypanel
 from mlcoop.sources.counted import read_own
 from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
-from mlcoop.sources.http import Client
-from mlcoop.sources.imported import how_to_get, imported_variables
+from mlcoop.sources.imported.pair_files import how_to_get, imported_variables
+from mlcoop.sources.own import own_counts, ready_panel
+from mlcoop.sources.service.http import Client
 from mlcoop.study import (
     Study,
     factor_coverage,
@@ -250,7 +250,7 @@ def _simulated_record(seed: int) -> dict[str, Any]:
 def _read_panel(plan: Plan) -> pd.DataFrame:
     given = plan.config.panel
     assert given is not None and plan.path is not None
-    return readypanel.read(
+    return ready_panel.read(
         plan.path,
         pair=list(given.pair),
         target=given.target,
@@ -309,6 +309,6 @@ def _from_ready_panel(plan: Plan) -> Study:
         ahead=None,
         table=pd.concat([rows, matrix.X], axis=1),
         coverage=coverage,
-        inputs=[dict(owncounts.describe(plan.path))],
+        inputs=[dict(own_counts.describe(plan.path))],
         not_forecast=why_not_forecast(history) if given.year else CROSS_SECTION,
     )

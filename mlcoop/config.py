@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from mlcoop.errors import MlcoopError, some
-from mlcoop.sources.institution import parse_id
+from mlcoop.sources.openalex.institution import parse_id
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 

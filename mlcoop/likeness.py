@@ -20,8 +20,8 @@ from mlcoop.plan import Plan
 from mlcoop.planted import simulate_indicators
 from mlcoop.schema import PAIR, PAIR_YEAR
 from mlcoop.sources import geography
-from mlcoop.sources.collaboration import TOTALS
 from mlcoop.sources.counted import OwnCounts
+from mlcoop.sources.openalex.collaboration import TOTALS
 from mlcoop.tables import group_members, group_names
 
 HISTORY_YEARS = 10

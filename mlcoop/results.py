@@ -15,7 +15,7 @@ from mlcoop.errors import ConfigError, DataError, did_you_mean
 from mlcoop.experiments import TABLES, find_finished, read_experiment
 from mlcoop.family.folder import find_family, read_family
 from mlcoop.report import display
-from mlcoop.report.content import Summary
+from mlcoop.report.numbers.content import Summary
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 

@@ -23,7 +23,7 @@ from mlcoop.plan import Plan
 from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
 from mlcoop.schema import Experiment
-from mlcoop.sources.http import Client
+from mlcoop.sources.service.http import Client
 from mlcoop.stages import compute
 from mlcoop.stages.staged import Listener, Staged
 from mlcoop.study import Study, describe

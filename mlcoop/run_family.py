@@ -20,7 +20,7 @@ from mlcoop.family.folder import write_comparison
 from mlcoop.finished import is_finished, refuse_to_overwrite
 from mlcoop.plan import Plan
 from mlcoop.run import Listener, run_study
-from mlcoop.sources.http import Client
+from mlcoop.sources.service.http import Client
 from mlcoop.study import Study
 
 # What the panel and features of a study hang on; the seed is in for planted worlds only.

@@ -19,13 +19,13 @@ from mlcoop.features.catalogue import usable_factors
 from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor, base_of
 from mlcoop.features.research_strength import COUNTS, NSF
-from mlcoop.model.history import INTERNATIONAL, years_with_counts
-from mlcoop.model.origins import possible_origins
+from mlcoop.forecast.history import INTERNATIONAL, years_with_counts
+from mlcoop.forecast.origins import possible_origins
 from mlcoop.panel import Panel, coverage_by_country
 from mlcoop.plan import Plan
 from mlcoop.reference import beside_table_1
 from mlcoop.schema import NOT_FORECAST, PAIR, PAIR_YEAR
-from mlcoop.sources.institution import ARTICLES
+from mlcoop.sources.openalex.institution import ARTICLES
 from mlcoop.tables import group_members
 
 # Fewer years than this leave too few origins to learn from and check.

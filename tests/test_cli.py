@@ -435,7 +435,7 @@ def test_dry_run_writes_and_fetches_nothing(tmp_path: Path) -> None:
 def test_dry_run_tells_how_many_years_can_be_forecast(
     tmp_path: Path, horizon: int, end: str, ahead: int
 ) -> None:
-    """Truth: five years ahead take 14 years (`tests/model/test_backtest.py`), of 2008-2018 four."""
+    """Truth: five years ahead take 14 years (tests/forecast/test_backtest.py), 2008-2018 four."""
     config = ROOT / "configs" / "china-bri.yaml"
     years = ["--set", "years.start=2008", "--set", f"years.end={end}"]
     asked = ["--set", f"forecast.horizon={horizon}", "--dry-run", "--json"]

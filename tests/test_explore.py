@@ -199,7 +199,7 @@ def test_a_ranking_is_drawn_in_the_reports_colours() -> None:
     """Truth: the style sheet of the reports; a factor not told from chance lends no colour."""
     pytest.importorskip("altair")
     from mlcoop.explore.charts import ranking_chart
-    from mlcoop.report.charts import group_colours
+    from mlcoop.report.drawings.charts import group_colours
 
     rows = pd.DataFrame(
         {

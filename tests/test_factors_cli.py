@@ -12,7 +12,7 @@ import pytest
 from commands import mlcoop
 
 from mlcoop.features.catalogue import FACTORS
-from mlcoop.model.network import POSITIONS
+from mlcoop.forecast.network import POSITIONS
 
 
 def factors(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

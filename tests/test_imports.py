@@ -11,7 +11,7 @@ import mlcoop
 
 MAP = """
 errors files schema tables countries sources panel reference planted simulate features model
-explain comparison forecast hindsight report config config_file artefacts experiments scenario
+explain comparison forecast report config config_file artefacts experiments scenario
 family results explore few_pairs plan likeness power study assemble stages card finished run
 run_family terminal cli
 """

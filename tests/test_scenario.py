@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import ConfigError, DataError
-from mlcoop.explain.surprises import name_factors
+from mlcoop.explain.pairs.surprises import name_factors
 from mlcoop.explore.what_if import knobs
 from mlcoop.explore.what_if import play as play_choices
 from mlcoop.features.build import Feature, FeatureMatrix

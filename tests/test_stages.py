@@ -11,8 +11,8 @@ import pytest
 
 from mlcoop.config import Config
 from mlcoop.features.build import FeatureMatrix
+from mlcoop.forecast.origins import plan_origins
 from mlcoop.model.learners import LEARNERS
-from mlcoop.model.origins import plan_origins
 from mlcoop.stages import compute
 from mlcoop.stages.compute import plan_horizons, warn_of_unseen
 from mlcoop.stages.search import first_reported

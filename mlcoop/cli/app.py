@@ -166,7 +166,7 @@ def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) 
 
 def _headline(experiment: Experiment) -> dict[str, Any]:
     from mlcoop.artefacts import read_manifest
-    from mlcoop.report.gather import factor_labels
+    from mlcoop.report.numbers.gather import factor_labels
 
     # A run that was cut off over an earlier one leaves the earlier one's provenance.
     done = read_manifest(Path(experiment.folder)).get("finished", True)

@@ -69,7 +69,7 @@ def data_import(
     as_json: Json = False,
 ) -> None:
     """Read CEPII's Gravity or BACI files that you downloaded into the cache; resumable."""
-    from mlcoop.sources.imported import import_files
+    from mlcoop.sources.imported.pair_files import import_files
 
     with progress_shown() as terminal:
         done = import_files(
@@ -140,7 +140,7 @@ def data_impact(
     """Show how many works of a study's countries are highly cited, international and domestic."""
     from mlcoop.artefacts import plain
     from mlcoop.assemble import gather_request
-    from mlcoop.sources import impact
+    from mlcoop.sources.openalex import impact
     from mlcoop.terminal.data import print_impact
 
     plan = load_plan(config, overrides)
@@ -189,7 +189,7 @@ def data_aggregate(
     workers: Workers = None,
 ) -> None:
     """Count the pairs of a whole OpenAlex works snapshot, full and fractional; resumable."""
-    from mlcoop.sources.snapshot import aggregate
+    from mlcoop.sources.openalex.snapshot import aggregate
 
     with progress_shown() as terminal:
         done = aggregate(

@@ -41,7 +41,7 @@ def factors(
 ) -> None:
     """List the factor catalogue, or show one factor and how it is spread over a study's pairs."""
     from mlcoop.features.catalogue import FACTORS, select_factors
-    from mlcoop.model.network import POSITIONS
+    from mlcoop.forecast.network import POSITIONS
     from mlcoop.terminal.factors import print_factors, print_positions
 
     positions = [p for p in POSITIONS if name in (None, NETWORK, p.name)]

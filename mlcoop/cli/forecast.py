@@ -106,9 +106,9 @@ def score(
 ) -> None:
     """Set a forecast beside the counts that came: coverage, errors, simple rules, worst pairs."""
     from mlcoop.artefacts import plain, read_table
-    from mlcoop.hindsight import score_forecast
+    from mlcoop.forecast.hindsight import score_forecast
     from mlcoop.schema import PAIR_YEAR
-    from mlcoop.sources.observed import read_observed
+    from mlcoop.sources.own.observed import read_observed
     from mlcoop.terminal import forecast as terminal
 
     experiment = _read(name, experiments)
@@ -154,7 +154,7 @@ def _needed(table: pd.DataFrame | None, experiment: Experiment, file: str) -> pd
 
 def _ahead(table: pd.DataFrame, horizon: int | None) -> pd.DataFrame:
     """Return the rows of one year ahead, or all."""
-    from mlcoop.model.origins import fewest_years
+    from mlcoop.forecast.origins import fewest_years
 
     if horizon is None:
         return table

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlcoop.plan import Plan
-    from mlcoop.sources.http import Client
+    from mlcoop.sources.service.http import Client
 
 ConfigPath = Annotated[Path, typer.Argument(help="experiment file, for example configs/x.yaml")]
 Overrides = Annotated[
@@ -70,7 +70,7 @@ def load_plans(config: Path, overrides: list[str]) -> list[Plan]:
 
 def new_client() -> Client:
     """Return what asks the services."""
-    from mlcoop.sources.http import Client
+    from mlcoop.sources.service.http import Client
 
     return Client()
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlcoop.family.file import Family
     from mlcoop.plan import Plan
     from mlcoop.schema import Experiment
-    from mlcoop.sources.http import Client
+    from mlcoop.sources.service.http import Client
 
 EPILOG = "Example: mlcoop run configs/quickstart.yaml --set tuning.trials=10"
 
@@ -199,7 +199,7 @@ def _years_ahead(config: Config) -> dict[str, Any]:
     """Return how many years ahead will be forecast, and why fewer than asked, where years tell."""
     import numpy as np
 
-    from mlcoop.model.origins import forecast_horizons
+    from mlcoop.forecast.origins import forecast_horizons
     from mlcoop.plan import UNTESTED
 
     if not config.forecast.enabled:

@@ -18,11 +18,11 @@ from mlcoop.explore import what_if
 from mlcoop.explore.charts import fan_chart, rank_lines, ranking_chart
 from mlcoop.explore.serve import decode
 from mlcoop.family.folder import read_rankings
-from mlcoop.report.charts import colour_index
 from mlcoop.report.comparison import answer
-from mlcoop.report.content import Ranked, Summary
+from mlcoop.report.drawings.charts import colour_index
 from mlcoop.report.institution import with_name
 from mlcoop.report.names import number, span
+from mlcoop.report.numbers.content import Ranked, Summary
 from mlcoop.report.summary import summarise
 from mlcoop.report.units import short
 from mlcoop.scenario.model import ScenarioModel

@@ -9,8 +9,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from mlcoop.report.charts import group_colours
-from mlcoop.report.charts_compare import ranks_shown
+from mlcoop.report.drawings.charts import group_colours
+from mlcoop.report.drawings.charts_compare import ranks_shown
 from mlcoop.report.figures import COLOURS, GREY
 from mlcoop.report.names import base_group, pair_name
 from mlcoop.schema import Experiment

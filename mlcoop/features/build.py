@@ -13,7 +13,7 @@ from mlcoop.errors import DataError, some
 from mlcoop.features.catalogue import PAIR_INPUTS, input_columns, split_input
 from mlcoop.features.factor import Factor, base_of
 from mlcoop.schema import IN_FULL, PAIR, PAIR_YEAR
-from mlcoop.sources.institution import OWN_VARIABLES
+from mlcoop.sources.openalex.institution import OWN_VARIABLES
 
 # Counts of the year before are what an origin is defined by; see `_exposure`.
 EXPOSURE_LAG = 1

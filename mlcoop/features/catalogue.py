@@ -18,7 +18,7 @@ from mlcoop.features import (
 )
 from mlcoop.features.factor import GROUPS, Factor
 from mlcoop.schema import PAIR_VARIABLES, TIE_VARIABLES
-from mlcoop.sources.imported import how_to_get
+from mlcoop.sources.imported.pair_files import how_to_get
 
 _MODULES = (
     proximity,

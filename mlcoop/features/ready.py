@@ -29,7 +29,7 @@ def matrix_from_ready_panel(
     Parameters
     ----------
     table : DataFrame
-        As `sources.readypanel.read` checks and gives it: one row per pair and year, the two ends as
+        As `ready_panel.read` checks and gives it: one row per pair and year, the two ends as
         text in either order, all else numbers.
     pair : two column names
         The ends of a pair.

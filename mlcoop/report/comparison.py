@@ -9,9 +9,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from mlcoop.comparison import Comparison
-from mlcoop.report import charts_compare
-from mlcoop.report.charts import group_colours
-from mlcoop.report.charts_windows import stream
+from mlcoop.report.drawings import charts_compare
+from mlcoop.report.drawings.charts import group_colours
+from mlcoop.report.drawings.charts_windows import stream
+from mlcoop.report.drawings.svg import WIDE, both
 from mlcoop.report.names import (
     base_group,
     listing,
@@ -21,8 +22,7 @@ from mlcoop.report.names import (
     small_percent,
     span,
 )
-from mlcoop.report.svg import WIDE, both
-from mlcoop.report.tables import Cell, Column, Table, hidden
+from mlcoop.report.sections.tables import Cell, Column, Table, hidden
 
 TITLES = {"factor": "Factors", "group": "Groups of factors", "dimension": "Dimensions"}
 MEASURES = {

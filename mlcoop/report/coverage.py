@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from mlcoop.report.drawings.svg import Canvas, both, cut
 from mlcoop.report.names import plain
 from mlcoop.report.render import page
-from mlcoop.report.svg import Canvas, both, cut
-from mlcoop.report.tables import Cell, Column, Table
+from mlcoop.report.sections.tables import Cell, Column, Table
 
 KEY = ["source", "what", "filters"]
 SHADES = 5

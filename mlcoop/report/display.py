@@ -14,11 +14,11 @@ from importlib.resources import files
 from markupsafe import Markup, escape
 
 from mlcoop.comparison import Comparison
-from mlcoop.report import charts, charts_compare, charts_time
 from mlcoop.report.comparison import answer
-from mlcoop.report.content import Ranked, Summary
+from mlcoop.report.drawings import charts, charts_compare, charts_time
+from mlcoop.report.drawings.svg import WIDE
 from mlcoop.report.names import base_group, last_count_head, number, percent, small_percent, span
-from mlcoop.report.svg import WIDE
+from mlcoop.report.numbers.content import Ranked, Summary
 
 ROWS = 12
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")

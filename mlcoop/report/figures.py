@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 
 from mlcoop.features.distribution import Distribution
 from mlcoop.features.factor import Factor
-from mlcoop.report.charts import colour_index
-from mlcoop.report.content import Ranked, Summary
-from mlcoop.report.content_forecast import SetErrors
+from mlcoop.report.drawings.charts import colour_index
 from mlcoop.report.figures_factors import correlation_map, distribution, known_map
 from mlcoop.report.names import last_count_head, method_name, number, percent, percent_tick, plain
+from mlcoop.report.numbers.content import Ranked, Summary
+from mlcoop.report.numbers.content_forecast import SetErrors
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 

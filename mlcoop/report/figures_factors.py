@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from mlcoop.features.distribution import Distribution
 from mlcoop.features.factor import Factor
-from mlcoop.report.content import Summary
 from mlcoop.report.names import percent
+from mlcoop.report.numbers.content import Summary
 
 BLUE = "#1f5f8b"
 

@@ -12,33 +12,27 @@ from markupsafe import Markup, escape
 
 from mlcoop.comparison import Comparison
 from mlcoop.errors import counted
-from mlcoop.report import (
-    charts,
-    charts_factors,
-    charts_time,
-    mapview,
-    outlook_tables,
-    sentences,
-    sentences_factors,
-    tables,
-)
-from mlcoop.report.beyond import (
+from mlcoop.report.comparison import comparison_content
+from mlcoop.report.drawings import charts, charts_factors, charts_time, mapview
+from mlcoop.report.drawings.svg import both
+from mlcoop.report.drawings.worldmap import SOURCE, world
+from mlcoop.report.names import country_name, listing, number, percent, plain, span
+from mlcoop.report.numbers.content import Summary, Tuning
+from mlcoop.report.numbers.content_forecast import SetErrors
+from mlcoop.report.numbers.outlook import Outlook
+from mlcoop.report.sections import outlook_tables, tables
+from mlcoop.report.sections.beyond import (
     beyond_dots,
     beyond_sentences,
     beyond_table,
     farthest,
     years_of,
 )
-from mlcoop.report.comparison import comparison_content
-from mlcoop.report.content import Summary, Tuning
-from mlcoop.report.content_forecast import SetErrors
-from mlcoop.report.defence import defence_content
-from mlcoop.report.names import country_name, listing, number, percent, plain, span
-from mlcoop.report.outlook import Outlook
+from mlcoop.report.sections.defence import defence_content
+from mlcoop.report.sections.together import together_bars, together_sentence, together_table
+from mlcoop.report.sentences.factors import collinear_sentences, missing_sentences
+from mlcoop.report.sentences.study import skill_sentence
 from mlcoop.report.summary import summarise
-from mlcoop.report.svg import both
-from mlcoop.report.together import together_bars, together_sentence, together_table
-from mlcoop.report.worldmap import SOURCE, world
 from mlcoop.schema import Experiment
 
 FANS = 120  # drawn; beyond the first dozen the page shows those of the country asked for
@@ -197,14 +191,14 @@ def _factor_content(s: Summary, colours: dict[str, int]) -> dict[str, Any]:
     if s.collinear:
         found = s.collinear
         values |= {
-            "collinear_words": sentences_factors.collinear_sentences(found),
+            "collinear_words": collinear_sentences(found),
             "collinear_drawing": both(lambda w: charts_factors.correlation_map(found, colours, w)),
             "collinear_table": tables.neighbours(found),
         }
     if s.missing:
         gaps = s.missing
         values |= {
-            "missing_words": sentences_factors.missing_sentences(gaps),
+            "missing_words": missing_sentences(gaps),
             "known_drawing": both(lambda w: charts_factors.known_map(gaps, w)),
             "known_country_table": tables.known_by_country(gaps),
             "missing_table": tables.missing(gaps) if gaps.rows else None,
@@ -306,7 +300,7 @@ def _error_part(part: SetErrors) -> dict[str, Any]:
     drawing = _draw(len(part.by_year) > 1, lambda w: charts_time.errors_by_year(part, w))
     return {
         "label": plain(part.label),
-        "sentence": sentences.skill_sentence(part) + count,
+        "sentence": skill_sentence(part) + count,
         "drawing": drawing,
         "table": tables.errors(part),
     }

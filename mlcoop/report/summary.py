@@ -9,19 +9,29 @@ from typing import Any
 from scipy.stats import kendalltau
 
 from mlcoop.countries import is_iso3
-from mlcoop.report import (
-    gather,
-    gather_defence,
-    gather_factors,
-    gather_forecast,
-    institution,
-    sentences,
-)
-from mlcoop.report.beyond import gather_beyond
-from mlcoop.report.content import Planted, Summary
+from mlcoop.report import institution
 from mlcoop.report.names import filled, number, optional, percent
-from mlcoop.report.outlook import focus_total, gather_outlook
-from mlcoop.report.together import gather_together
+from mlcoop.report.numbers import gather, gather_defence, gather_factors, gather_forecast
+from mlcoop.report.numbers.content import Planted, Summary
+from mlcoop.report.numbers.outlook import focus_total, gather_outlook
+from mlcoop.report.sections.beyond import gather_beyond
+from mlcoop.report.sections.together import gather_together
+from mlcoop.report.sentences.study import (
+    NOT_CAUSE,
+    apart_sentence,
+    asked,
+    calibration_sentence,
+    deviance_sentence,
+    dimension_sentence,
+    forecast_sentence,
+    group_sentence,
+    of_years_sentence,
+    planted_sentence,
+    ranking_sentence,
+    resampling_sentence,
+    scales_sentence,
+    skill_sentence,
+)
 from mlcoop.schema import NOT_FORECAST, Experiment
 
 ABSENT = {
@@ -101,7 +111,7 @@ def summarise(experiment: Experiment) -> Summary:
         simulated=simulated,
         focal=focal,
         home=home or focal,
-        asked=sentences.asked(config, coverage, simulated, forecast=bool(forecasts)),
+        asked=asked(config, coverage, simulated, forecast=bool(forecasts)),
         answer=(),
         trust=(),
         rank_level=rank_level,
@@ -139,15 +149,15 @@ def _answer(s: Summary, not_ranked: str | None) -> tuple[str, ...]:
     """Return the sentences that answer the study's question."""
     answer = [str(not_ranked)] if not_ranked else []
     if s.factors:
-        answer.append(sentences.ranking_sentence(s.factors, s.rank_level, s.simulated))
+        answer.append(ranking_sentence(s.factors, s.rank_level, s.simulated))
     if s.dimensions:
-        answer.append(sentences.dimension_sentence(s.dimensions, s.rank_level))
+        answer.append(dimension_sentence(s.dimensions, s.rank_level))
     if s.groups:
-        answer.append(sentences.group_sentence(s.groups, s.rank_level))
+        answer.append(group_sentence(s.groups, s.rank_level))
     if s.forecasts:
         total = focus_total(s.outlook)
         joint = (total.lower, total.upper) if total and total.year == s.forecasts[0].year else None
-        answer.append(sentences.forecast_sentence(s.forecasts, s.past, s.simulated, joint))
+        answer.append(forecast_sentence(s.forecasts, s.past, s.simulated, joint))
     return tuple(answer)
 
 
@@ -155,20 +165,20 @@ def _trust(s: Summary, ranking: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the sentences that say how far the answer holds; `ranking` is that of the metrics."""
     trust = []
     if s.planted:
-        trust.append(sentences.planted_sentence(s.planted, s.factors, s.planted_tau))
+        trust.append(planted_sentence(s.planted, s.factors, s.planted_tau))
     if s.errors:
-        trust.append(sentences.skill_sentence(s.errors[0]))
+        trust.append(skill_sentence(s.errors[0]))
     if s.calibration:
-        trust.append(sentences.calibration_sentence(s.calibration))
-    trust.append(sentences.deviance_sentence(s.factor_model))
+        trust.append(calibration_sentence(s.calibration))
+    trust.append(deviance_sentence(s.factor_model))
     if s.factors:
         unit = (ranking or s.config.get("explain") or {}).get("unit")
         trust += [
-            sentences.resampling_sentence(s.resamples, unit, s.rank_level, s.ends[1]),
-            sentences.scales_sentence(s.factors, ranking.get("scales") or {}),
-            sentences.of_years_sentence(s.factors, ranking.get("of_years") or {}),
-            sentences.apart_sentence(ranking.get("apart") or [], s.focal),
-            sentences.NOT_CAUSE,
+            resampling_sentence(s.resamples, unit, s.rank_level, s.ends[1]),
+            scales_sentence(s.factors, ranking.get("scales") or {}),
+            of_years_sentence(s.factors, ranking.get("of_years") or {}),
+            apart_sentence(ranking.get("apart") or [], s.focal),
+            NOT_CAUSE,
         ]
     return tuple(t for t in trust if t)
 

@@ -17,7 +17,7 @@ from mlcoop.countries import to_iso3
 from mlcoop.errors import ConfigError, MlcoopError, did_you_mean, lower_first
 from mlcoop.features.factor import base_of
 from mlcoop.report.units import feature_unit, in_words
-from mlcoop.sources.institution import called, goes_by
+from mlcoop.sources.openalex.institution import called, goes_by
 from mlcoop.tables import group_key, group_members, group_names
 
 WAYS = ("set", "add", "multiply")

@@ -13,7 +13,6 @@ from mlcoop.countries import is_iso3
 from mlcoop.errors import SourceError, some
 from mlcoop.schema import PAIR, TIE_VARIABLES, TIES, check
 from mlcoop.sources import geography
-from mlcoop.sources.asking import Answer, NotFound, Request
 from mlcoop.sources.corrections import (
     FORMER_UNIONS,
     MOVED_BORDERS,
@@ -21,7 +20,8 @@ from mlcoop.sources.corrections import (
     note,
     recodes,
 )
-from mlcoop.sources.http import Client
+from mlcoop.sources.service.asking import Answer, NotFound, Request
+from mlcoop.sources.service.http import Client
 
 WHERE = "CEPII GeoDist"
 NAMES = {

@@ -9,12 +9,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from mlcoop.errors import DataError, some
-from mlcoop.sources import collaboration, institution, owncounts, snapshot_counts
-from mlcoop.sources.cache import Record
-from mlcoop.sources.collaboration import Counts
-from mlcoop.sources.complete_years import falls_short, name_holes
-from mlcoop.sources.http import Client, Progress
-from mlcoop.sources.institution import Institution
+from mlcoop.sources.openalex import collaboration, institution, snapshot_counts
+from mlcoop.sources.openalex.collaboration import Counts
+from mlcoop.sources.openalex.complete_years import falls_short, name_holes
+from mlcoop.sources.openalex.institution import Institution
+from mlcoop.sources.own import own_counts
 from mlcoop.sources.request import (
     GatherRequest,
     choose,
@@ -24,6 +23,8 @@ from mlcoop.sources.request import (
     span,
     study_years,
 )
+from mlcoop.sources.service.cache import Record
+from mlcoop.sources.service.http import Client, Progress
 
 
 class Counted(NamedTuple):
@@ -71,7 +72,7 @@ def count_works(request: GatherRequest, client: Client, progress: Progress | Non
     if request.own_counts is None:
         return _count_in_openalex(request, client, progress)
     found = read_own(request)
-    of = snapshot_counts if Path(request.own_counts).is_dir() else owncounts
+    of = snapshot_counts if Path(request.own_counts).is_dir() else own_counts
     told = {**of.describe(request.own_counts), "answers": 1}
     counts = found.counts
     return Counted(
@@ -153,7 +154,7 @@ def read_own(request: GatherRequest) -> OwnCounts:
     if Path(path).is_dir():
         counts = snapshot_counts.read_counts(path, request.filters, counting=request.counting)
     else:
-        counts = owncounts.read(path, absent=request.absent)
+        counts = own_counts.read(path, absent=request.absent)
     if counts.table.empty:
         raise DataError(f"{path}: no counts left under the target's filters")
     if Path(path).is_dir():
@@ -164,7 +165,7 @@ def read_own(request: GatherRequest) -> OwnCounts:
     else:
         first, last, warnings = _own_years(request, counts)
         if request.absent == "zero":
-            warnings += owncounts.unknown_pairs(counts, str(path))
+            warnings += own_counts.unknown_pairs(counts, str(path))
     within = counts.table["year"].between(first, last)
     countries = choose(_own_activity(counts.table[within]), request)
     return OwnCounts(counts, (first, last), countries, warnings)

@@ -9,21 +9,14 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from mlcoop.schema import INDICATORS, PAIR_YEAR, check
-from mlcoop.sources import (
-    cepii,
-    imported,
-    institution,
-    unvotes,
-    worldbank,
-)
-from mlcoop.sources.cache import Record
+from mlcoop.sources import cepii, unvotes, worldbank
 from mlcoop.sources.counted import count_works
-from mlcoop.sources.http import BudgetSpent, Client, Progress
-from mlcoop.sources.imported_tables import IMPORTS
-from mlcoop.sources.institution import Institution
-from mlcoop.sources.openalex import Filters
+from mlcoop.sources.imported import pair_files
+from mlcoop.sources.imported.tables import IMPORTS
+from mlcoop.sources.openalex import institution
+from mlcoop.sources.openalex.api import Filters
+from mlcoop.sources.openalex.institution import Institution
 from mlcoop.sources.planning import plan
-from mlcoop.sources.registry import SOURCES
 from mlcoop.sources.request import (
     IDEAL_POINT,
     TOTALS,
@@ -31,6 +24,9 @@ from mlcoop.sources.request import (
     span,
     world_bank_variables,
 )
+from mlcoop.sources.service.cache import Record
+from mlcoop.sources.service.http import BudgetSpent, Client, Progress
+from mlcoop.sources.service.registry import SOURCES
 
 __all__ = ["GatherRequest", "Gathered", "Filters", "gather", "plan", "summarise"]
 
@@ -127,7 +123,7 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         warnings += lines
     pair_figures = pd.DataFrame(columns=PAIR_YEAR)
     if request.pair_variables:
-        pair_figures, read, lines = imported.pair_figures(
+        pair_figures, read, lines = pair_files.pair_figures(
             client.cache, request.pair_variables, lo, hi
         )
         own += [_imported(record) for record in read]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlcoop.sources import cepii, collaboration, institution, openalex, unvotes, worldbank
-from mlcoop.sources.asking import WORKERS, Answer, Progress, Request
-from mlcoop.sources.http import Client
+from mlcoop.sources import cepii, unvotes, worldbank
+from mlcoop.sources.openalex import api, collaboration, institution
 from mlcoop.sources.request import (
     IDEAL_POINT,
     GatherRequest,
@@ -17,6 +16,8 @@ from mlcoop.sources.request import (
     study_years,
     world_bank_variables,
 )
+from mlcoop.sources.service.asking import WORKERS, Answer, Progress, Request
+from mlcoop.sources.service.http import Client
 
 
 def plan(request: GatherRequest, client: Client) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def _openalex(request: GatherRequest, client: Client) -> tuple[list[Request], in
     except _NotCached:
         last = request.last or request.this_year
         years = range(earliest(request), last + 1)
-        wanted = [*reader.asked, *(openalex.totals_request(y, filters) for y in years)]
+        wanted = [*reader.asked, *(api.totals_request(y, filters) for y in years)]
         return wanted, _rows_guessed(request, last - request.first + 1) + output, False
     first, last = study_years(request, totals)
     held = [y for y in totals if first - request.years_before <= y <= last]

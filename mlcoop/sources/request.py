@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from mlcoop.errors import ConfigError
-from mlcoop.sources import complete_years
-from mlcoop.sources.collaboration import TOTALS
-from mlcoop.sources.institution import Institution
-from mlcoop.sources.openalex import Filters
+from mlcoop.sources.openalex import complete_years
+from mlcoop.sources.openalex.api import Filters
+from mlcoop.sources.openalex.collaboration import TOTALS
+from mlcoop.sources.openalex.institution import Institution
 
 IDEAL_POINT = "un_ideal_point"
 

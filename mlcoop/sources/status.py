@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 import pandas as pd
 
 from mlcoop.sources import unvotes, worldbank
-from mlcoop.sources.cache import Cache, Record
-from mlcoop.sources.imported_tables import IMPORTS
-from mlcoop.sources.openalex import by_country, describe, read_filter, read_groups
-from mlcoop.sources.registry import SOURCES
+from mlcoop.sources.imported.tables import IMPORTS
+from mlcoop.sources.openalex.api import by_country, describe, read_filter, read_groups
 from mlcoop.sources.request import GatherRequest, span
+from mlcoop.sources.service.cache import Cache, Record
+from mlcoop.sources.service.registry import SOURCES
 
 COLUMNS = [
     "source",

@@ -11,9 +11,9 @@ import pandas as pd
 from mlcoop.countries import is_iso3
 from mlcoop.errors import SourceError, some
 from mlcoop.schema import INDICATORS, check
-from mlcoop.sources.asking import Answer, NotFound, Request
 from mlcoop.sources.corrections import NO_COUNTRY, note, recodes
-from mlcoop.sources.http import Client
+from mlcoop.sources.service.asking import Answer, NotFound, Request
+from mlcoop.sources.service.http import Client
 
 WHERE = "UN ideal points"
 DATASET = "doi:10.7910/DVN/LEJUQZ"

@@ -13,8 +13,6 @@ import pandas as pd
 from mlcoop.countries import is_iso3, iso3_of
 from mlcoop.errors import ConfigError, SourceError, some
 from mlcoop.schema import INDICATORS, check
-from mlcoop.sources.asking import Answer, NotFound, Progress, Request
-from mlcoop.sources.cache import Record
 from mlcoop.sources.corrections import (
     NO_COUNTRY,
     WORLDBANK_AGGREGATES,
@@ -22,7 +20,9 @@ from mlcoop.sources.corrections import (
     WORLDBANK_ALIASES,
 )
 from mlcoop.sources.frames import indicator_frame
-from mlcoop.sources.http import Client
+from mlcoop.sources.service.asking import Answer, NotFound, Progress, Request
+from mlcoop.sources.service.cache import Record
+from mlcoop.sources.service.http import Client
 
 WHERE = "World Bank"
 # Every country and group over 40 years in one answer; more pages are asked for when there are.

@@ -16,21 +16,21 @@ from joblib import Parallel, delayed
 from mlcoop.artefacts import plain
 from mlcoop.config import Config
 from mlcoop.errors import DataError
-from mlcoop.explain.collinearity import collinearity
 from mlcoop.explain.crossfit import cross_validated_deviance, pair_names
-from mlcoop.explain.defence import defend
-from mlcoop.explain.missing import compare_treatments, treat, treated
-from mlcoop.explain.neighbours import neighbours_alike
-from mlcoop.explain.observed_expected import observed_over_expected
+from mlcoop.explain.defence.collinearity import collinearity
+from mlcoop.explain.defence.defend import defend
+from mlcoop.explain.defence.missing import compare_treatments, treat, treated
+from mlcoop.explain.pairs.neighbours import neighbours_alike
+from mlcoop.explain.pairs.observed_expected import observed_over_expected
+from mlcoop.explain.pairs.surprises import name_factors
 from mlcoop.explain.ranking import rank_factors
-from mlcoop.explain.surprises import name_factors
 from mlcoop.features.audit import audit
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.few_pairs import pairs_with_counts
-from mlcoop.forecast import find_surprises, look_ahead
-from mlcoop.model.history import years_with_counts
+from mlcoop.forecast.history import years_with_counts
+from mlcoop.forecast.next_years import find_surprises, look_ahead
+from mlcoop.forecast.origins import forecast_horizons
 from mlcoop.model.learners import LEARNERS, Estimator, Learner
-from mlcoop.model.origins import forecast_horizons
 from mlcoop.plan import UNTESTED
 from mlcoop.scenario.model import fit_scenario_model
 from mlcoop.schema import PAIR

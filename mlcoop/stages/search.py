@@ -13,10 +13,10 @@ from mlcoop.config import Config
 from mlcoop.explain.crossfit import fold_scores
 from mlcoop.few_pairs import pairs_with_counts
 from mlcoop.files import writing
-from mlcoop.model.forecast_search import tuning_problem
-from mlcoop.model.history import years_with_counts
+from mlcoop.forecast.history import years_with_counts
+from mlcoop.forecast.origins import plan_origins
+from mlcoop.forecast.search import tuning_problem
 from mlcoop.model.learners import Learner
-from mlcoop.model.origins import plan_origins
 from mlcoop.model.tuning import Tuned, tune
 from mlcoop.stages.compute import Made, Progress, at_once
 from mlcoop.study import Study

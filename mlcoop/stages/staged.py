@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from mlcoop.artefacts import MEND, RunFolder, fingerprint, plain
 from mlcoop.config import Config
-from mlcoop.explain.missing import treated
+from mlcoop.explain.defence.missing import treated
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.files import writing
 from mlcoop.model.learners import LEARNERS, Estimator, Learner

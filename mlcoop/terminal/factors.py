@@ -8,7 +8,7 @@ import pandas as pd
 
 from mlcoop.features.distribution import Distribution
 from mlcoop.features.factor import DIMENSION_OF, DIMENSIONS, GROUPS, Factor
-from mlcoop.model.network import Position
+from mlcoop.forecast.network import Position
 from mlcoop.report.names import percent
 from mlcoop.terminal.tables import print_table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mlcoop.errors import counted
-from mlcoop.hindsight import Hindsight, worst_pairs
+from mlcoop.forecast.hindsight import Hindsight, worst_pairs
 from mlcoop.report.institution import named, with_name
 from mlcoop.report.names import (
     from_percent,

@@ -7,10 +7,6 @@ from typing import Any
 
 from rich.table import Table
 
-from mlcoop.report import sentences
-from mlcoop.report.beyond import beyond_sentences
-from mlcoop.report.content import Ranked, Summary
-from mlcoop.report.content_forecast import SetErrors
 from mlcoop.report.names import (
     first_of,
     last_count_head,
@@ -20,6 +16,10 @@ from mlcoop.report.names import (
     small_percent,
     span,
 )
+from mlcoop.report.numbers.content import Ranked, Summary
+from mlcoop.report.numbers.content_forecast import SetErrors
+from mlcoop.report.sections.beyond import beyond_sentences
+from mlcoop.report.sentences.study import skill_sentence, skill_words
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 from mlcoop.terminal.tables import say, stdout, text_table
@@ -51,7 +51,7 @@ def print_experiment(experiment: Experiment) -> None:
         console.print(_forecasts(s, LARGEST))
     for part in (p for p in s.errors if p.errors):
         console.print(_skill(part, s))
-        say(console, f"Against the best of them: {sentences.skill_words(part)}.")
+        say(console, f"Against the best of them: {skill_words(part)}.")
     say(console, "\nHow far to trust it", "bold")
     for text in s.trust:
         say(console, f"- {text}")
@@ -64,7 +64,7 @@ def print_forecast(experiment: Experiment) -> None:
     console = stdout()
     console.print(_forecasts(s, len(s.forecasts)))
     for part in s.errors[:1]:
-        say(console, sentences.skill_sentence(part))
+        say(console, skill_sentence(part))
 
 
 def print_list(rows: Iterable[Mapping[str, Any]]) -> None:

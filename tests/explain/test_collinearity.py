@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from mlcoop.explain.collinearity import CLOSE, collinearity, weighted_spearman
+from mlcoop.explain.defence.collinearity import CLOSE, collinearity, weighted_spearman
 from mlcoop.features.build import Feature, FeatureMatrix
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from worlds import wide_matrix
 
-from mlcoop.explain.defence import defend
+from mlcoop.explain.defence.defend import defend
 from mlcoop.explain.ranking import rank_factors
 from mlcoop.model.learners import LEARNERS
 

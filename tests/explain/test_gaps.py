@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from worlds import columns_of, wide_matrix
 
-from mlcoop.explain.permutation import permutation_importance
-from mlcoop.explain.players import group_players
+from mlcoop.explain.defence.permutation import permutation_importance
+from mlcoop.explain.defence.players import group_players
 from mlcoop.explain.repeated import ask
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.model.imputation import Imputing, learn_imputer

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlcoop.explain.missing import compare_treatments, cross_fitted_values, treat, treated
+from mlcoop.explain.defence.missing import compare_treatments, cross_fitted_values, treat, treated
 from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.features.coverage import known_shares
 from mlcoop.model.imputation import from_own_years

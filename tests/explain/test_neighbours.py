@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlcoop.explain.neighbours import NEAREST, neighbours_alike
+from mlcoop.explain.pairs.neighbours import NEAREST, neighbours_alike
 from mlcoop.sources.geography import kilometres_between
 from mlcoop.stages.compute import warn_of_neighbours
 from mlcoop.tables import group_members

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from mlcoop.explain.observed_expected import YEARS, observed_over_expected, ratio_interval
+from mlcoop.explain.pairs.observed_expected import YEARS, observed_over_expected, ratio_interval
 from mlcoop.features.build import FeatureMatrix
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.learners import LEARNERS

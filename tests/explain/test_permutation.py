@@ -10,7 +10,7 @@ from sklearn.inspection import permutation_importance as sklearn_importance
 from sklearn.metrics import mean_poisson_deviance
 from worlds import columns_of, wide_matrix
 
-from mlcoop.explain.permutation import permutation_importance
+from mlcoop.explain.defence.permutation import permutation_importance
 
 
 class Given:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from worlds import wide_matrix
 
-from mlcoop.explain.players import drop_groups, group_players, group_shapley
+from mlcoop.explain.defence.players import drop_groups, group_players, group_shapley
 from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.model.learners import LEARNERS
 

@@ -10,10 +10,10 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from worlds import columns_of, focal_matrix, wide_matrix
 
-from mlcoop.explain.clusters import clustered, errors_by_country, errors_by_pair
-from mlcoop.explain.coefficients import regression_table
 from mlcoop.explain.crossfit import pair_names
-from mlcoop.explain.regression import (
+from mlcoop.explain.defence.clusters import clustered, errors_by_country, errors_by_pair
+from mlcoop.explain.defence.coefficients import regression_table
+from mlcoop.explain.defence.regression import (
     Regression,
     fit_ppml,
     regress,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mlcoop.explain.surprises import name_factors
+from mlcoop.explain.pairs.surprises import name_factors
 from mlcoop.features.build import Feature, FeatureMatrix
 
 LABELS = ["Size", "Distance", "Small", "Tiny"]

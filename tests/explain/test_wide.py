@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from worlds import columns_of, wide_matrix
 
-from mlcoop.explain.replicates import explain_replicates
-from mlcoop.explain.wide import (
+from mlcoop.explain.defence.wide import (
     focus_interactions,
     rank_agreement,
     refitted_deviance,
     unseen_deviance,
 )
+from mlcoop.explain.replicates import explain_replicates
 from mlcoop.features.build import Feature, FeatureMatrix
 from mlcoop.model.learners import LEARNERS
 

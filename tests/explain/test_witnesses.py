@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mlcoop.explain.witnesses import join_witnesses, witness_agreement
+from mlcoop.explain.defence.witnesses import join_witnesses, witness_agreement
 
 FACTORS = pd.DataFrame(
     {

@@ -10,9 +10,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from mlcoop.explain.coefficients import regression_table
+from mlcoop.explain.defence.coefficients import regression_table
+from mlcoop.explain.defence.regression import regress
 from mlcoop.explain.ranking import rank_factors
-from mlcoop.explain.regression import regress
 from mlcoop.features.ready import matrix_from_ready_panel
 from mlcoop.model.learners import LEARNERS
 from mlcoop.model.year_shocks import Shocks, freedom_with_years, year_doubt, year_shocks

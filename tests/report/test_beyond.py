@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from mlcoop.report.beyond import (
+from mlcoop.report.sections.beyond import (
     DRAWN,
     beyond_dots,
     beyond_sentences,

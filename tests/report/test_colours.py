@@ -17,7 +17,7 @@ import pytest
 
 from mlcoop.features.factor import GROUPS
 from mlcoop.report import figures
-from mlcoop.report.charts import group_colours
+from mlcoop.report.drawings.charts import group_colours
 
 ROOT = Path(__file__).parents[2]
 TOLD = 12.0

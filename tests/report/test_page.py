@@ -11,9 +11,9 @@ import pytest
 from page import Page
 
 from mlcoop.comparison import compare
-from mlcoop.report.charts_compare import bump
+from mlcoop.report.drawings.charts_compare import bump
+from mlcoop.report.drawings.svg import WIDE
 from mlcoop.report.render import render_comparison, render_report
-from mlcoop.report.svg import WIDE
 from mlcoop.schema import BASELINES, Experiment
 
 TABLES = ["factors", "groups", "resamples", "backtest", "forecast", "trials", "effects"]

@@ -11,11 +11,11 @@ import pytest
 from page import Page
 
 from mlcoop.errors import DataError
-from mlcoop.report import gather
-from mlcoop.report.content_forecast import Calibration
 from mlcoop.report.display import forecast_card
+from mlcoop.report.numbers import gather
+from mlcoop.report.numbers.content_forecast import Calibration
 from mlcoop.report.render import render_report
-from mlcoop.report.sentences import about, calibration_sentence, total_misses
+from mlcoop.report.sentences.study import about, calibration_sentence, total_misses
 from mlcoop.report.summary import summarise
 from mlcoop.schema import DIMENSIONS_CSV, Experiment
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import DataError
-from mlcoop.report.together import (
+from mlcoop.report.sections.together import (
     gather_together,
     together_bars,
     together_sentence,

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from mlcoop.countries import is_iso3
-from mlcoop.report.mapview import classes, map_values, world_map
+from mlcoop.report.drawings.mapview import classes, map_values, world_map
+from mlcoop.report.drawings.worldmap import HEIGHT, WIDTH, equal_earth, from_topojson, world
 from mlcoop.report.summary import summarise
-from mlcoop.report.worldmap import HEIGHT, WIDTH, equal_earth, from_topojson, world
 from mlcoop.schema import Experiment
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mlcoop.sources.http import Client
+from mlcoop.sources.service.http import Client
 
 SHARED = Path(os.environ.get("MLCOOP_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 

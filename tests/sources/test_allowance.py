@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlcoop.sources.allowance import Allowances
-from mlcoop.sources.cache import Cache
-from mlcoop.sources.registry import SOURCES
+from mlcoop.sources.service.allowance import Allowances
+from mlcoop.sources.service.cache import Cache
+from mlcoop.sources.service.registry import SOURCES
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mlcoop.cli import app
 from mlcoop.errors import DataError
-from mlcoop.sources.cache import Cache, Record, stable
+from mlcoop.sources.service.cache import Cache, Record, stable
 
 
 def record_of(body: bytes, address: str = "https://example.org/a") -> Record:

@@ -13,9 +13,9 @@ from sources_tools import openalex_answer
 
 from mlcoop.countries import iso3_of
 from mlcoop.errors import ConfigError
-from mlcoop.sources import collaboration, openalex
-from mlcoop.sources.complete_years import check_years, name_holes, resolve_latest
-from mlcoop.sources.openalex import Filters
+from mlcoop.sources.openalex import api, collaboration
+from mlcoop.sources.openalex.api import Filters
+from mlcoop.sources.openalex.complete_years import check_years, name_holes, resolve_latest
 
 ALL = Filters()
 PAIRS = {("CN", "DE"): 40, ("CN", "NA"): 3, ("CN", "US"): 90, ("DE", "US"): 60, ("NA", "US"): 5}
@@ -65,7 +65,7 @@ def test_country_order_does_not_change_the_counts(serve: Any, quick_client: Any)
 @pytest.fixture
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> int:
     """Lists end at two groups, as the real ones do at 200."""
-    monkeypatch.setattr(openalex, "GROUPS_PER_PAGE", 2)
+    monkeypatch.setattr(api, "GROUPS_PER_PAGE", 2)
     return 2
 
 

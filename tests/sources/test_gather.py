@@ -15,9 +15,10 @@ from sources_tools import openalex_answer
 
 from mlcoop.countries import iso3_of
 from mlcoop.errors import ConfigError, DataError, SourceError
-from mlcoop.sources import impact, status
+from mlcoop.sources import status
 from mlcoop.sources.gather import BudgetSpent, Filters, Gathered, GatherRequest, gather, plan
-from mlcoop.sources.http import Client
+from mlcoop.sources.openalex import impact
+from mlcoop.sources.service.http import Client
 
 KEY = "s3cret-key"
 STUDY = GatherRequest(
@@ -253,7 +254,7 @@ def test_a_snapshot_takes_the_place_of_openalex(
     serve: Any, quick_client: Callable, tmp_path: Path
 ) -> None:
     pytest.importorskip("duckdb", reason="needs the snapshot extra")
-    from mlcoop.sources.snapshot import aggregate
+    from mlcoop.sources.openalex.snapshot import aggregate
 
     pairs = [("CN", "DE"), ("CN", "DE"), ("CN", "NA")]
     ahead = (2021, 2022, 2049, 2050)

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from mlcoop.errors import DataError, SourceError
-from mlcoop.sources.asking import WORKERS, BudgetSpent, NotFound, Request
-from mlcoop.sources.http import Client
-from mlcoop.sources.patience import ATTEMPTS
+from mlcoop.sources.service.asking import WORKERS, BudgetSpent, NotFound, Request
+from mlcoop.sources.service.http import Client
+from mlcoop.sources.service.patience import ATTEMPTS
 
 KEY = "s3cret+key/=="
 
@@ -286,8 +286,8 @@ def test_a_cache_that_cannot_be_written_is_the_users_to_mend(
 
 FETCH = """
 import sys
-from mlcoop.sources.asking import Request
-from mlcoop.sources.http import Client
+from mlcoop.sources.service.asking import Request
+from mlcoop.sources.service.http import Client
 client = Client(sys.argv[1], environ={"MLCOOP_OPENALEX_URL": sys.argv[2]})
 asked = [Request("openalex", "works", (("filter", str(i)),)) for i in range(40)]
 assert [a.content for a in client.get_many(asked)] == [b"answer %d" % i for i in range(40)]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from mlcoop.errors import ConfigError
-from mlcoop.sources import impact
-from mlcoop.sources.http import BudgetSpent, Client
-from mlcoop.sources.openalex import Filters
+from mlcoop.sources.openalex import impact
+from mlcoop.sources.openalex.api import Filters
 from mlcoop.sources.request import GatherRequest
+from mlcoop.sources.service.http import BudgetSpent, Client
 
 # (countries, highly cited) to works by country; Chad has none that are highly cited at home.
 WORKS = {

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlcoop.errors import ConfigError, DataError, MlcoopError
-from mlcoop.sources.cache import Cache
-from mlcoop.sources.imported import import_files, imported_variables, pair_figures
+from mlcoop.sources.imported.pair_files import import_files, imported_variables, pair_figures
+from mlcoop.sources.service.cache import Cache
 from mlcoop.sources.status import cache_status, coverage
 
 ALL = ["trade_kusd", "common_religion", "trade_agreement_wto"]

@@ -20,12 +20,12 @@ from mlcoop.countries import iso2_of
 from mlcoop.errors import ConfigError, SourceError
 from mlcoop.features.build import explain_rows
 from mlcoop.plan import make_plan
-from mlcoop.sources import institution as unit
-from mlcoop.sources.asking import Answer
-from mlcoop.sources.cache import Record
 from mlcoop.sources.gather import GatherRequest, gather, plan
-from mlcoop.sources.http import Client
-from mlcoop.sources.openalex import Filters
+from mlcoop.sources.openalex import institution as unit
+from mlcoop.sources.openalex.api import Filters
+from mlcoop.sources.service.asking import Answer
+from mlcoop.sources.service.cache import Record
+from mlcoop.sources.service.http import Client
 
 CODE = "TUR:I27837315"
 RECORD = Record("openalex", "x", "", "", 0, "", "", {})

@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 from sources_tools import archive, cepii_table, openalex_answer
 
 from mlcoop.errors import DataError, SourceError
-from mlcoop.sources import cepii, collaboration, owncounts, unvotes, worldbank
-from mlcoop.sources.asking import Answer, Progress, Request
-from mlcoop.sources.cache import Record
-from mlcoop.sources.openalex import Filters
+from mlcoop.sources import cepii, unvotes, worldbank
+from mlcoop.sources.openalex import collaboration
+from mlcoop.sources.openalex.api import Filters
+from mlcoop.sources.own import own_counts
+from mlcoop.sources.service.asking import Answer, Progress, Request
+from mlcoop.sources.service.cache import Record
 
 PAIRS = {("CN", "DE"): 40, ("CN", "NA"): 30, ("CN", "US"): 90, ("DE", "US"): 60, ("NA", "US"): 25}
 OWN = {"CN": 120, "DE": 95, "NA": 50, "US": 140}
@@ -222,7 +224,7 @@ def test_a_users_damaged_table_is_refused_or_read_as_it_stands(
     path = tmp_path_factory.mktemp("own") / "counts.csv"
     path.write_text("\n".join(",".join(row) for row in rows) + "\n")
     try:
-        table = owncounts.read(path).table
+        table = own_counts.read(path).table
     except DataError as error:
         assert "\n" not in str(error) and str(error).startswith(str(path))
         return

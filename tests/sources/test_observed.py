@@ -11,7 +11,7 @@ import pytest
 from mlcoop.errors import DataError
 from mlcoop.report.institution import named
 from mlcoop.schema import PAIR, Experiment
-from mlcoop.sources.observed import read_observed
+from mlcoop.sources.own.observed import read_observed
 
 PANEL = {"pair": ["from", "to"], "year": "t", "target": "papers"}
 HOME = {

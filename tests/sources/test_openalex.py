@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlcoop.errors import ConfigError
-from mlcoop.sources.openalex import (
+from mlcoop.sources.openalex.api import (
     Filters,
     by_country,
     plan_counts,

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import DataError
-from mlcoop.sources import owncounts
-from mlcoop.sources.owncounts import read, unknown_pairs
+from mlcoop.sources.own import own_counts
+from mlcoop.sources.own.own_counts import read, unknown_pairs
 
 HEADING = "year,country_a,country_b,works\n"
 
@@ -212,7 +212,7 @@ def test_a_file_that_is_none(content: bytes | None, words: str, tmp_path: Path) 
 def test_provenance_of_a_file_is_its_checksum(tmp_path: Path) -> None:
     # sha256("abc") is FIPS 180-2's first example.
     path = write(tmp_path, "abc")
-    entry = owncounts.describe(path)
+    entry = own_counts.describe(path)
     assert entry["sha256"].startswith("ba7816bf8f01cfea") and str(tmp_path) not in str(entry)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mlcoop.errors import DataError
-from mlcoop.sources.readypanel import read
+from mlcoop.sources.own.ready_panel import read
 
 PARTS = {"pair": ["i", "j"], "year": "t", "target": "y", "exposure": "e", "factors": ["f", "g"]}
 HEADING = "note,i,j,t,y,e,f,g\n"

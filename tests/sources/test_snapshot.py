@@ -21,12 +21,12 @@ from mlcoop.features.build import build_features
 from mlcoop.features.catalogue import FACTORS
 from mlcoop.panel import build_panel, pairs_among
 from mlcoop.sources import geography
-from mlcoop.sources.openalex import DOMAINS, Filters
+from mlcoop.sources.openalex.api import DOMAINS, Filters
 
 pytest.importorskip("duckdb", reason="needs the snapshot extra")
-from mlcoop.sources import snapshot
-from mlcoop.sources.snapshot import aggregate
-from mlcoop.sources.snapshot_counts import highly_cited_shares, read_counts
+from mlcoop.sources.openalex import snapshot
+from mlcoop.sources.openalex.snapshot import aggregate
+from mlcoop.sources.openalex.snapshot_counts import highly_cited_shares, read_counts
 
 
 def work(*authors: str, year: int = 2019, field: str | None = "3", **more: Any) -> dict:

@@ -1,0 +1,1 @@
+"""What stands beside a ranking, so that a hostile referee can test it."""

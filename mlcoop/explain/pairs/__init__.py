@@ -1,0 +1,1 @@
+"""What factors expect of single pairs, and which pairs lie beyond it."""

@@ -1,0 +1,1 @@
+"""The forecast model: experts on the past of pairs, their blend, intervals and backtest."""

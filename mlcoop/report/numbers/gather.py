@@ -1,0 +1,285 @@
+"""Tables of an experiment to the plain values of a summary, part by part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlcoop.errors import DataError, some
+from mlcoop.features.factor import DIMENSIONS
+from mlcoop.report.names import base_group, factor_name, filled, group_name, optional, plain
+from mlcoop.report.numbers.content import (
+    Curve,
+    FactorData,
+    Left,
+    Planted,
+    Ranked,
+    Reference,
+    Source,
+    Tuning,
+)
+from mlcoop.report.units import factor_unit
+from mlcoop.schema import RANKED, Experiment
+
+
+def factor_labels(experiment: Experiment) -> dict[str, str]:
+    """Return the words for every factor that the catalogue or the ranking names."""
+    labels = {
+        str(row["factor"]): str(row.get("label") or plain(str(row["factor"])))
+        for row in experiment.coverage.get("factors") or []
+    }
+    table = experiment.factors
+    if table is not None and "factor" in table:
+        own = table["label"] if "label" in table else table["factor"].map(lambda k: plain(str(k)))
+        for key, label in zip(table["factor"], own, strict=True):
+            labels.setdefault(str(key), str(label))
+    return labels
+
+
+def as_share(effect: Any, unit: Any) -> float | None:
+    """Return an effect as a relative change; without a unit it is read as a log difference.
+
+    >>> as_share(5, "percent"), as_share(1.05, "ratio"), round(as_share(0.1, None), 4)
+    (0.05, 0.05, 0.1052)
+    """
+    value = optional(effect)
+    if value is None:
+        return None
+    text = str(unit or "log").lower()
+    if "%" in text or "percent" in text or "per cent" in text or text == "pct":
+        return value / 100
+    if "ratio" in text or "times" in text:
+        return round(value - 1, 12)
+    if text in ("share", "relative"):
+        return value
+    return math.expm1(value)
+
+
+def ranked(
+    table: pd.DataFrame | None,
+    key: str,
+    labels: Mapping[str, str] | None = None,
+    focal: str | None = None,
+) -> tuple[Ranked, ...]:
+    """Return the rows of `factors.csv`, `groups.csv` or `dimensions.csv` in rank order."""
+    if not filled(table):
+        return ()
+    need(table, [key, *RANKED], f"{key}s.csv")
+    rows = []
+    for row in table.sort_values("rank", kind="stable").to_dict("records"):
+        name = str(row[key])
+        above = row.get("above_null")
+        role = "" if pd.isna(row.get("role")) else str(row["role"])
+        own = group_name(name, role, focal) if key == "group" else DIMENSIONS.get(name, plain(name))
+        rows.append(
+            Ranked(
+                key=name,
+                label=(labels or {}).get(name) or own,
+                group=own if key == "dimension" else base_group(str(row.get("group", name))),
+                role=role,
+                rank=int(row["rank"]),
+                rank_low=int(row["rank_low"]),
+                rank_high=int(row["rank_high"]),
+                tier=int(row["tier"]),
+                share=float(row["share"]),
+                share_low=float(row["share_low"]),
+                share_high=float(row["share_high"]),
+                direction=direction(row.get("direction")),
+                effect=as_share(row.get("effect_low_to_high"), row.get("effect_unit")),
+                effect_low=as_share(row.get("effect_low"), row.get("effect_unit")),
+                effect_high=as_share(row.get("effect_high"), row.get("effect_unit")),
+                above_null=None if above is None or pd.isna(above) else bool(above),
+            )
+        )
+    return tuple(rows)
+
+
+def need(table: pd.DataFrame, columns: Sequence[str], where: str) -> None:
+    """Raise `DataError` where a table of the folder lacks columns."""
+    missing = [c for c in columns if c not in table]
+    if missing:
+        raise DataError(f"{where}: no column {some(missing)}; run the study again with --force")
+
+
+def direction(value: Any) -> str:
+    """Return "more", "less", "mixed" or "" for the sign of a factor.
+
+    >>> direction("+"), direction(-1.0), direction("non-monotone"), direction(float("nan"))
+    ('more', 'less', 'mixed', '')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, (int, float)):
+        return "more" if value > 0 else "less" if value < 0 else "mixed"
+    text = str(value).strip().lower()
+    if text in ("+", "+1", "1", "up", "more", "positive", "increasing"):
+        return "more"
+    if text in ("-", "−", "-1", "down", "less", "negative", "decreasing"):
+        return "less"
+    return "mixed" if text and text not in ("0", "none", "nan", "unclear") else ""
+
+
+def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[str, str]) -> tuple:
+    """Return the effect curves in rank order; effects on the log scale become relative changes."""
+    table = experiment.effects
+    if not filled(table):
+        return ()
+    own = bool(experiment.config.get("panel"))
+    order = {f.key: f.rank for f in factors}
+    groups = {f.key: f.group for f in factors}
+    result = []
+    for key in sorted(table["factor"].unique(), key=lambda k: (order.get(str(k), 10**6), str(k))):
+        part = table[table["factor"] == key].dropna(subset=["value", "effect"])
+        part = part.sort_values("value", kind="stable")
+        if len(part) < 2:
+            continue
+        unit = part["effect_unit"].iloc[0] if "effect_unit" in part else None
+        density = part["density"].fillna(0.0) if "density" in part else 0.0 * part["value"]
+
+        def column(name: str, part: pd.DataFrame = part, unit: Any = unit) -> tuple[float, ...]:
+            source = part[name].fillna(part["effect"]) if name in part else part["effect"]
+            return tuple(as_share(v, unit) or 0.0 for v in source)
+
+        result.append(
+            Curve(
+                key=str(key),
+                label=factor_name(key, labels),
+                group=groups.get(str(key), ""),
+                value=tuple(float(v) for v in part["value"]),
+                effect=column("effect"),
+                low=column("low"),
+                high=column("high"),
+                density=_thickness(part["value"].to_numpy(float), density.to_numpy(float)),
+                unit=factor_unit(str(key), own=own),
+            )
+        )
+    return tuple(result)
+
+
+def _thickness(value: np.ndarray, share: np.ndarray) -> tuple[float, ...]:
+    """Return rows per unit of the factor, 1 at the thickest, from the share of rows by bin.
+
+    Bins hold about as many rows each, so their shares alone would draw a plain: what tells where
+    the rows lie is how near the bins' values are to each other.
+    """
+    steps = np.diff(value)
+    width = np.concatenate([steps[:1], (steps[:-1] + steps[1:]) / 2, steps[-1:]])
+    thick = np.divide(share, width, out=np.zeros_like(share), where=width > 0)
+    return tuple(float(v) for v in thick / (thick.max() or 1.0))
+
+
+def factor_data(coverage: Mapping[str, Any]) -> tuple[FactorData, ...]:
+    """Return source, lag and share of figures at hand for every factor, gappiest first."""
+    rows = [
+        FactorData(
+            key=str(row["factor"]),
+            label=str(row.get("label") or plain(str(row["factor"]))),
+            group=base_group(str(row.get("group") or "")),
+            role=str(row.get("role") or ""),
+            source=str(row.get("source") or ""),
+            lag=str(row["lag"]) if row.get("lag") is not None else "",
+            coverage=optional(row.get("coverage")),
+        )
+        for row in coverage.get("factors") or []
+    ]
+    return tuple(sorted(rows, key=lambda r: (r.coverage is None, r.coverage or 0.0, r.key)))
+
+
+def left_out(coverage: Mapping[str, Any]) -> tuple[Left, ...]:
+    """Return every dropped country, pair and year with its reason."""
+    return tuple(
+        Left(
+            str(row.get("kind") or ""),
+            str(row.get("what") or ""),
+            str(row.get("reason") or ""),
+            "" if row.get("count") is None else str(row["count"]),
+        )
+        for row in coverage.get("dropped") or []
+    )
+
+
+def planted(
+    coverage: Mapping[str, Any], factors: Sequence[Ranked], labels: Mapping[str, str]
+) -> tuple[Planted, ...]:
+    """Return the planted order beside the recovered ranks."""
+    found = {f.key: f for f in factors}
+    rows = []
+    for row in sorted(coverage.get("planted") or [], key=lambda r: r["rank"]):
+        key = str(row["factor"])
+        mine = found.get(key)
+        rows.append(
+            Planted(
+                key=key,
+                label=factor_name(key, labels),
+                rank=int(row["rank"]),
+                importance=optional(row.get("importance")),
+                recovered=mine.rank if mine else None,
+                low=mine.rank_low if mine else None,
+                high=mine.rank_high if mine else None,
+            )
+        )
+    return tuple(rows)
+
+
+def reference(coverage: Mapping[str, Any]) -> Reference | None:
+    """Return the published study beside ours, where the study names one."""
+    given = coverage.get("reference")
+    if not given:
+        return None
+    rows = tuple(
+        (
+            str(row.get("domain", "")),
+            int(row["year"]),
+            optional(row.get("published")),
+            optional(row.get("counted")),
+        )
+        for row in given.get("rows") or []
+    )
+    return Reference(
+        str(given.get("title", "")),
+        str(given.get("source", "")),
+        rows,
+        tuple(str(claim) for claim in given.get("claims") or []),
+    )
+
+
+def tuning(trials: pd.DataFrame | None) -> tuple[Tuning, ...]:
+    """Return for every tuned model how many trials were made and what they gained.
+
+    Losses of different models are on different scales: they are never mixed.
+    """
+    if not filled(trials):
+        return ()
+    value = next((c for c in ("loss", "value") if c in trials), None)
+    model = trials["model"] if "model" in trials else pd.Series("", index=trials.index)
+    rows = []
+    for name, part in trials.groupby(model, sort=False):
+        losses = part[value].dropna() if value else pd.Series(dtype=float)
+        rows.append(
+            Tuning(
+                model=str(name),
+                trials=len(part),
+                best=optional(losses.min()) if len(losses) else None,
+                first=optional(losses.iloc[0]) if len(losses) else None,
+            )
+        )
+    return tuple(rows)
+
+
+def sources(provenance: Mapping[str, Any]) -> tuple[Source, ...]:
+    """Return the providers of figures that the provenance names, each once."""
+    rows = {}
+    for row in provenance.get("inputs") or []:
+        if isinstance(row, Mapping) and row.get("source"):
+            rows[str(row["source"])] = Source(
+                name=str(row["source"]),
+                licence=str(row.get("licence") or ""),
+                version=str(row.get("version") or ""),
+                citation=str(row.get("citation") or ""),
+                note=str(row.get("overridden") or ""),
+            )
+    return tuple(rows.values())

@@ -1,0 +1,225 @@
+"""What a study says beside single forecasts: sums, surprises, farther years, coverage by size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mlcoop.report.names import (
+    filled,
+    from_percent,
+    method_name,
+    optional,
+    pair_name,
+    percent,
+    set_name,
+    told_apart,
+    total_name,
+)
+from mlcoop.report.numbers.content_forecast import Calibration, SetErrors
+from mlcoop.schema import Experiment
+
+SIZES = {
+    "size_half": "the smaller half",
+    "size_30pct": "the next 30 %",
+    "size_15pct": "the next 15 %",
+    "size_5pct": "the largest 5 %",
+}
+MOST_SURPRISES = 200
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum of forecasts with its joint interval."""
+
+    key: str
+    label: str
+    year: int
+    predicted: float
+    lower: float
+    upper: float
+    level: float
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """A pair whose last count fell outside its interval; changes are relative (0.05 is 5 %)."""
+
+    a: str
+    b: str
+    label: str
+    year: int
+    observed: float
+    predicted: float
+    lower: float
+    upper: float
+    change: float | None
+    expected: float | None
+    shared: float | None
+    factors: str
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Errors and coverage so many years ahead, on one set of pairs."""
+
+    horizon: int
+    key: str
+    label: str
+    origins: int
+    error: float
+    best: str
+    best_error: float
+    skill: float | None
+    skill_low: float | None
+    skill_high: float | None
+    coverage: float | None
+    width: float | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Everything of this module; `lead` says first how the model fares against the best rule."""
+
+    lead: tuple[str, ...] = ()
+    totals: tuple[Total, ...] = ()
+    surprises: tuple[Surprise, ...] = ()
+    horizons: tuple[Ahead, ...] = ()
+    by_size: tuple[Calibration, ...] = ()
+
+
+def gather_outlook(
+    experiment: Experiment, errors: Sequence[SetErrors], focal: str | None
+) -> Outlook:
+    """Return what the folder holds of sums, surprises, farther years and coverage by size."""
+    metrics = experiment.metrics.get("forecast") or {}
+    level = optional(metrics.get("level")) or 0.9
+    lead = [lead_sentence(e) for e in errors if e.key in ("focus", "all") and e.skill is not None]
+    return Outlook(
+        tuple(lead),
+        _totals(experiment.totals),
+        _surprises(experiment.surprises, focal),
+        _horizons(metrics),
+        _by_size(metrics, level),
+    )
+
+
+def lead_sentence(errors: SetErrors) -> str:
+    """Return by how much the model beats the best simple rule, or plainly that it does not.
+
+    >>> lead_sentence(SetErrors("all", "all pairs", {}, {}, "drift5", 0.1, 0.04, 0.15, "won"))
+    'On all pairs the forecast beats the best simple rule, drift over 5 years, by 10.0 % of its \
+error (90 % interval over origins 4.0 % to 15.0 %).'
+    """
+    assert errors.skill is not None
+    rule = f"the best simple rule, {method_name(str(errors.best))}"
+    interval = "no interval was made"
+    if errors.skill_low is not None and errors.skill_high is not None:
+        low, high = percent(errors.skill_low, 1), percent(errors.skill_high, 1)
+        interval = f"90 % interval over origins {low} to {high}"
+    amount = percent(abs(errors.skill), 1)
+    if errors.verdict == "won":
+        return (
+            f"On {errors.label} the forecast beats {rule}, by {amount} of its error ({interval})."
+        )
+    side = "less" if errors.skill >= 0 else "more"
+    if errors.verdict == "lost":
+        return f"On {errors.label} {rule}, beats the forecast: {amount} {side} error ({interval})."
+    return (
+        f"On {errors.label} the forecast is not told from {rule}: {amount} {side} error "
+        f"({interval})."
+    )
+
+
+def focus_total(outlook: Outlook) -> Total | None:
+    """Return the focus set's total of the first year ahead."""
+    found = [t for t in outlook.totals if t.key == "focus"]
+    return min(found, key=lambda t: t.year) if found else None
+
+
+def _totals(table: pd.DataFrame | None) -> tuple[Total, ...]:
+    if not filled(table):
+        return ()
+    rows = [
+        Total(
+            key=str(r["total"]),
+            label=total_name(str(r["total"])),
+            year=int(r["year"]),
+            predicted=float(r["predicted"]),
+            lower=float(r["lower"]),
+            upper=float(r["upper"]),
+            level=float(r["level"]),
+        )
+        for r in table.to_dict("records")
+    ]
+    sets = {"focus": 0, "all": 1}
+    return tuple(sorted(rows, key=lambda t: (sets.get(t.key, 2), t.year, -t.predicted, t.key)))
+
+
+def _surprises(table: pd.DataFrame | None, focal: str | None) -> tuple[Surprise, ...]:
+    if not filled(table):
+        return ()
+    focus = table[table["in_focus"].astype(bool)]
+    return tuple(
+        Surprise(
+            a=str(r["country_a"]),
+            b=str(r["country_b"]),
+            label=pair_name(str(r["country_a"]), str(r["country_b"]), focal),
+            year=int(r["year"]),
+            observed=float(r["observed"]),
+            predicted=float(r["predicted"]),
+            lower=float(r["lower"]),
+            upper=float(r["upper"]),
+            change=from_percent(r["change_pct"]),
+            expected=from_percent(r["expected_change_pct"]),
+            shared=from_percent(r["shared_change_pct"]),
+            factors="" if pd.isna(r.get("factors")) else str(r.get("factors") or ""),
+        )
+        for r in focus.head(MOST_SURPRISES).to_dict("records")
+    )
+
+
+def _horizons(metrics: dict) -> tuple[Ahead, ...]:
+    rows = []
+    for horizon, part in (metrics.get("horizons") or {}).items():
+        for key in (k for k in told_apart(part.get("wape") or {}) if k in ("focus", "all")):
+            errors = (part.get("wape") or {}).get(key) or {}
+            rivals = {m: e for m, e in errors.items() if m != "model" and e is not None}
+            if not rivals or errors.get("model") is None:
+                continue
+            best = min(rivals, key=lambda m: (rivals[m], m))
+            skill = (part.get("skill") or {}).get(key) or {}
+            held = (part.get("coverage") or {}).get(key) or {}
+            rows.append(
+                Ahead(
+                    horizon=int(horizon),
+                    key=key,
+                    label=set_name(key),
+                    origins=len(part.get("origins") or ()),
+                    error=float(errors["model"]),
+                    best=best,
+                    best_error=float(rivals[best]),
+                    skill=optional(skill.get("value")),
+                    skill_low=optional(skill.get("low")),
+                    skill_high=optional(skill.get("high")),
+                    coverage=optional(held.get("mean")),
+                    width=optional(held.get("width_share")),
+                )
+            )
+    return tuple(rows)
+
+
+def _by_size(metrics: dict, level: float) -> tuple[Calibration, ...]:
+    held = metrics.get("coverage_by_size") or {}
+    rows = []
+    for key, label in SIZES.items():
+        part = held.get(key)
+        if not part or part.get("mean") is None:
+            continue
+        years = {int(y): optional(v) for y, v in (part.get("by_year") or {}).items()}
+        known = {y: v for y, v in sorted(years.items()) if v is not None}
+        width = optional(part.get("width_share"))
+        rows.append(Calibration(key, label, level, optional(part["mean"]), width, known))
+    return tuple(rows)

@@ -1,0 +1,1 @@
+"""Files of pairs that users download: CEPII's Gravity and BACI."""

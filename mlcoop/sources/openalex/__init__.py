@@ -1,0 +1,1 @@
+"""OpenAlex: works of pairs, of institutions and of a whole snapshot."""

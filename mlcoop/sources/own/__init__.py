@@ -1,0 +1,1 @@
+"""Tables that users bring: counts, ready panels, and counts that came after a forecast."""

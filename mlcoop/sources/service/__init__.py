@@ -1,0 +1,1 @@
+"""How any service is asked: cache first, then patient requests within its allowance."""
