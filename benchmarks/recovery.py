@@ -142,24 +142,24 @@ def _summary(part: pd.DataFrame) -> dict[str, float]:
 
     return {
         "worlds": len(part),
-        "sets hold": part["covered"].mean(),
-        "no wrong order at once": (part["once_wrong"] == 0).mean(),
-        "wrong orders": share(part["wrong"], part["claims"]),
-        "false found": (part["false_found"] / part["found"].clip(lower=1)).mean(),
-        "found": share(part["found"] - part["false_found"], part["drivers"]),
+        "coverage": part["covered"].mean(),
+        "no false order": (part["once_wrong"] == 0).mean(),
+        "false orders": share(part["wrong"], part["claims"]),
+        "false discoveries": (part["false_found"] / part["found"].clip(lower=1)).mean(),
+        "drivers found": share(part["found"] - part["false_found"], part["drivers"]),
         "power": share(part["claims"] - part["wrong"], part["possible"]),
-        "power at once": share(part["once_claims"] - part["once_wrong"], part["possible"]),
+        "power, simultaneous": share(part["once_claims"] - part["once_wrong"], part["possible"]),
         "power of tiers": share(part["tier_claims"] - part["tier_wrong"], part["possible"]),
         "tau": part["tau"].mean(),
         "width": part["width"].mean(),
-        "width of drivers": part["driver_width"].astype(float).mean(),
+        "width, drivers": part["driver_width"].astype(float).mean(),
         "size of drivers": share(part["driver_importance"], part["true_importance"]),
         "share of nulls": share(
             part["null_importance"], part["null_importance"] + part["driver_importance"]
         ),
-        "bars: wrong orders": share(part["bars_wrong"], part["bars_claims"]),
+        "bars: false orders": share(part["bars_wrong"], part["bars_claims"]),
         "bars: tau": part["bars_tau"].mean(),
-        "chart: wrong orders": share(part["chart_wrong"], part["chart_claims"]),
+        "chart: false orders": share(part["chart_wrong"], part["chart_claims"]),
         "chart: tau": part["chart_tau"].mean(),
     }
 

@@ -23,7 +23,7 @@ MISTRUSTED = 1.5
 """Where the posterior's spread is so many times the replicates', a factor is known from a few pairs
 (a border, a rare tie) or held near zero by its prior, and resampling leaves it where it is: the
 posterior's is then taken. Over 522 planted worlds rank sets hold in 0.975 instead of 0.958, and the
-power of orders that are right at once is 0.53 instead of 0.55 (docs/recovery.md)."""
+power of orders that are right at once is 0.53 instead of 0.55 (docs/tried-rankings.md)."""
 
 
 class Orders(NamedTuple):

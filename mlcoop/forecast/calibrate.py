@@ -31,7 +31,7 @@ WIDEN, NARROW, MEMORY = 0.3, 0.07, 0.5
 FOCUS_WIDEN, FOCUS_MEMORY = 0.2, 1.0
 """Steps of the adaptation: at twice the nominal misses a bin widens by 30 % of a log unit, without
 a miss it narrows by 7 %, and half of what it had is forgotten. Misses of a focus set follow one
-another, so there nothing is forgotten and the step is smaller (docs/forecasting.md)."""
+another, so there nothing is forgotten and the step is smaller (docs/tried-forecasts.md)."""
 
 SHOCK_YEARS, SHOCK_LOG = 5, 0.08
 """Prior of a yearly shock: as if five more years had had one of 8 %. Growth of all pairs was off by
@@ -40,7 +40,7 @@ and without the prior 2016 and 2017 held 0.72."""
 
 SHOCK_POWER = {"all": 0.5, FOCUS: 1.0}
 """How the prior grows with the horizon. A set's common error of one year tends to go on in the
-next, so it grows faster than chance; chosen on fifteen other focus sets (docs/forecasting.md)."""
+next, so it grows faster than chance. Chosen on fifteen other sets (docs/tried-forecasts.md)."""
 
 FEWEST = 30
 """Residuals that a bin needs before it is calibrated by itself rather than by all pairs."""

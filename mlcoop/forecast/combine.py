@@ -20,7 +20,7 @@ PRIORS = {
     "few": (0.04, 0.04, 0.04, 0.04, 0.14, 0.1, 0.1, 0.5, 0.0),
 }
 """Weights of the experts, in their order, before any outcome. A small set of pairs moves together,
-so those that follow its last growth start higher there (22 sets, see docs/forecasting.md); where
+so those that follow its last growth start higher there (22 sets: docs/tried-forecasts.md); where
 few rows train them, the fitted experts start low."""
 
 FEW_ROWS = 500.0
@@ -29,7 +29,7 @@ FEW_ROWS = 500.0
 Measured on 24 small studies (30 pairs of one country over eight years, four origins each): error
 over that of the best simple rule of each, in hindsight, 1.09 on average and 1.53 at worst for the
 blend alone, 1.02 and 1.12 for the mean of five-year drift and group growth. On all pairs of 12 to
-20 countries the blend is the better one (docs/forecasting.md)."""
+20 countries the blend is the better one (docs/tried-forecasts.md)."""
 
 
 def trust_of(rows: int) -> float:

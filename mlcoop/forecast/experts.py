@@ -24,7 +24,7 @@ RECENCY = 0.9
 """Weight of a training year relative to the one after it."""
 DAMPING = 0.6
 """Share of a rule's growth that goes on into the next year. With 0.8 of it the error of 15 focus
-sets five years ahead was 1.10 of the best simple rule's instead of 1.05 (docs/forecasting.md)."""
+sets five years ahead was 1.10 of the best baseline's instead of 1.05 (docs/tried-forecasts.md)."""
 
 DEFAULTS: dict[str, Any] = {
     "n_estimators": 250,

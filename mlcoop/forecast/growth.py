@@ -18,7 +18,7 @@ from mlcoop.forecast.network import network_inputs
 
 COMMON_YEARS = 15
 """Years whose mean is the forecast of the common growth. It has little memory: a mean of three
-years gave 0.087 over all pairs, of five 0.0843, of ten or more 0.0828 (docs/forecasting.md)."""
+years gave 0.087 over all pairs, of five 0.0843, of ten or more 0.0828 (docs/tried-forecasts.md)."""
 
 
 @dataclass(frozen=True)

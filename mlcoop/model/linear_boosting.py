@@ -57,7 +57,7 @@ class LinearBoosting:
     and 0.947; see `docs/defence.md`.
 
     Refits grow the trees again. With splits kept and only leaves fitted again a refit takes a tenth
-    of the time, but the uncertainty of the splits is lost: see `docs/recovery.md`.
+    of the time, but the uncertainty of the splits is lost: see `docs/tried-rankings.md`.
     """
 
     def __init__(self, params: Params, seed: int) -> None:

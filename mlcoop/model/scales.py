@@ -21,7 +21,7 @@ from mlcoop.model.training import Training
 GIVEN, LOG = 0, 1
 SKEWED = 1.0
 """Skewness above which other scales are tried. Above 2 only, tau is 0.90 instead of 0.93 on thirty
-worlds with figures left out of logs (docs/recovery.md)."""
+worlds with figures left out of logs (docs/tried-rankings.md)."""
 
 
 def other_scales(X: np.ndarray) -> tuple[tuple[Scale, Scale], ...]:
