@@ -227,7 +227,7 @@ def _duckdb() -> ModuleType:
         import duckdb
     except ImportError as error:
         raise ConfigError(
-            'counting a snapshot needs DuckDB: pip install "mlcoop[snapshot]"'
+            "counting a snapshot needs DuckDB, which is not installed; pip install -e '.[snapshot]'"
         ) from error
     return duckdb
 
