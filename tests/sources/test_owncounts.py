@@ -88,6 +88,24 @@ def test_other_separators_and_a_byte_order_mark(tmp_path: Path, separator: str) 
     assert read(write(tmp_path, text)).table["works"].tolist() == [7.0]
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_a_first_line_for_excel_names_the_separator_and_is_no_row(
+    tmp_path: Path, separator: str
+) -> None:
+    """By hand: Excel shows the heading as row 1, so the slip stands in row 3."""
+    rows = (HEADING + "2019,CN,DE,7\n2020,CN,DE,many\n").replace(",", separator)
+    text = f"\ufeffsep={separator}\n{rows}".replace("\n", "\r\n")
+    path = tmp_path / "counts.csv"
+    path.write_bytes(text.encode())
+    with pytest.raises(DataError, match=r"'many' \(row 3\)"):
+        read(path)
+    path.write_bytes(text.replace("many", "8").encode())
+    assert read(path).table["works"].tolist() == [7.0, 8.0]
+    path.write_bytes(f"sep={separator}\n".encode())
+    with pytest.raises(DataError, match="is empty"):
+        read(path)
+
+
 def test_parquet(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {"year": [2019, 2019], "country_a": ["CN", "NA"], "country_b": ["DE", "DE"]}

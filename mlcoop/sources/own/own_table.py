@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pandas as pd
 from mlcoop.errors import DataError, some
 
 NAMELESS = "(no heading)"
+# Excel and LibreOffice go by such a first line and show no row for it; neither do we count it.
+_SEPARATOR = re.compile(r'sep=([^\w\s"]|\t)(\r\n?|\n)', re.IGNORECASE)
 FIRST = -1  # of the heading, so that the row below it is 0, as in a table that pandas made
 
 
@@ -47,9 +50,12 @@ def _from_text(text: str, where: str) -> pd.DataFrame:
     Not by pandas, which renames a second "works" to "works.1", fills short rows, takes the first
     cells of long ones for names of rows, and leaves out blank rows without counting them.
     """
+    named = _SEPARATOR.match(text)
+    if named:
+        text = text[named.end() :]
     lines = io.StringIO(text, newline=None)  # takes any ending of lines, an old Mac's too
     heading = next((line for line in lines if line.strip()), "")
-    separator = max(",;\t", key=heading.count)
+    separator = named[1] if named else max(",;\t", key=heading.count)
     lines.seek(0)
     rows, place = dict[int, list[str]](), FIRST
     try:
