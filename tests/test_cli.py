@@ -228,6 +228,36 @@ def test_a_cut_off_run_goes_on_where_it_stopped(
     assert json.loads(resumed.stdout)["factors"] == json.loads(done.stdout)["factors"]
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("run c.yaml --workers 0", ("mlcoop run: ", "'--workers'", "greater than or equal to 1")),
+        ("run c.yaml --workers many", ("mlcoop run: ", "'--workers'", "integer")),
+        ("run", ("mlcoop run: ", "missing argument", "config", "mlcoop run --help")),
+        ("run a.yaml b.yaml", ("mlcoop run: ", "b.yaml")),
+        ("run c.yaml --sett a=1", ("mlcoop run: ", "--sett", "--set)")),
+        ("run c.yaml --set", ("mlcoop: ", "'--set' requires an argument")),
+        ("runn", ("mlcoop: ", "'runn'", "mlcoop --help")),
+        ("data fetchh", ("mlcoop data: ", "'fetchh'")),
+        ("forecast score world", ("mlcoop forecast score: ", "'--observed'")),
+    ],
+)
+def test_a_command_that_cannot_be_read_is_one_line(
+    command: str, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = mlcoop(*command.split(), cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith(expected[0]), done.stderr
+    assert all(part in done.stderr for part in expected) and "--help" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_command_at_all_is_answered_with_the_help(tmp_path: Path) -> None:
+    done = mlcoop(cwd=tmp_path)
+    assert done.returncode == 2 and "compare" in done.stderr and done.stdout == ""
+    assert mlcoop("--version", cwd=tmp_path).returncode == 0
+
+
 def config(place: Path, text: str) -> str:
     (place / "bad.yaml").write_text(text)
     return "bad.yaml"

@@ -26,7 +26,7 @@ from mlcoop.cli.shared import (
     Name,
     print_json,
 )
-from mlcoop.errors import DataError, MlcoopError, some
+from mlcoop.errors import DataError, MlcoopError, lower_first, some
 
 if TYPE_CHECKING:
     from mlcoop.schema import Experiment
@@ -49,6 +49,8 @@ app.command(epilog=study.EPILOG)(study.run)
 app.command(epilog=factors.EPILOG)(factors.factors)
 app.command(epilog=planted.EPILOG)(planted.simulate)
 INTERRUPTED = 130
+# What typer raises of a command that it cannot read; where the class lives depends on its version.
+_Usage: type[Exception] = typer.BadParameter.__mro__[1]
 # What a machine or its owner may forbid of any path, wherever it is met.
 _MACHINE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE)
 
@@ -199,17 +201,17 @@ def main() -> None:
         # Killed at once, its workers would stay behind; nohup's choice is left alone.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
+    code = None
     try:
-        app(prog_name="mlcoop", standalone_mode=True)
+        code = app(prog_name="mlcoop", standalone_mode=False)
     except MlcoopError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, SystemExit) as error:
-        # The library turns an interrupt into an exit with a code that depends on its version.
-        if isinstance(error, SystemExit) and error.code != INTERRUPTED:
-            raise
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(1)
+    except _Usage as error:
+        print(_misread(error), file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:
@@ -222,3 +224,23 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    # The library turns an interrupt into a code or an abort, by its version.
+    if code == INTERRUPTED:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(code)
+
+
+def _misread(error: Any) -> str:
+    """Return in one line what of a command cannot be read; the help itself where nothing is asked.
+
+    Typer's own words take three lines, the first of them the usage.
+    """
+    said = error.format_message().strip()
+    if "\n" in said:
+        return said
+    # Where an option's own value is missing it does not say of which command.
+    command = error.ctx.command_path if error.ctx else "mlcoop"
+    shown = f"{command} --help" if error.ctx else "the command's --help"
+    end = " See" if said.endswith("?") else "; see"
+    return f"{command}: {lower_first(said.removesuffix('.'))}{end} {shown}"
