@@ -217,10 +217,10 @@ class Experiment:
     Attributes
     ----------
     coverage : dict
-        What the panel holds: `countries`, `dropped` (kind, what, reason, count), `factors`
-        (factor, label, group, role, source, lag, coverage), `years` (none of a cross-section),
-        `pairs`, `zeros`, `simulated`, `warnings`, and `not_ranked`, a sentence, where too few pairs
-        forbid a ranking.
+        What the panel holds: `countries` (of the focus set) and `trained_on` (all of them; not of a
+        ready panel), `dropped` (kind, what, reason, count), `factors` (factor, label, group, role,
+        source, lag, coverage), `years` (none of a cross-section), `pairs`, `zeros`, `simulated`,
+        `warnings`, and `not_ranked`, a sentence, where too few pairs forbid a ranking.
     """
 
     name: str

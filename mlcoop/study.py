@@ -127,9 +127,11 @@ def study_from_panel(
         for name in dropped
     ]
     observed = table["works"].notna()
+    trained_on = sorted(set(table["country_a"]) | set(table["country_b"]))
     coverage = {
         "countries": sorted(set(panel.focus["country_a"]) | set(panel.focus["country_b"])),
-        "training_countries": len(set(table["country_a"]) | set(table["country_b"])),
+        "training_countries": len(trained_on),
+        "trained_on": trained_on,
         "country_coverage": {
             row.iso3: round(row.coverage, 3)
             for row in coverage_by_country(panel).itertuples(index=False)

@@ -507,11 +507,25 @@ def test_config_and_data_differences() -> None:
     assert "input checksums" not in table.index
     assert "name" not in table.index
     assert table.loc["years", "two"] == "2001, 2021"
-    assert table.loc["countries", "two"] == "CHN, KAZ, RUS"
+    assert table.loc["focus countries", "two"] == "CHN, KAZ, RUS"
     assert table.loc["pairs", ["one", "two"]].tolist() == ["1", "3"]
     same = study("three", IMPORTANCE, years=[2001, 2019], pairs=1, countries=["RUS", "CHN"])
     same.provenance["inputs"] = [{"sha256": "ef"}]
     assert compare([a, same]).differences["key"].tolist() == ["input checksums"]
+
+
+def test_countries_that_only_one_trains_on_are_named() -> None:
+    """Truth: by hand; what is in the config (a group, the most active) names none of them."""
+    both = ["CHN", "KAZ", "KGZ", "TJK", "TKM", "UZB"]
+    a = study("one", IMPORTANCE, trained_on=[*both, "USA"])
+    b = study("two", IMPORTANCE, trained_on=["IRN", "LAO", "MMR", "MNG", "PAK", "RUS", *both])
+    table = compare([a, b]).differences.set_index("key")
+    assert table.loc["training countries", ["one", "two"]].tolist() == [
+        "7, also USA",
+        "12, also IRN, LAO, MMR, MNG, PAK and 1 more (6 in all)",
+    ]
+    older = study("three", IMPORTANCE)
+    assert "training countries" not in compare([a, older]).differences["key"].tolist()
 
 
 def test_of_long_lists_only_what_they_do_not_share_is_told() -> None:

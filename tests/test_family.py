@@ -250,6 +250,8 @@ def test_it_ends_in_its_own_comparison(tiny: dict[str, Any]) -> None:
     assert root is not None
     record, studies = read_family(root)
     assert [s.name for s in studies] == ["ppml", "linear_boosting"]
+    trained_on = sorted(yaml.safe_load(TINY)["training"]["countries"])
+    assert [s.coverage["trained_on"] for s in studies] == [trained_on, trained_on]
     document = json.loads((root / "compare.json").read_text())
     assert document == json.loads(json.dumps(compare(studies).to_dict()))
     ranks = tiny["comparison"].ranks

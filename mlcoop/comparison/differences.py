@@ -23,8 +23,11 @@ def differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
         _differ(rows, "config", key, [c.get(key, "–") for c in configs], experiments)
     for key in ("years", "pairs", "zeros"):
         _differ(rows, "data", key, [e.coverage.get(key, "–") for e in experiments], experiments)
-    countries = [sorted(map(str, e.coverage.get("countries") or [])) for e in experiments]
-    _differ(rows, "data", "countries", countries, experiments)
+    for key, held in (("focus countries", "countries"), ("training countries", "trained_on")):
+        # older folders do not say which were trained on
+        if all(held in e.coverage for e in experiments):
+            countries = [sorted(map(str, e.coverage[held])) for e in experiments]
+            _differ(rows, "data", key, countries, experiments)
     inputs = [_checksums(e) for e in experiments]
     marks = {text: f"set {i + 1}" for i, text in enumerate(dict.fromkeys(inputs))}
     _differ(rows, "data", "input checksums", [marks[text] for text in inputs], experiments)
