@@ -514,6 +514,18 @@ def test_config_and_data_differences() -> None:
     assert compare([a, same]).differences["key"].tolist() == ["input checksums"]
 
 
+def test_levels_that_differ_are_told() -> None:
+    """Truth: by hand; the first study's level is that of what is computed here."""
+    one, other = study("one", IMPORTANCE), study("two", REVERSED)
+    assert not any("explain.level" in note for note in compare([one, other]).notes)
+    other.config["explain"] = {"level": 0.995}
+    (note,) = [n for n in compare([one, other]).notes if "explain.level" in n]
+    assert "that of one (0.9)" in note and "two (0.995) are at their own" in note
+    (note,) = [n for n in compare([other, one]).notes if "explain.level" in n]
+    assert "that of two (0.995)" in note and "one (0.9) are at" in note
+    assert compare([other, one]).level == 0.995
+
+
 def test_countries_that_only_one_trains_on_are_named() -> None:
     """Truth: by hand; what is in the config (a group, the most active) names none of them."""
     both = ["CHN", "KAZ", "KGZ", "TJK", "TKM", "UZB"]

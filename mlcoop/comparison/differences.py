@@ -148,23 +148,36 @@ def same_counts(a: Experiment, b: Experiment) -> bool:
     return counted(a) == counted(b)
 
 
+def level_of(experiment: Experiment) -> float:
+    """Return the level of an experiment's rank sets, shares and orders."""
+    stated = (experiment.config.get("explain") or {}).get("level")
+    return float(stated) if stated else 0.95
+
+
 def weaknesses(experiments: Sequence[Experiment]) -> list[str]:
     """Return what weakens a comparison, a sentence each."""
     notes = []
     without = [e.name for e in experiments if e.resamples is None or not len(e.resamples)]
     if without:
         notes.append(f"No replicates in {some(without)}: their differences carry no interval.")
+    first, level = experiments[0].name, level_of(experiments[0])
+    levels = [f"{e.name} ({level_of(e):g})" for e in experiments if level_of(e) != level]
+    if levels:
+        notes.append(
+            f"explain.level differs: changes and agreement are at that of {first} ({level:g}); "
+            f"rank sets, shares and orders of {some(levels)} are at their own."
+        )
     apart = [e.name for e in experiments if not shares_draws(experiments[0], e)]
     if apart:
         notes.append(
             f"{some(apart)}: other pairs to train on, or another seed or number of refits, than "
-            f"{experiments[0].name}, so the replicates are independent and the intervals wider "
+            f"{first}, so the replicates are independent and the intervals wider "
             "than for shared draws."
         )
     other = [e.name for e in experiments if not explains_alike(experiments[0], e)]
     if other:
         notes.append(
-            f"{some(other)}: not the pairs, years and counts of {experiments[0].name}, or not its "
+            f"{some(other)}: not the pairs, years and counts of {first}, or not its "
             "draws. A change of rank is told only where an order of the name is told in both and "
             "turned round: names that tie change places more than intervals say."
         )

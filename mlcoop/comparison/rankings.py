@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from mlcoop.comparison.agreement import COLUMNS, agreement_table
 from mlcoop.comparison.changes import changes_of_rank
 from mlcoop.comparison.common import Common
-from mlcoop.comparison.differences import differences, weaknesses
+from mlcoop.comparison.differences import differences, level_of, weaknesses
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
 from mlcoop.features.factor import DIMENSIONS, GROUPS, base_of
@@ -39,10 +39,11 @@ class Comparison:
     names : tuple of str
         The experiments, in the order given; the first is the one that changes are counted from.
     level : float
-        Level of every interval; those of rank changes hold for all names of a kind together.
+        Level of the intervals of `changes`, which hold for all names of a kind together, and of
+        `agreement`: that of the first experiment.
     ranks : DataFrame
         kind, name, label, group, experiment, rank (among the common names), rank_stated,
-        rank_low, rank_high, share, share_low, share_high.
+        rank_low, rank_high, share, share_low, share_high; bounds at each experiment's own level.
     changes : DataFrame
         kind, name, label, group, reference, experiment, change (of rank; below zero is a rise),
         low, high, told (True: the data tell it from none, and the name from chance in one of the
@@ -109,7 +110,7 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
     """
     _check(experiments)
     names = tuple(e.name for e in experiments)
-    level = _level(experiments)
+    level = level_of(experiments[0])
     notes: list[str] = []
     ranks, changes, agreement = [], [], []
     for kind in KINDS:
@@ -189,11 +190,6 @@ def _ranking(experiment: Experiment, kind: str) -> pd.DataFrame | None:
         role = table["role"].fillna("").astype(str)
         key = key.where(role == "", key + "/" + role)
     return table.set_index(key.rename("name"))
-
-
-def _level(experiments: Sequence[Experiment]) -> float:
-    stated = (experiments[0].config.get("explain") or {}).get("level")
-    return float(stated) if stated else 0.95
 
 
 def _common(
