@@ -308,7 +308,7 @@ def prepare_scenarios(
     return {
         "scenario.parquet": model.rows,
         "models/scenario.json.gz": gzip.compress(state, mtime=0),
-        "surprises.csv": name_factors(surprises, study.matrix, estimator),
+        "surprises.csv": name_factors(surprises, study.matrix, estimator, seed=config.seed),
     }, {}
 
 

@@ -15,8 +15,8 @@ def name_factors(
     matrix: FeatureMatrix,
     estimator: Estimator,
     *,
+    seed: int,
     most: int = 100,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Return surprising pairs with the factors that set the level expected of each.
 
@@ -28,6 +28,8 @@ def name_factors(
         Holds the surprising year.
     estimator : fitted Estimator
         The factor model.
+    seed : int
+        Draws the focus pairs that stand for all, where there are more than 200.
     most : int
         Pairs told of.
 
