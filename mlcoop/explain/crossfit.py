@@ -49,6 +49,15 @@ def pair_ends(names: Iterable[str]) -> np.ndarray:
     return np.array([str(name).split("|") for name in names])
 
 
+def shown_ends(names: Iterable[str]) -> list[list[str]]:
+    """Return both ends of pairs by their `pair_names`, as the user's panel calls them.
+
+    >>> shown_ends(pair_names(pd.DataFrame({"country_a": ["x|y"], "country_b": ["z"]})))
+    [['x|y', 'z']]
+    """
+    return [[end.replace(NO_BAR, "|") for end in str(name).split("|")] for name in names]
+
+
 def split_pairs(pairs: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Return the fold of each row; all rows of a pair are in one.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import ConfigError
-from mlcoop.explain.crossfit import find_learner, pair_ends
+from mlcoop.explain.crossfit import find_learner, shown_ends
 from mlcoop.explain.effects import effect_curves
 from mlcoop.explain.interactions import interaction_table
 from mlcoop.explain.judge import Judged, interval_widths, judge
@@ -200,7 +200,7 @@ def rank_factors(
             "rows_explained": len(explained.rows),
             "scales": scales,
             "of_years": _of_years_alone(matrix),
-            "apart": pair_ends(explained.apart).tolist(),
+            "apart": shown_ends(explained.apart),
             "stability": {
                 f"{kind}s": replicate_stability(
                     judged.importance, judged.deviations, judged.table["tier"].to_numpy()
