@@ -173,7 +173,13 @@ class Tuning(Section):
 
     enabled: bool = True
     trials: int = Field(30, ge=1, le=10_000)
-    folds: int = Field(3, ge=2, le=20)
+    folds: int = Field(
+        3,
+        ge=2,
+        le=20,
+        description="parts of the pairs in the factor model's search; the forecast model's is "
+        "scored on years and takes none",
+    )
 
 
 class Evaluation(Section):
@@ -181,7 +187,7 @@ class Evaluation(Section):
 
     enabled: bool = True
     origins: int = Field(10, ge=1, le=40)
-    folds: int = Field(5, ge=2, le=20)
+    folds: int = Field(5, ge=2, le=20, description="parts of the pairs in unseen-pair scores")
 
 
 class Explain(Section):
