@@ -537,6 +537,21 @@ def test_simulate_does_not_write_a_config_over_its_panel(tmp_path: Path) -> None
     assert ".csv" in refused.stderr and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ("--works 5", "--set mean_works=5"),
+        ("--pair-noise 0", "--set pair_noise=0"),
+        ("--member a", "leave it out"),
+    ],
+)
+def test_simulate_refuses_what_it_would_pass_over(given: str, instead: str, tmp_path: Path) -> None:
+    refused = mlcoop("simulate", "linear", *given.split(), cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    assert refused.stderr.startswith(given) and instead in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("there", ["w.csv", "w-truth.csv", "w.yaml"])
 def test_simulate_overwrites_nothing_without_force(there: str, tmp_path: Path) -> None:
     (tmp_path / there).write_text("of another world")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from functools import partial
 from itertools import combinations
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from commands import mlcoop
 from scipy import special
 from typer.testing import CliRunner
 
@@ -298,6 +300,45 @@ def test_the_command_line_prints_the_same_numbers(tmp_path, monkeypatch):
     for row in document["found"]:
         assert f"{row['percent']:+.0f} %" in printed
         assert f"{100 * row['probability']:.0f} %" in printed
+
+
+def test_a_member_of_a_family_is_asked_of_by_its_name(tmp_path):
+    """Truth: the same study written out; nothing is drawn before the member is known."""
+    matrix = covariates(12, 4)
+    table = pd.concat([matrix.rows[["country_a", "country_b", "year", "works"]], matrix.X], axis=1)
+    table.to_csv(tmp_path / "p.csv", index=False)
+    text = (
+        "name: p\npanel: {path: p.csv, pair: [country_a, country_b], year: year, target: works, "
+        f"factors: [{', '.join(f.factor for f in matrix.features)}]}}\nexplain: {{resamples: 20}}\n"
+    )
+    (tmp_path / "one.yaml").write_text(text + "learner: ppml\n")
+    (tmp_path / "all.yaml").write_text(text + "vary: {learner: [linear_boosting, ppml]}\n")
+
+    def like(*options: str):
+        return mlcoop("simulate", "--like", *options, "--worlds", "2", "--json", cwd=tmp_path)
+
+    member = like("all.yaml", "--member", "ppml", "--workers", "1")
+    assert member.returncode == 0, member.stderr
+    assert json.loads(member.stdout) == json.loads(like("one.yaml", "--workers", "1").stdout)
+    for options, told in (
+        (["all.yaml"], "all.yaml, vary: is a family; .*--member .*: linear_boosting, ppml$"),
+        (["all.yaml", "--member", "pp"], 'all.yaml, vary: has no "pp"; .*: linear_boosting, ppml$'),
+        (["one.yaml", "--member", "ppml"], "--member ppml: one.yaml is one study"),
+    ):
+        refused = like(*options)
+        assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+        assert re.match(told, refused.stderr), refused.stderr
+
+
+def test_what_an_institution_may_ask_instead_is_told_and_understood(tmp_path):
+    """Invariant: the line's own options, added to the command, give a plan."""
+    text = "name: x\nfocus: {institution: https://ror.org/0130frc33, partners: asean}\n"
+    (tmp_path / "x.yaml").write_text(text)
+    refused = mlcoop("simulate", "--like", "x.yaml", cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    options = re.findall(r"--set \S+", refused.stderr)
+    plan = mlcoop("run", "x.yaml", "--dry-run", *" ".join(options).split(), cwd=tmp_path)
+    assert "focus: KOR and " in plan.stdout, plan.stderr
 
 
 def test_one_world_is_refused():

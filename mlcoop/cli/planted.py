@@ -40,6 +40,9 @@ def simulate(
     like: Annotated[
         Path | None, typer.Option(metavar="CONFIG", help="say what a study of its size could tell")
     ] = None,
+    member: Annotated[
+        str, typer.Option(metavar="NAME", help="with --like a family: the member that is meant")
+    ] = "",
     worlds: Annotated[int, typer.Option(min=2, help="with --like: worlds drawn and ranked")] = 20,
     works: Annotated[
         float | None, typer.Option(min=0.01, help="with --like: works of an average pair and year")
@@ -78,8 +81,17 @@ def simulate(
     if like is not None:
         if chosen:
             raise ConfigError("--drivers: of a world that is written; leave it out with --like")
-        _power(load_plan(like, overrides), worlds, works, pair_noise, seed, workers, as_json)
+        _power(
+            _plan_like(like, overrides, member), worlds, works, pair_noise, seed, workers, as_json
+        )
         return
+    for option, given, mend in (
+        ("--member", member or None, "leave it out"),
+        ("--works", works, f"write --set mean_works={works}"),
+        ("--pair-noise", pair_noise, f"write --set pair_noise={pair_noise}"),
+    ):
+        if given is not None:
+            raise ConfigError(f"{option} {given}: goes with --like; for a world's files {mend}")
     from mlcoop.simulate.recipes import RECIPES, recipe_with
     from mlcoop.simulate.world import simulate_world
 
@@ -113,6 +125,34 @@ def simulate(
     ):
         write_output(path, to_bytes(content, path.name))
         print(path)
+
+
+def _plan_like(path: Path, overrides: list[str], member: str) -> Plan:
+    """Return the plan of a study, or that of the one member of a family that is meant."""
+    from mlcoop.errors import ConfigError, some
+    from mlcoop.family.file import load_family
+    from mlcoop.plan import make_plan
+
+    family = load_family(path, overrides)
+    if family is None:
+        if member:
+            raise ConfigError(f"--member {member}: {path} is one study, no family; leave it out")
+        plan = load_plan(path, overrides)
+    else:
+        configs = {m.label: m.config for m in family.members}
+        if member not in configs:
+            told = f'has no "{member}"' if member else "is a family"
+            raise ConfigError(
+                f"{path}, vary: {told}; give with --member the one that is meant: {some(configs)}"
+            )
+        plan = make_plan(configs[member], str(path), path.parent)
+    if plan.config.focus.institution is not None:
+        raise ConfigError(
+            f"{path}, focus.institution: a planted world has countries only; ask of one with the "
+            "same partners, such as --set focus.institution=null --set focus.focal=KOR "
+            "--set focus.partners=asean --set training.pairs=focus"
+        )
+    return plan
 
 
 def _power(
