@@ -256,3 +256,25 @@ def test_true_and_false_are_no_counts(tmp_path: Path) -> None:
     pd.DataFrame(rows).to_parquet(path)
     with pytest.raises(DataError, match="works: .*True"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ((HEADING + "2019,CN,DE,7\n").encode("utf-16"), "is not UTF-8 text; save it as"),
+        ((HEADING + "2019,CN,DE,7\n").encode("utf-16-le"), "is not UTF-8 text; save it as"),
+        (("My counts,,,\n" + HEADING).encode(), "3 of 4 columns have no heading, only My counts;"),
+        ((HEADING + "2019,CN,DE,0\n").encode(), "works: no count above zero"),
+        ((HEADING + '2019,CN,DE,"7,0"\n').encode(), "'7,0' .row 2.; write decimals with a point"),
+        ((HEADING + "2019,CN,DE,1.000\n").encode(), "'1.000' .row 2.; .* thousands without"),
+        (b'year,country,CN,DE\n2019,CN,,"1,5"\n', "'1,5' under DE .row 2.; write decimals with"),
+    ],
+)
+def test_what_spreadsheets_make_of_a_table_is_answered_with_what_to_do(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    path = tmp_path / "counts.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=words) as caught:
+        read(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)

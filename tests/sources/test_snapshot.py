@@ -403,6 +403,14 @@ def test_without_duckdb_no_folder_is_made(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_is_not_there_is_not_called_one_without_works(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="works: no such folder; give the snapshot's"):
+        aggregate(tmp_path / "works", tmp_path / "out")
+    (tmp_path / "works").mkdir()
+    with pytest.raises(ConfigError, match="works: no works in it"):
+        aggregate(tmp_path / "works", tmp_path / "out")
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "works").mkdir()
     (tmp_path / "works" / "part_000.gz").write_bytes(gzip.compress(b"{}"))

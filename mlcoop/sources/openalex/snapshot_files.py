@@ -20,8 +20,10 @@ def files_of_works(root: Path, out: Path) -> tuple[list[Path], list[str]]:
     Raises
     ------
     ConfigError
-        There is none, one is there in two formats, or none is listed.
+        There is no folder or none in it, one is there in two formats, or none is listed.
     """
+    if not root.is_dir():
+        raise ConfigError(f"{root}: no such folder; give the snapshot's folder data/works")
     found = [p for p in root.rglob("*") if p.is_file() and p.name.endswith(ENDINGS)]
     mine = out.resolve()
     files = sorted(p for p in found if p.name != MANIFEST and mine not in p.resolve().parents)

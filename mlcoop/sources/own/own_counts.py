@@ -19,6 +19,7 @@ from mlcoop.sources.own.own_table import (
     ambiguous,
     at,
     load,
+    marked,
     read_bytes,
     rows_twice,
     whole_numbers,
@@ -51,10 +52,13 @@ def read(path: str | Path, *, absent: str = "zero") -> Counts:
     DataError
         One line that names file, column and row: unknown columns, counts that are negative or no
         whole numbers, a pair twice or in both orders, a country paired with itself, a year out of
-        range, names that are not understood (with the nearest match).
+        range, names that are not understood (with the nearest match), no count above zero.
     """
     table, where = load(path)
-    return tidy(table, where, absent=absent)
+    counts = tidy(table, where, absent=absent)
+    if not (counts.table["works"] > 0).any():
+        raise DataError(f"{where}, works: no count above zero; there is nothing to study")
+    return counts
 
 
 def tidy(
@@ -235,7 +239,10 @@ def _from_matrix(table: pd.DataFrame, where: str, resolve: Resolve) -> pd.DataFr
             f"{value!r} under {partner} ({at(row)})"
             for row, partner, value in bad[["row", "partner", "works"]].itertuples(index=False)
         ]
-        raise DataError(f"{where}, works: not a whole number from 0 to {MOST_WORKS}: {some(shown)}")
+        raise DataError(
+            f"{where}, works: not a whole number from 0 to {MOST_WORKS}: {some(shown)}"
+            f"{marked(bad['works'])}"
+        )
     long = long.drop_duplicates(["low", "high", "year"])
     long = long.rename(columns={"low": "country_a", "high": "country_b"})
     return long[list(COLUMNS)].reset_index(drop=True)

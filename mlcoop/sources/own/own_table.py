@@ -14,6 +14,7 @@ import pandas as pd
 from mlcoop.errors import DataError, some
 
 NAMELESS = "(no heading)"
+_NOT_TEXT = "is not UTF-8 text; save it as CSV UTF-8"
 # Excel and LibreOffice go by such a first line and show no row for it; neither do we count it.
 _SEPARATOR = re.compile(r'sep=([^\w\s"]|\t)(\r\n?|\n)', re.IGNORECASE)
 FIRST = -1  # of the heading, so that the row below it is 0, as in a table that pandas made
@@ -31,11 +32,13 @@ def load(path: str | Path) -> tuple[pd.DataFrame, str]:
         if path.suffix.lower() in (".parquet", ".pq"):
             table = pd.read_parquet(path).reset_index(drop=True)
         else:
+            if b"\0" in content:  # other encodings, and sheets, which may pass for UTF-8
+                raise DataError(f"{where}: {_NOT_TEXT}")
             table = _from_text(content.decode("utf-8-sig"), where)
     except DataError:
         raise
     except UnicodeDecodeError as error:
-        raise DataError(f"{where}: is not UTF-8 text; save it as CSV UTF-8") from error
+        raise DataError(f"{where}: {_NOT_TEXT}") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{where}: cannot be read as a table ({reason})") from error
@@ -86,6 +89,11 @@ def _from_text(text: str, where: str) -> pd.DataFrame:
 
 def _refuse_repeated(columns: list[str], where: str) -> None:
     names = [c.strip() or NAMELESS for c in columns]
+    if names.count(NAMELESS) > 1:  # a title above the heading, most often
+        raise DataError(
+            f"{where}: {names.count(NAMELESS)} of {len(names)} columns have no heading, only "
+            f"{some(c for c in names if c != NAMELESS)}; the first row must name every column"
+        )
     repeated = sorted({c for c in names if names.count(c) > 1})
     if repeated:
         raise DataError(f"{where}: column {some(repeated)} stands there twice; rename one")
@@ -133,6 +141,7 @@ def whole_numbers(values: pd.Series, where: str, column: str, lo: int, hi: int) 
         offenders = [f"{values[i]!r} ({at(i)})" for i in values.index[bad]]
         raise DataError(
             f"{where}, {column}: not a whole number from {lo} to {hi}: {some(offenders)}"
+            f"{marked(values[bad])}"
         )
     return number.astype(int)
 
@@ -143,3 +152,13 @@ def ambiguous(values: pd.Series) -> pd.Series:
         return pd.Series(True, index=values.index)
     texts = values.where(values.map(lambda v: isinstance(v, str)), "").astype(str)
     return texts.str.strip().str.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+")
+
+
+def marked(values: pd.Series) -> str:
+    """Return how to mend numbers with a comma in place of the point, or marks of thousands.
+
+    >>> marked(pd.Series(["13,5", "7"]))
+    '; write decimals with a point, thousands without a mark'
+    """
+    found = ambiguous(values) | values.astype(str).str.contains(r"\d[,'’\s]\d")
+    return "; write decimals with a point, thousands without a mark" if found.any() else ""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mlcoop.errors import DataError, did_you_mean, lower_first, some
 from mlcoop.schema import YEARS
-from mlcoop.sources.own.own_table import at, load, rows_twice, whole_numbers
+from mlcoop.sources.own.own_table import at, load, marked, rows_twice, whole_numbers
 
 _BLANK = ("", "na", "n/a", "nan", "null", "none", ".")
 
@@ -87,6 +87,8 @@ def read(
     _refuse(out[target] < 0, table[target], where, target, "a count below zero")
     if out[target].notna().sum() == 0:
         raise DataError(f"{where}, {target}: no value at all")
+    if not (out[target] > 0).any():
+        raise DataError(f"{where}, {target}: no count above zero; there is nothing to study")
     if exposure:
         out[exposure] = _numbers(table[exposure], where, exposure)
         bad = ~(out[exposure] > 0)
@@ -151,4 +153,4 @@ def _numbers(values: pd.Series, where: str, column: str) -> pd.Series:
 def _refuse(bad: pd.Series, values: pd.Series, where: str, column: str, what: str) -> None:
     if bad.any():
         shown = [f"{values[i]!r} ({at(i)})" for i in values.index[bad]]
-        raise DataError(f"{where}, {column}: {what}: {some(shown)}")
+        raise DataError(f"{where}, {column}: {what}: {some(shown)}{marked(values[bad])}")
