@@ -52,7 +52,7 @@ def read_raw(
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give {what}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text; give {what} in YAML") from error
-    raw = _parse(text, str(path))
+    raw = _parse(text, str(path), what)
     for override in overrides:
         raw = apply_override(raw, override)
     return raw
@@ -102,7 +102,7 @@ def _own_names(key: str, value: Mapping[Any, Any]) -> bool:
     return any("." in str(name) for name in value) and key in settable()
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
+def _parse(text: str, where: str, what: str) -> dict[str, Any]:
     try:
         raw = yaml.load(text, Loader=_UniqueKeys)
     except (yaml.YAMLError, RecursionError) as error:
@@ -111,7 +111,9 @@ def _parse(text: str, where: str) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or "not YAML"
         raise ConfigError(f"{where}{line}: {problem}; mend the YAML") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{where}: holds no keys; the shortest config starts with name: my-study")
+        raise ConfigError(
+            f"{where}: holds no keys; give {what}, whose lines are such as key: value"
+        )
     return raw
 
 

@@ -349,6 +349,15 @@ def test_another_config_does_not_overwrite_a_member(tiny: dict[str, Any]) -> Non
     assert read_experiment(tiny["place"] / "experiments/tiny-ppml").config["seed"] == 3
 
 
+def test_a_member_that_is_gone_is_named(tiny: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("tiny", "tiny-ppml"):
+        shutil.copytree(tiny["place"] / "experiments" / name, tmp_path / name)
+    for command in ("compare", "report"):
+        done = mlcoop(command, "tiny", "--experiments", str(tmp_path), cwd=tmp_path)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert "tiny-linear_boosting not there now; run the family's config" in done.stderr
+
+
 def test_a_damaged_record_is_one_line(tiny: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "family.json").write_text("{")
     with pytest.raises(MlcoopError, match="damaged .*; run the family's config again"):

@@ -254,6 +254,8 @@ BAD = {
     "two ways": ("{factor: rd_share, countries: PAK, add: 1, set: 2}", "just one of set, add"),
     "nobody": ("{factor: rd_share, add: 1}", "give countries or pairs"),
     "no finite number": ("{factor: rd_share, countries: PAK, add: .inf}", "a finite number"),
+    "beyond all factors": ("{factor: rd_share, countries: PAK, add: -1e308}", "(got '-1e308')"),
+    "a comma": ("{factor: rd_share, countries: PAK, add: '1,2'}", "(got '1,2')"),
     "an unknown key": ("{factor: rd_share, country: PAK, add: 1}", 'Did you mean "countries"'),
 }
 
@@ -325,6 +327,11 @@ def test_factors_behind_a_surprise(model: ScenarioModel) -> None:
     named = name_factors(table.assign(in_focus=True), matrix(), model.estimators[0], seed=0)
     text = named.loc[0, "factors"]
     assert "Belt and Road +" in text and "R&D +" in text
+
+
+def test_what_is_no_scenario_is_told_as_it_is(model: ScenarioModel, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="s.yaml: holds no keys; give a scenario file"):
+        play(model, tmp_path, "factor,amount\nrd_share,2\n")
 
 
 def test_the_example_file_is_read() -> None:

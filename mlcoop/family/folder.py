@@ -10,7 +10,7 @@ from typing import Any
 
 from mlcoop.artefacts import plain, to_bytes
 from mlcoop.comparison import Comparison, compare
-from mlcoop.errors import DataError
+from mlcoop.errors import DataError, some
 from mlcoop.experiments import (
     RANKINGS,
     find_experiment,
@@ -91,6 +91,11 @@ def read_family(
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{root / FILE}: damaged ({error}); run the family's config again") from (
             error
+        )
+    gone = [str(path) for _, path in named if not path.is_dir()]
+    if gone:
+        raise DataError(
+            f"{root}: of its members {some(gone)} not there now; run the family's config again"
         )
     for _, path in named:
         need_finished(path)

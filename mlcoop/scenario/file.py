@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from mlcoop.sources.openalex.institution import called, goes_by
 from mlcoop.tables import group_key, group_members, group_names
 
 WAYS = ("set", "add", "multiply")
+# No factor comes near; a slip in the exponent would leave the range of numbers.
+Amount = Annotated[float, Field(ge=-1e15, le=1e15)]
 
 
 class Change(Section):
@@ -34,9 +36,9 @@ class Change(Section):
         None, description='"all", "focus", or a list such as [CHN-PAK, CHN-IRN]'
     )
     years: int | list[int] | None = Field(None, description="forecast years; all when left out")
-    set: float | None = None
-    add: float | None = None
-    multiply: float | None = None
+    set: Amount | None = None
+    add: Amount | None = None
+    multiply: Amount | None = None
 
     @model_validator(mode="after")
     def _says_what_and_where(self) -> Change:
@@ -198,8 +200,9 @@ def _line(item: Any, where: str) -> str:
         return f"{place}: unknown key. {hint}"
     if item["type"] == "missing":
         return f"{place}: missing; add it"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{place}: {lower_first(message)}"
+    message = lower_first(str(item["msg"]).removeprefix("Value error, "))
+    got = "" if item["type"] == "value_error" else f" (got {item['input']!r})"
+    return f"{place}: {message}{got}"
 
 
 def find_moves(
