@@ -21,10 +21,11 @@ import pandas as pd
 
 import mlcoop
 from mlcoop.errors import ConfigError
-from mlcoop.files import write_output, writing
+from mlcoop.files import refuse_unwritable, write_output, writing
 
 MANIFEST = "manifest.json"
 MEND = "mend that, and the same command goes on where this stopped"
+PLACES = "choose folders with --experiments and --models"
 PACKAGES = (
     "numpy",
     "optuna",
@@ -99,11 +100,17 @@ class RunFolder:
     current: set[str] = field(default_factory=set)
 
     @classmethod
+    def foresee(cls, experiments: Path, models: Path, name: str) -> None:
+        """Raise what `open` would, before hours of fetching, and make nothing."""
+        for path in (experiments / name, models / name):
+            refuse_unwritable(path, PLACES)
+
+    @classmethod
     def open(cls, experiments: Path, models: Path, name: str) -> RunFolder:
         """Open the folders of a study, new or cut off; raise `ConfigError` if not writable."""
         folder = cls(experiments / name, models / name)
         for path in (folder.root, folder.models):
-            with writing(path, "choose folders with --experiments and --models"):
+            with writing(path, PLACES):
                 path.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=path):
                     pass

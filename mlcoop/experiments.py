@@ -104,6 +104,9 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
             trials=read_table(trials) if trials.is_file() else None,
             **read,
         )
+    except PermissionError as error:
+        place = error.filename or root
+        raise DataError(f"{place}: may not be read ({error.strerror}); ask its owner") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         detail = str(error).splitlines()[0]
         raise DataError(

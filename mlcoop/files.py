@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -50,6 +51,16 @@ def writing(path: Path, mend: str = MEND) -> Iterator[None]:
         # a file where a folder should be made: the system says only that something exists
         reason = "Not a directory" if isinstance(error, FileExistsError) else error.strerror
         raise ConfigError(f"{path}: cannot be written ({reason}); {mend}") from error
+
+
+def refuse_unwritable(path: Path, mend: str = MEND) -> None:
+    """Raise what making a folder and writing into it would, as far as rights tell; make nothing."""
+    with writing(path, mend):
+        there = next(p for p in (path, *path.absolute().parents) if p.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_output(path: Path, data: bytes, mend: str = MEND) -> None:

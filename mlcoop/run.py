@@ -79,6 +79,7 @@ def run_study(
         begun = time.monotonic()
         # Before the folder is touched: a study whose data cannot be had leaves nothing behind.
         look_at_own_file(plan, must_rank=must_rank)
+        RunFolder.foresee(experiments, models, config.name)
         listener.start("panel", "figures, panel and features")
         study = assemble(plan, client, today=now().date(), progress=listener.step)
         kept = compute.without_gaps(study, config.learner.missing)

@@ -141,6 +141,21 @@ def test_a_wrong_name_gets_the_nearest_study(tmp_path: Path) -> None:
         read_experiment(tmp_path / "china-bri")
 
 
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs the tests may have every right, so the system's answer is given here."""
+    (tmp_path / "config.yaml").write_text("name: x\n")
+    (tmp_path / "factors.csv").write_text("factor\n")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("mlcoop.experiments.read_table", refuse)
+    with pytest.raises(DataError, match=r"factors.csv: may not be read \(Permission denied\)"):
+        read_experiment(tmp_path)
+
+
 def test_a_path_is_that_folder_and_no_other_of_its_name(tmp_path: Path) -> None:
     """A slip in a path must not answer with another study, nor write into it."""
     study = tmp_path / "experiments" / "x"

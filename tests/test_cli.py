@@ -338,8 +338,12 @@ def test_an_unreachable_service_is_one_line_and_exit_1(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(panel_run, tmp_path: Path) -> None:
     place, _ = panel_run
     (tmp_path / "file").write_text("in the way")
-    done = mlcoop("run", "world.yaml", "--experiments", str(tmp_path / "file"), cwd=place)
-    assert done.returncode == 2 and "cannot be written" in done.stderr
+    there, file = ["--experiments", str(tmp_path / "e")], ["--models", str(tmp_path / "file")]
+    for folders in (["--experiments", *file[1:]], [*there, *file]):
+        done = mlcoop("run", "world.yaml", *folders, cwd=place)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+        assert "file/world: cannot be written (Not a directory); choose folders" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_journal_that_cannot_be_written_is_one_line(panel_run, tmp_path: Path) -> None:

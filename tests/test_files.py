@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlcoop.errors import ConfigError
-from mlcoop.files import write_output
+from mlcoop.files import refuse_unwritable, write_output
 
 
 def test_the_folder_is_made_and_the_bytes_are_there(tmp_path: Path) -> None:
@@ -39,3 +39,21 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(place: str, tmp_pat
     assert line.endswith("choose another place") and "\n" not in line
     assert (tmp_path / "file").read_text() == "in the way"
     assert not list((tmp_path / "folder").iterdir())
+
+
+def test_rights_are_looked_at_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs the tests may have every right, so the system's answer is given here."""
+    place = tmp_path / "not" / "yet"
+    refuse_unwritable(place)
+    asked: list[Path] = []
+
+    def refuse(path: Path, mode: int) -> bool:
+        asked.append(path)
+        return False
+
+    monkeypatch.setattr("os.access", refuse)
+    with pytest.raises(ConfigError, match="not/yet: cannot be written .Permission denied.; choose"):
+        refuse_unwritable(place)
+    assert asked == [tmp_path] and not list(tmp_path.iterdir())
