@@ -15,12 +15,13 @@ from mlcoop.artefacts import RunFolder, fingerprint, plain, provenance
 from mlcoop.assemble import assemble, look_at_own_file
 from mlcoop.card import model_card
 from mlcoop.config_file import dump_config
+from mlcoop.errors import quoted, some
 from mlcoop.experiments import read_experiment
 from mlcoop.few_pairs import pairs_with_counts, why_not_ranked
 from mlcoop.finished import config_key, finished_before
 from mlcoop.model.learners import LEARNERS
 from mlcoop.plan import Plan
-from mlcoop.report.figures import draw_figures
+from mlcoop.report.figures import draw_figures, names_not_drawn
 from mlcoop.report.render import render_report
 from mlcoop.schema import Experiment
 from mlcoop.sources.service.http import Client
@@ -188,6 +189,12 @@ def _record(
     folder.write("record", staged.data_key, files, seconds=time.monotonic() - begun)
     experiment = read_experiment(folder.root)
     if config.report.enabled:
+        boxes = names_not_drawn(experiment)
+        if boxes:
+            staged.listener.note(
+                f"figures: boxes in place of signs of {some(quoted(boxes))}, which their font "
+                "lacks; the page shows them"
+            )
         files = {"report.html": render_report(experiment)}
         files |= {f"figures/{n}": data for n, data in draw_figures(experiment).items()}
         folder.write("report", staged.data_key, files, seconds=time.monotonic() - begun)

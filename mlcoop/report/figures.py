@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ matplotlib.use("Agg")
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 from mlcoop.features.distribution import Distribution
 from mlcoop.features.factor import Factor
@@ -71,7 +73,9 @@ def draw_figures(experiment: Experiment) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for name, there, draw in drawings:
         if there:
-            with rc_context(STYLE):
+            with rc_context(STYLE), warnings.catch_warnings():
+                # told once, of names, by `names_not_drawn`
+                warnings.filterwarnings("ignore", "Glyph .* missing from")
                 figure = draw(s)
                 # The layout is found once, for both files: it is half of the drawing's time.
                 figure.draw_without_rendering()
@@ -79,6 +83,15 @@ def draw_figures(experiment: Experiment) -> dict[str, bytes]:
                 files[f"{name}.png"] = _bytes(figure, "png", {"Software": None})
                 files[f"{name}.svg"] = _bytes(figure, "svg", {"Date": None, "Creator": None})
     return files
+
+
+def names_not_drawn(experiment: Experiment) -> list[str]:
+    """Return names of factors, groups and ends of pairs whose characters the font here lacks."""
+    held = get_font(findfont(STYLE["font.family"])).get_charmap()
+    s = summarise(experiment)
+    rows = [r.label for r in (*s.factors, *s.groups)]
+    names = dict.fromkeys([*rows, *map(str, experiment.coverage.get("countries") or [])])
+    return [name for name in names if any(ord(sign) not in held for sign in name)]
 
 
 def draw_distribution(

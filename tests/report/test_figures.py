@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from mlcoop.report.figures import _ranking, draw_figures
+from mlcoop.report.figures import _ranking, draw_figures, names_not_drawn
 from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 
@@ -45,6 +45,22 @@ def test_a_dollar_sign_is_no_mathematics(study: Experiment) -> None:
         study, factors=spoilt, groups=None, forecast=None, backtest=None, metrics={}, coverage={}
     )
     assert set(draw_figures(small)) == {"ranking.png", "ranking.svg"}
+
+
+def test_signs_that_the_font_lacks_are_told_by_their_names_alone(
+    study: Experiment, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Truth: DejaVu Sans has Latin and Cyrillic letters, and no Chinese ones."""
+    own = ["Größe 人口", "Größe", "Население"]
+    factors = study.factors.head(3).assign(factor=own)
+    small = dataclasses.replace(
+        study, factors=factors, groups=None, forecast=None, backtest=None, metrics={},
+        coverage={"countries": ["中国", "DEU"]},
+    )  # fmt: skip
+    assert names_not_drawn(small) == ["Größe 人口", "中国"]
+    assert names_not_drawn(study) == []
+    assert set(draw_figures(small)) == {"ranking.png", "ranking.svg"}
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
 
 
 @pytest.mark.parametrize("tiers", [1, 2])
