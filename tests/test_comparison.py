@@ -442,7 +442,7 @@ def test_without_ranking_or_replicates() -> None:
     assert c.changes["told"].isna().all()
     assert any("No replicates in two" in note for note in c.notes)
     none = Experiment("three", "three", {}, {})
-    with pytest.raises(DataError, match="no factor ranking in three"):
+    with pytest.raises(DataError, match="no factor ranking in three; .*: true, or .*--force"):
         compare([study("one", IMPORTANCE), none])
 
 

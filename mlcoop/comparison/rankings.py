@@ -176,7 +176,8 @@ def _check(experiments: Sequence[Experiment]) -> None:
     without = [e.name for e in experiments if e.factors is None or not len(e.factors)]
     if without:
         raise DataError(
-            f"compare: no factor ranking in {some(without)}; run with explain.enabled: true"
+            f"compare: no factor ranking in {some(without)}; run with explain.enabled: true, or "
+            "again with --force where factors.csv is gone"
         )
 
 
