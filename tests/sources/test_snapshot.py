@@ -398,7 +398,7 @@ def test_without_duckdb_no_folder_is_made(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "works").mkdir()
     (tmp_path / "works" / "part_000.gz").write_bytes(gzip.compress(b"{}"))
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(ConfigError, match="mlcoop\\[snapshot\\]"):
+    with pytest.raises(ConfigError, match=r"pip install -e .\.\[snapshot\]"):
         aggregate(tmp_path / "works", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
