@@ -73,7 +73,7 @@ def test_a_stage_that_was_off_says_so() -> None:
     bare = Study(**{**fields_of(study), "forecast": None, "factors": None})
     with pytest.raises(DataError, match="forecast is off, or forecast.csv is missing"):
         bare.outlook  # noqa: B018
-    with pytest.raises(DataError, match="factor ranking was not made"):
+    with pytest.raises(DataError, match="No ranking of factors was computed"):
         bare.ranking  # noqa: B018
     with pytest.raises(ConfigError, match=r'"forcast" is no table of a study. Did you mean'):
         study.table("forcast")

@@ -165,6 +165,15 @@ def small_percent(share: Any) -> str:
     return percent(share, 0 if missing or abs(float(share)) >= 0.0995 else 1)
 
 
+def in_quotes(label: str) -> str:
+    """Return a factor's label for a sentence, whose own commas it may hold.
+
+    >>> in_quotes("Population, partner")
+    '“Population, partner”'
+    """
+    return f"“{label}”"
+
+
 def listing(items: Sequence[str], most: int = 4) -> str:
     """Return items as a phrase.
 

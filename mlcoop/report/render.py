@@ -330,7 +330,8 @@ def _tiles(s: Summary) -> list[tuple[str, str, str]]:
     tiles = []
     if s.factors:
         first = s.factors[0]
-        note = f"rank {span(first.rank_low, first.rank_high)} of {len(s.factors)}"
+        ranks = f"rank {span(first.rank_low, first.rank_high)} of {len(s.factors)}"
+        note = f"{ranks} ({percent(s.rank_level)} confidence set)"
         tiles.append(("Leading factor", first.label, note))
     if s.forecasts:
         rows = [f for f in s.forecasts if f.year == s.forecasts[0].year]
@@ -340,12 +341,16 @@ def _tiles(s: Summary) -> list[tuple[str, str, str]]:
         )
     if s.errors and "model" in s.errors[0].errors:
         e = s.errors[0]
-        note = {"won": "beats", "lost": "loses to", "undecided": "not told from"}[e.verdict]
-        words = f"{note} the best simple rule" if e.best else ""
-        tiles.append(("Error one year ahead", percent(e.errors["model"], 1), words))
+        note = {
+            "won": "less than the best baseline",
+            "lost": "more than the best baseline",
+            "undecided": "not distinguishable from the best baseline",
+        }[e.verdict]
+        error = percent(e.errors["model"], 1)
+        tiles.append(("Forecast error (WAPE), one year ahead", error, note if e.best else ""))
     if s.calibration and s.calibration[0].mean is not None:
         c = s.calibration[0]
-        tiles.append(("Intervals held", percent(c.mean), f"aimed at {percent(c.level)}"))
+        tiles.append(("Interval coverage", percent(c.mean), f"nominal {percent(c.level)}"))
     return tiles
 
 

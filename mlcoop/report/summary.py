@@ -16,10 +16,10 @@ from mlcoop.report.numbers.content import Planted, Summary
 from mlcoop.report.numbers.outlook import focus_total, gather_outlook
 from mlcoop.report.sections.beyond import gather_beyond
 from mlcoop.report.sections.together import gather_together
+from mlcoop.report.sentences.question import asked
 from mlcoop.report.sentences.study import (
     NOT_CAUSE,
     apart_sentence,
-    asked,
     calibration_sentence,
     deviance_sentence,
     dimension_sentence,
@@ -35,20 +35,20 @@ from mlcoop.report.sentences.study import (
 from mlcoop.schema import NOT_FORECAST, Experiment
 
 ABSENT = {
-    "factors": "The factor ranking was not made (explain is off, or its table is missing).",
-    "groups": "No ranking of groups was made.",
-    "curves": "No effect curves were made.",
-    "errors": "No backtest stands in this folder (evaluation is off, or its figures are missing).",
-    "calibration": "No held-out intervals stand in this folder.",
+    "factors": "No ranking of factors was computed (explain is off, or its table is missing).",
+    "groups": "No ranking of groups was computed.",
+    "curves": "No effect curves were computed.",
+    "errors": "This folder holds no backtest (evaluation is off, or its figures are missing).",
+    "calibration": "This folder holds no intervals for held-out years.",
     "forecasts": (
-        "No forecast stands in this folder: the forecast is off, or forecast.csv is missing. "
-        "It repeats the sources’ counts, so a fresh clone lacks it until the study is run."
+        "This folder holds no forecast: the forecast is off, or forecast.csv is missing. "
+        "That file repeats the sources’ counts, so a fresh clone lacks it until the study is run."
     ),
     "past": (
         "backtest.csv is not in this folder: it repeats the sources’ counts, so a fresh clone "
         "lacks it until the study is run."
     ),
-    "factor_data": "No account of the data behind the factors stands in this folder.",
+    "factor_data": "This folder holds no account of the data behind the factors.",
 }
 
 
@@ -207,8 +207,8 @@ def _facts(coverage: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     zeros, missing = optional(coverage.get("zeros")), optional(coverage.get("missing"))
     rows = [
         ("Focus pairs", _count(coverage.get("focus_pairs"))),
-        ("Pairs in all", _count(coverage.get("pairs"))),
-        ("Countries trained on", _count(coverage.get("training_countries"))),
+        ("All pairs", _count(coverage.get("pairs"))),
+        ("Countries in training", _count(coverage.get("training_countries"))),
         ("Years", f"{years[0]}–{years[1]}" if len(years) == 2 else ""),
         ("Known zeros", "" if zeros is None else f"{percent(zeros, 1)} of counts"),
         ("Missing", "" if missing is None else f"{percent(missing, 1)} of counts"),

@@ -279,15 +279,15 @@ def test_a_missing_part_is_said_in_place(study: Experiment, part: str, empty: bo
         gone = whole.iloc[:0] if empty else None
     page = Page(render_report(changed(study, **{part: gone})))
     said = {
-        "factors": "ranking was not made",
+        "factors": "No ranking of factors was computed",
         "groups": "No ranking of groups",
-        "forecast": "No forecast stands in this folder",
+        "forecast": "This folder holds no forecast",
         "backtest": "backtest.csv is not in this folder",
     }
     if part in said:
         assert said[part] in page.text
     elif part == "resamples":
-        assert "No resamples were made" in page.text
+        assert "No resamples were drawn" in page.text
 
 
 def test_an_empty_study_is_a_page_of_reasons() -> None:

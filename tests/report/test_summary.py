@@ -15,7 +15,8 @@ from mlcoop.report.display import forecast_card
 from mlcoop.report.numbers import gather
 from mlcoop.report.numbers.content_forecast import Calibration
 from mlcoop.report.render import render_report
-from mlcoop.report.sentences.study import about, calibration_sentence, total_misses
+from mlcoop.report.sentences.question import about, asked
+from mlcoop.report.sentences.study import calibration_sentence, total_misses
 from mlcoop.report.summary import summarise
 from mlcoop.schema import DIMENSIONS_CSV, Experiment
 
@@ -24,18 +25,29 @@ def test_the_answer_is_made_of_the_tables_numbers(study: Experiment) -> None:
     """Truth: factors.csv, groups.csv and forecast.csv, rounded by hand in the formats below."""
     ranking, groups, forecast = summarise(study).answer
     first = study.factors.iloc[0]
-    assert f"with {100 * first['share']:.0f} % of the total importance of 46 factors" in ranking
+    assert f"for {100 * first['share']:.0f} % of the total importance of 46 factors" in ranking
     low, high = 100 * first["share_low"], 100 * first["share_high"]
-    assert f"(95 % interval {low:.0f} to {high:.0f} %; rank 1 to 2)" in ranking
+    assert f"(95 % interval {low:.0f} to {high:.0f} %) and has rank 1 to 2 of 46 (95 %" in ranking
     above = int(study.factors["above_null"].sum())
-    assert f"{above} of the 46 factors stand above what chance alone would give" in ranking
+    assert f"Of the 46 factors, {above} are distinguishable from chance" in ranking
+    assert "(at a false discovery rate of 5 %)" in ranking
     assert f"{100 * study.groups.iloc[0]['share']:.0f} % of the total importance" in groups
     total = study.forecast["predicted"].sum()
     top = study.forecast.sort_values("predicted").iloc[-1]
-    assert f"For 2022 the forecast is {total:,.0f} works over the 58 pairs" in forecast
-    assert f"{top['predicted']:,.0f} (90 % interval {top['lower']:,.0f} to " in forecast
+    assert f"For 2022, the forecast is {total:,.0f} co-authored works over the 58 pairs" in forecast
+    assert f"{top['predicted']:,.0f} works (90 % interval {top['lower']:,.0f} to " in forecast
     change = total / study.forecast["last_observed"].sum() - 1
     assert f"{100 * change:.1f} % more than" in forecast
+
+
+def test_the_question_says_which_pairs_it_is_about() -> None:
+    """By hand: 66 of 7,636 pairs; where the focus is all pairs, there is nothing to set apart."""
+    part = asked({}, {"pairs": 7636, "focus_pairs": 66}, simulated=False, forecast=False)
+    assert part.endswith("? The panel holds 7,636 pairs, of which 66 are the focus pairs that the "
+                         "question is about.")  # fmt: skip
+    whole = asked({}, {"pairs": 66, "focus_pairs": 66}, simulated=False, forecast=False)
+    assert whole.endswith("? The panel holds 66 pairs.")
+    assert asked({}, {}, simulated=False, forecast=False).endswith("?")
 
 
 def test_the_forecast_of_one_pair_is_told_once(study: Experiment) -> None:
@@ -43,7 +55,7 @@ def test_the_forecast_of_one_pair_is_told_once(study: Experiment) -> None:
     row = one.forecast.iloc[0]
     sentence = summarise(one).answer[-1]
     assert f"works over the pair (90 % interval {row['lower']:,.0f} to " in sentence
-    assert sentence.count("interval") == 1 and ";" not in sentence
+    assert sentence.count("interval") == 1 and "largest" not in sentence
 
 
 def test_last_counts_of_several_years_are_not_told_as_of_one(study: Experiment) -> None:
@@ -64,7 +76,8 @@ def test_one_earlier_year_is_no_average(study: Experiment) -> None:
     observed, predicted = last["observed"].sum(), last["predicted"].sum()
     sentence = summarise(dataclasses.replace(study, backtest=last)).answer[2]
     missed = f"{100 * abs(predicted / observed - 1):.1f} %"
-    assert f"in the one earlier year tested such a total missed by {missed})" in sentence
+    assert "In the one earlier year tested, the out-of-sample forecast of this total" in sentence
+    assert f" was off by {missed}." in sentence
 
 
 def test_the_interval_of_the_skill_keeps_its_level(study: Experiment) -> None:
@@ -74,7 +87,7 @@ def test_the_interval_of_the_skill_keeps_its_level(study: Experiment) -> None:
     skill = half["forecast"]["skill"]["focus"]
     bounds = f"{100 * skill['low']:.1f} % to {100 * skill['high']:.1f} %".replace("-", "−")
     assert f"(90 % interval {bounds})" in s.trust[0]
-    assert "Intervals meant to hold 50 % of the time" in s.trust[1]
+    assert "(nominal 50 %)" in s.trust[1]
 
 
 def test_past_misses_of_the_total_are_those_of_the_backtest(study: Experiment) -> None:
@@ -84,17 +97,17 @@ def test_past_misses_of_the_total_are_those_of_the_backtest(study: Experiment) -
     expected = (sums["predicted"] / sums["observed"] - 1).abs()
     pairs = {(f.a, f.b) for f in s.forecasts}
     np.testing.assert_allclose(total_misses(s.past, pairs), expected)
-    assert f"over {len(expected)} earlier years" in s.answer[2]
+    assert f"Over {len(expected)} earlier years" in s.answer[2]
     assert f"{100 * expected.mean():.1f} % on average" in s.answer[2]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict", "words"),
     [
-        (0.01, 0.09, "won", "better than the rule"),
-        (-0.09, -0.01, "lost", "worse than the rule"),
-        (-0.03, 0.05, "undecided", "which the data cannot tell from none"),
-        (None, None, "undecided", "no interval was made, so no verdict"),
+        (0.01, 0.09, "won", "better than the baseline"),
+        (-0.09, -0.01, "lost", "worse than the baseline"),
+        (-0.03, 0.05, "undecided", "a difference not distinguishable from zero"),
+        (None, None, "undecided", "no interval was computed, so no verdict"),
     ],
 )
 def test_the_verdict_follows_the_interval(
@@ -113,11 +126,11 @@ def test_the_verdict_follows_the_interval(
     side = "5.0 % more error" if value < 0 else "5.0 % less error"
     assert side in s.trust[0]
     # The lead says the same, of the focus set and of all pairs alone.
-    (lead,) = [t for t in s.outlook.lead if t.startswith(f"On {s.errors[0].label} ")]
-    told = {"won": "the forecast beats the best simple rule", "lost": f"beats the forecast: {side}"}
+    (lead,) = [t for t in s.outlook.lead if t.startswith(f"For {s.errors[0].label}, ")]
+    told = {"won": "the forecast beats the best baseline", "lost": f"beats the forecast: {side}"}
     assert told.get(verdict, f": {side} (") in lead
-    assert ("not told from" in lead) == (verdict == "undecided")
-    assert ("no interval was made" in lead) == (low is None)
+    assert ("not distinguishable from" in lead) == (verdict == "undecided")
+    assert ("no interval was computed" in lead) == (low is None)
 
 
 def test_a_rule_that_was_exactly_right_wins_and_is_told_so(study: Experiment) -> None:
@@ -129,7 +142,7 @@ def test_a_rule_that_was_exactly_right_wins_and_is_told_so(study: Experiment) ->
     metrics["forecast"]["skill"] = {"focus": {"against": against, **none}}
     s = summarise(dataclasses.replace(study, metrics=metrics))
     assert s.errors[0].verdict == "lost"
-    assert "in hindsight: it was exactly right, and no forecast can do better." in s.trust[0]
+    assert "that baseline: no forecast can do better, as it was exactly right." in s.trust[0]
 
 
 def test_the_best_rule_is_the_best_in_hindsight(study: Experiment) -> None:
@@ -235,7 +248,11 @@ def test_only_the_focus_set_is_reported(study: Experiment) -> None:
 
 def test_how_many_may_stand_before_the_first(study: Experiment) -> None:
     """Truth: a rank set of 1 to 4 leaves three others that the data do not put below the first."""
-    for high, words in ((4, "up to 3 other factors may"), (2, "one other factor"), (1, "alone")):
+    for high, words in (
+        (4, "up to 3 other factors could"),
+        (2, "one other factor could"),
+        (1, "its first place is established (95 % confidence)"),
+    ):
         factors = study.factors.assign(rank_high=study.factors["rank_high"].clip(lower=high))
         factors.loc[0, "rank_high"] = high
         assert words in summarise(dataclasses.replace(study, factors=factors)).answer[0]
@@ -243,10 +260,10 @@ def test_how_many_may_stand_before_the_first(study: Experiment) -> None:
 
 def test_where_all_years_held_alike_none_was_the_worst() -> None:
     held = Calibration("focus", "focus pairs", 0.9, 1.0, 0.5, {2019: 1.0, 2020: 1.0})
-    words = "held 100 % of the counts of focus pairs, in every year as many."
+    words = "covered 100 % of the counts of focus pairs (nominal 90 %), the same in every year."
     assert calibration_sentence([held]).endswith(words)
     worse = dataclasses.replace(held, by_year={2019: 1.0, 2020: 0.8})
-    assert "in the worst year, 2020, 80 %" in calibration_sentence([worse])
+    assert "and 80 % in the worst year, 2020" in calibration_sentence([worse])
 
 
 def test_dimensions_are_told_with_their_intervals(study: Experiment) -> None:
@@ -259,10 +276,10 @@ def test_dimensions_are_told_with_their_intervals(study: Experiment) -> None:
     table = pd.DataFrame(rows, columns=[*DIMENSIONS_CSV, "above_null"])
     told = dataclasses.replace(study, dimensions=table)
     assert summarise(told).answer[1] == (
-        "By dimension, market environment comes first (50 % of the total importance, 95 % interval "
-        "40 to 60 %), then research strength (30 %, 20 to 40 %) and external environment (20 %, "
-        "0.0 to 30 %); one other dimension may stand before it, research strength the likeliest. "
-        "Not told from chance as a whole: external environment."
+        "By dimension, market environment ranks first (50 % of the total importance, 95 % interval "
+        "40 to 60 %): one other dimension could rank above it, most likely research strength. "
+        "It is followed by research strength (30 %, 20 to 40 %) and external environment (20 %, "
+        "0.0 to 30 %). Not distinguishable from chance as a whole: external environment."
     )
     page = Page(render_report(told))
     shown = page.tables["dimensions"]
@@ -276,8 +293,8 @@ def test_own_groups_are_named_as_given(study: Experiment) -> None:
     own = {first: "Asia", second: "ties_of_old"}
     groups = study.groups.replace({"group": own})
     answer = summarise(dataclasses.replace(study, groups=groups)).answer[1]
-    assert answer.startswith("By group, Asia comes first")
-    assert "then ties of old (" in answer
+    assert answer.startswith("By group, Asia ranks first")
+    assert "followed by ties of old (" in answer
     told = summarise(study).answer[1]
     assert told.startswith("By group, ") and told[10:].split(" ")[0].islower()
 
@@ -322,12 +339,12 @@ def test_factors_taken_in_logs_are_named_where_they_stand_above_chance(study: Ex
     first, second = factors.sort_values("rank")["factor"].iloc[:2]
     metrics = {**study.metrics, "ranking": {"scales": {first: "log", second: "log"}}}
     beside = dataclasses.replace(study, factors=factors, metrics=metrics)
-    (said,) = [t for t in summarise(beside).trust if "taken in logs" in t]
-    assert said.startswith("Values of ") and " and taken in logs" in said and "," in said
-    assert not [t for t in summarise(study).trust if "taken in logs" in t]
+    (said,) = [t for t in summarise(beside).trust if "in logs" in t]
+    assert said.startswith("Values of ") and " and enter the model in logs" in said
+    assert not [t for t in summarise(study).trust if "in logs" in t]
     only_second = {**metrics, "ranking": {"scales": {second: "log"}}}
     none = summarise(dataclasses.replace(beside, metrics=only_second))
-    assert not [t for t in none.trust if "taken in logs" in t]
+    assert not [t for t in none.trust if "in logs" in t]
 
 
 def test_factors_of_years_are_said_to_have_as_many_numbers_as_years(study: Experiment) -> None:
@@ -335,7 +352,7 @@ def test_factors_of_years_are_said_to_have_as_many_numbers_as_years(study: Exper
     metrics = {**study.metrics, "ranking": {"of_years": {first: 14}}}
     beside = summarise(dataclasses.replace(study, metrics=metrics))
     (said,) = [t for t in beside.trust if "hardly between pairs" in t]
-    assert "14 years tell of them" in said
+    assert "The evidence on them is 14 years" in said
     assert not [t for t in summarise(study).trust if "hardly between pairs" in t]
 
 

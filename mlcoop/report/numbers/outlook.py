@@ -107,30 +107,25 @@ def gather_outlook(
 
 
 def lead_sentence(errors: SetErrors) -> str:
-    """Return by how much the model beats the best simple rule, or plainly that it does not.
+    """Return by how much the model beats the best baseline, or plainly that it does not.
 
     >>> lead_sentence(SetErrors("all", "all pairs", {}, {}, "drift5", 0.1, 0.04, 0.15, "won"))
-    'On all pairs the forecast beats the best simple rule, drift over 5 years, by 10.0 % of its \
-error (90 % interval over origins 4.0 % to 15.0 %).'
+    'For all pairs, the forecast beats the best baseline, drift over 5 years: 10.0 % less error \
+(90 % interval over origins 4.0 % to 15.0 %).'
     """
     assert errors.skill is not None
-    rule = f"the best simple rule, {method_name(str(errors.best))}"
-    interval = "no interval was made"
+    rule = f"the best baseline, {method_name(str(errors.best))}"
+    interval = "no interval was computed"
     if errors.skill_low is not None and errors.skill_high is not None:
         low, high = percent(errors.skill_low, 1), percent(errors.skill_high, 1)
         interval = f"90 % interval over origins {low} to {high}"
-    amount = percent(abs(errors.skill), 1)
-    if errors.verdict == "won":
-        return (
-            f"On {errors.label} the forecast beats {rule}, by {amount} of its error ({interval})."
-        )
     side = "less" if errors.skill >= 0 else "more"
+    error = f"{percent(abs(errors.skill), 1)} {side} error ({interval})"
+    if errors.verdict == "won":
+        return f"For {errors.label}, the forecast beats {rule}: {error}."
     if errors.verdict == "lost":
-        return f"On {errors.label} {rule}, beats the forecast: {amount} {side} error ({interval})."
-    return (
-        f"On {errors.label} the forecast is not told from {rule}: {amount} {side} error "
-        f"({interval})."
-    )
+        return f"For {errors.label}, {rule}, beats the forecast: {error}."
+    return f"For {errors.label}, the forecast is not distinguishable from {rule}: {error}."
 
 
 def focus_total(outlook: Outlook) -> Total | None:
