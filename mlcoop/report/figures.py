@@ -19,7 +19,7 @@ from mlcoop.features.distribution import Distribution
 from mlcoop.features.factor import Factor
 from mlcoop.report.drawings.charts import colour_index
 from mlcoop.report.figures_factors import correlation_map, distribution, known_map
-from mlcoop.report.names import last_count_head, method_name, number, percent, percent_tick, plain
+from mlcoop.report.names import last_count_head, method_name, number, percent, percent_tick
 from mlcoop.report.numbers.content import Ranked, Summary
 from mlcoop.report.numbers.content_forecast import SetErrors
 from mlcoop.report.summary import summarise
@@ -132,9 +132,9 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
     axes.tick_params(length=0)
     marks = []
     if len({r.tier for r in rows}) > 1:
-        marks.append("dotted lines part tiers")
+        marks.append("dotted lines separate tiers")
     if any(r.above_null is False for r in rows):
-        marks.append("grey: not told from chance")
+        marks.append("grey: not distinguishable from chance")
     axes.set_xlabel(
         f"share of the total importance, with {percent(s.rank_level)} intervals\n"
         + "; ".join(marks)
@@ -150,7 +150,7 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
 
 
 def _ranking(s: Summary) -> Figure:
-    return _dots(s, s.factors, "Which factors go with collaboration")
+    return _dots(s, s.factors, "Factors associated with collaboration")
 
 
 def _groups(s: Summary) -> Figure:
@@ -175,7 +175,7 @@ def _errors(axes: Any, part: SetErrors) -> None:
         colour, width, layer = look.get(method, (GREY, 0.9, 1))
         words = method_name(method) if layer > 1 else None
         axes.plot(years, values, color=colour, lw=width, zorder=layer, label=words)
-    axes.plot([], [], color=GREY, lw=0.9, label="other simple rules")
+    axes.plot([], [], color=GREY, lw=0.9, label="other baselines")
     axes.set_ylim(bottom=0)
     axes.set_xticks(list(part.by_year))
     axes.yaxis.set_major_formatter(percent_tick)
@@ -218,5 +218,5 @@ def _coverage(s: Summary) -> Figure:
     axes.xaxis.set_major_formatter(percent_tick)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(_title(s, plain("share of figures at hand, by factor")))
+    axes.set_title(_title(s, "Share of values available, by factor"))
     return figure

@@ -50,7 +50,7 @@ def known_map(s: Summary) -> Figure:
     axes.grid(visible=False)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, format=lambda v, _: percent(v))
-    axes.set_title(f"Figures at hand by year{' (simulated)' if s.simulated else ''}")
+    axes.set_title(f"Values available by year{' (simulated)' if s.simulated else ''}")
     return figure
 
 
@@ -82,5 +82,7 @@ def correlation_map(s: Summary) -> Figure:
             start = i
     bar = figure.colorbar(image, ax=axes, shrink=0.5)
     bar.set_label("rank correlation (white: none, or not known)")
-    axes.set_title(f"Factors that move together{' (simulated)' if s.simulated else ''}")
+    axes.set_title(
+        f"Collinearity: factors that move together{' (simulated)' if s.simulated else ''}"
+    )
     return figure

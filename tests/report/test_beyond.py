@@ -44,18 +44,19 @@ def test_the_words_are_those_of_the_table() -> None:
     assert [r.label for r in rows[:3]] == ["China–Pakistan", "China–Egypt", "China–Bangladesh"]
     spread, told = beyond_sentences(rows, 0.95)  # Egypt's interval holds one: nothing else to say
     # Quartiles of 0, 0.5, 1.2, 4 by hand: 0.375 and 1.9.
-    assert spread == "Half of the pairs have 0.38 to 1.9 times the works expected of them."
+    assert spread == "Half of the pairs have 0.38 to 1.9 times their expected works."
     assert "more works than expected for China–Pakistan (4.0 times, 2.0 to 8.0); fewer" in told
     alone = beyond_sentences([dataclasses.replace(r, told="") for r in rows], 0.95)
-    assert alone[1] == "The data tell none of 4 pairs from its expectation."
-    assert alone[2].startswith("Still, 3 pairs have an interval that leaves out one, where chance")
-    assert "chance would give fewer than one of 4: " in alone[2]  # 0.2, and not none
-    assert "above it China–Pakistan (4.0 times, 2.0 to 8.0); below it" in alone[2]
+    assert alone[1].startswith("None of 4 pairs is distinguishable from its expectation (at a ")
+    assert alone[1].endswith("false discovery rate of 5 %).")
+    assert alone[2].startswith("Still, 3 pairs have an interval that excludes 1 (")
+    assert "(fewer than one of 4 would by chance): " in alone[2]  # 0.2, and not none
+    assert "above 1 for China–Pakistan (4.0 times, 2.0 to 8.0); below 1 for" in alone[2]
     assert told.index("<b>") < told.index("Bangladesh") and "Egypt" not in told
     assert years_of(rows) == "2019–2021"
     assert [row[-1].text for row in beyond_table(rows, 0.95).rows] == ["more", "no", "less", "less"]
     drawn = str(beyond_dots(rows, 900))
-    assert drawn.count("cannot be told from its expectation") == 1 and "<b>" not in drawn
+    assert drawn.count("not distinguishable from its expectation") == 1 and "<b>" not in drawn
 
 
 def test_of_pairs_without_works_that_stands_first_of_which_most_were_expected() -> None:
@@ -73,16 +74,16 @@ def test_where_what_is_expected_is_far_off_no_pair_is_named() -> None:
     far = TABLE.iloc[:3].assign(expected=lambda t: t["works"] / 1e6, ratio=1e6, ratio_low=1e3)
     rows = gather_beyond(study(far), "CHN")
     words = " ".join(beyond_sentences(rows, 0.95))
-    assert "no pair is told" in words and "China" not in words
+    assert "no pair is singled out" in words and "China" not in words
     alike = beyond_sentences(rows, 0.95, {"moran": 0.31, "p": 0.0002, "partners": 60})
-    assert "lie alike" in alike[-1]  # as the run warns
+    assert "have similar ratios" in alike[-1]  # as the run warns
 
 
 def test_whether_neighbours_lie_alike_is_said_as_the_test_has_it() -> None:
     rows = gather_beyond(study(TABLE), "CHN")
     cases = {
         0.4: "no more alike than any others (Moran’s I 0.31, p = 0.4)",
-        0.0002: "lie alike (Moran’s I 0.31, p = 0.0002): they share causes",
+        0.0002: "have similar ratios (Moran’s I 0.31, p = 0.0002). They share causes",
     }
     for p, words in cases.items():
         said = beyond_sentences(rows, 0.95, {"moran": 0.31, "p": p, "partners": 60})
@@ -91,7 +92,7 @@ def test_whether_neighbours_lie_alike_is_said_as_the_test_has_it() -> None:
 
 def test_none_told_and_no_table_are_said_as_such() -> None:
     rows = gather_beyond(study(TABLE.assign(told=np.nan)), "CHN")
-    assert "tell none of 4 pairs" in " ".join(beyond_sentences(rows, 0.95))
+    assert "None of 4 pairs is distinguishable" in " ".join(beyond_sentences(rows, 0.95))
     assert gather_beyond(study(None), None) == ()
     once = gather_beyond(study(TABLE.assign(first_year=np.nan, last_year=np.nan)), None)
     assert years_of(once) == "" and beyond_table(once, 0.95).rows[0][1].text == "–"

@@ -47,8 +47,8 @@ def test_neighbours_and_groups_are_the_folders(related: Experiment) -> None:
     assert table.column("factor") == related.collinearity["factor"].tolist()
     assert [float(v) for v in table.column("spearman")] == [0.93, 0.93, -0.61, -0.61, 0.1, 0.1]
     assert table.column("told") == ["no", "no", "yes", "yes", "yes", "yes"]
-    assert "suggest 2 groups of two or more factors and leave 2 factors to themselves" in html
-    assert "rank correlation of 0.8 or more), 2 cannot be told" in html
+    assert "suggest 2 groups of two or more factors and leave 2 factors on their own" in html
+    assert "rank correlation of 0.8 or more), 2 are not distinguishable" in html
     # A cell for each known correlation of 0.3 or more, in the wide and in the narrow drawing.
     assert html.count(": 0.93") == 2 and html.count(": −0.61") == 2 and ": 0.10" not in html
 
@@ -57,7 +57,7 @@ def test_one_group_holds_and_two_hold(related: Experiment) -> None:
     """By hand: factors of one catalogue group in the first suggested group, of two in the other."""
     groups = ["pair", "pair", "pair", "policy", "pair", "pair"]
     one = dataclasses.replace(related, collinearity=related.collinearity.assign(group=groups))
-    assert "; 1 of them holds factors from more than one group" in render_report(one)
+    assert "Of these groups, 1 combines factors from more than one group" in render_report(one)
 
 
 def test_the_tree_is_drawn_and_left_out_with_its_tables(
@@ -67,7 +67,7 @@ def test_the_tree_is_drawn_and_left_out_with_its_tables(
         related, factors=None, groups=None, backtest=None, forecast=None, metrics={}, coverage={}
     )
     assert set(draw_figures(only)) == {"collinearity.png", "collinearity.svg"}
-    assert "Which factors move together" not in render_report(study)
+    assert "which factors move together" not in render_report(study)
 
 
 @pytest.fixture(scope="module")

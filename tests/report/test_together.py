@@ -36,15 +36,15 @@ def test_numbers_are_those_of_the_table():
     assert [r.label for r in rows] == ["Size of the economy", "Distance"]
     assert (rows[0].strength, rows[0].low, rows[0].high) == (0.12, 0.08, 0.16)
     sentence = together_sentence(rows)
-    assert "can tell 1 from none" in sentence and "12 %" in sentence
+    assert "listed, 1 is distinguishable from zero" in sentence and "12 %" in sentence
     assert [c.value for c in together_table(rows).rows[1]][-1] == "no"
     drawn = str(together_bars(rows, 900))
-    assert "cannot be told from none" in drawn and "<b>" not in drawn
+    assert "not distinguishable from zero" in drawn and "<b>" not in drawn
 
 
 def test_none_told_is_said_plainly():
     rows = gather_together(study(TABLE.assign(told=False)), {})
-    assert "can tell none from no effect" in together_sentence(rows)
+    assert "listed, none is distinguishable from zero" in together_sentence(rows)
 
 
 def test_no_table_is_not_an_empty_one():

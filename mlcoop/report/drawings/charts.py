@@ -118,7 +118,7 @@ def _ranking_row(
     narrow = width < 500
     grey = row.above_null is False
     tone = "gx" if grey else f"g{colours.get(row.group, 0)}"
-    note = "; not told from chance" if grey else ""
+    note = "; not distinguishable from chance" if grey else ""
     tip = (
         f"{row.label}: {small_percent(row.share)} "
         f"({span(row.share_low, row.share_high, small_percent)}), rank {row.rank} "
@@ -149,7 +149,7 @@ def effect_dots(rows: Sequence[Ranked], colours: Mapping[str, int], width: int) 
     x = scale(min(logs) - 0.02 * span_, max(logs) + 0.02 * span_, left, width - 20)
     height = top + row_height(narrow) * len(rows) + 4
     label = (
-        "Change of collaboration from the 10th to the 90th percentile of each factor, with "
+        "Change in collaboration from the 10th to the 90th percentile of each factor, with "
         "intervals; the table of factors holds the same"
     )
     canvas = Canvas(width, height, label, "effects")
@@ -243,7 +243,7 @@ def planted_slope(rows: Sequence[Planted], width: int) -> Markup:
     """Draw planted ranks against recovered ones, with the intervals of the latter."""
     height = 40 + 26 * len(rows) + 12
     most = max([r.high or 0 for r in rows] + [r.rank for r in rows])
-    label = "Planted rank (ring) and recovered rank (dot) with its interval, simulated counts"
+    label = "Planted rank (ring) and recovered rank (dot) with its confidence set, simulated counts"
     canvas = Canvas(width, height, label, "planted")
     left = 150 if width < 500 else _room(max(len(r.label) for r in rows))
     x = scale(1, max(most, 2), left + 10, width - 20)

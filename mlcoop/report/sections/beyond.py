@@ -67,20 +67,21 @@ def beyond_sentences(
     `neighbours` as `neighbours_alike` returns it.
     """
     low, high = np.quantile([r.ratio for r in rows], [0.25, 0.75])
-    spread = f"Half of the pairs have {span(low, high, times)} times the works expected of them."
+    spread = f"Half of the pairs have {span(low, high, times)} times their expected works."
     if lead_astray(*np.array([(r.works, r.expected) for r in rows]).T):
         return [
             spread,
-            "Works expected lie farther from those counted than one number for every pair would: "
-            "the factor model does not hold for pairs that it has not seen, and no pair is told.",
+            "Expected works are farther from observed ones than one number for all pairs would be. "
+            "The factor model does not hold for held-out pairs, so no pair is singled out.",
             *_alike(neighbours, level),
         ]
     told = _both(
         [r for r in rows if r.told], "more works than expected for", "fewer works than expected for"
     )
-    said = f"The data tell none of {counted(len(rows), 'pair')} from its expectation."
+    rate = f"at a false discovery rate of {percent(1 - level)}"
+    said = f"None of {counted(len(rows), 'pair')} is distinguishable from its expectation ({rate})."
     if told:
-        said = f"Told at a false discovery rate of {percent(1 - level)}: {told}."
+        said = f"Distinguishable from their expectation {rate}: {told}."
     return [spread, said, *_alone(rows, level, bool(told)), *_alike(neighbours, level)]
 
 
@@ -91,11 +92,10 @@ def _alone(rows: Sequence[Beyond], level: float, others: bool) -> list[str]:
         return []
     which = f"{'Of the others' if others else 'Still'}, {counted(len(alone), 'pair')}"
     by_chance = (1 - level) * len(rows)
-    some = f"some {number(by_chance)}" if by_chance >= 1 else "fewer than one"
-    chance = f"chance would give {some} of {number(len(rows))}"
+    some = f"about {number(by_chance)}" if by_chance >= 1 else "fewer than one"
     return [
-        f"{which} {'has' if len(alone) == 1 else 'have'} an interval that leaves out one, where "
-        f"{chance}: {_both(alone, 'above it', 'below it')}."
+        f"{which} {'has' if len(alone) == 1 else 'have'} an interval that excludes 1 ({some} of "
+        f"{number(len(rows))} would by chance): {_both(alone, 'above 1 for', 'below 1 for')}."
     ]
 
 
@@ -105,10 +105,10 @@ def _alike(neighbours: Mapping[str, float] | None, level: float) -> list[str]:
         return []
     size = f"Moran’s I {number(neighbours['moran'], 2)}, p = {neighbours['p']:.2g}"
     if neighbours["p"] > 1 - level:
-        return [f"Neighbouring partners lie no more alike than any others ({size})."]
+        return [f"Neighbouring partners have ratios no more alike than any others ({size})."]
     return [
-        f"Neighbouring partners lie alike ({size}): they share causes that the panel lacks, which "
-        "the intervals here and in the ranking take for chance of each."
+        f"Neighbouring partners have similar ratios ({size}). They share causes that the panel "
+        "lacks, which the intervals here and in the ranking treat as independent noise."
     ]
 
 
@@ -140,7 +140,7 @@ def farthest(rows: Sequence[Beyond]) -> list[Beyond]:
 
 
 def beyond_dots(rows: Sequence[Beyond], width: int) -> Markup:
-    """Draw ratios with their intervals on a log scale; grey where they cannot be told from one."""
+    """Draw ratios with their intervals on a log scale; grey where they may well be one."""
     narrow = width < 500
     top = ROWS_TOP
     longest = max(len(r.label) for r in rows)
@@ -149,7 +149,7 @@ def beyond_dots(rows: Sequence[Beyond], width: int) -> Markup:
     ends = [math.log(max(v, floor)) for r in rows for v in (r.low, r.high)] + [0.0]
     x = scale(min(ends), max(max(ends), min(ends) + 0.1), left, width - 20)
     height = top + row_height(narrow) * len(rows) + 4
-    label = "Works counted over works expected, with intervals; the table below holds the same"
+    label = "Observed over expected works, with intervals; the table below holds the same"
     canvas = Canvas(width, height, label, "observed-expected")
 
     def at(value: float) -> float:
@@ -161,9 +161,9 @@ def beyond_dots(rows: Sequence[Beyond], width: int) -> Markup:
         canvas.text(x(tick), top - 12, f"{math.exp(tick):g}", "tick", "middle")
     for i, row in enumerate(rows):
         tone = {"more": "g0", "less": "g3"}.get(row.told, "gx")
-        note = "" if row.told else "; cannot be told from its expectation"
+        note = "" if row.told else "; not distinguishable from its expectation"
         tip = (
-            f"{_with_interval(row)}: {number(row.works)} counted, {number(row.expected)} "
+            f"{_with_interval(row)}: {number(row.works)} observed, {number(row.expected)} "
             f"expected{note}"
         )
         places = at(row.low), at(row.ratio), at(row.high)
@@ -176,12 +176,12 @@ def beyond_table(rows: Sequence[Beyond], level: float) -> Table:
     columns = (
         Column("pair", "Pair", numeric=False),
         Column("years", "Years", numeric=False),
-        Column("works", "Works"),
-        Column("expected", "Expected"),
-        Column("ratio", "Times"),
+        Column("works", "Observed works"),
+        Column("expected", "Expected works"),
+        Column("ratio", "Observed / expected"),
         Column("ratio_low", f"{percent(level)} interval"),
         Column("ratio_high", "upper", shown=False),
-        Column("told", "Told", numeric=False),
+        Column("told", "Distinguishable", numeric=False),
     )
     order = sorted(rows, key=lambda r: max(r.low, 1 / max(r.high, 1e-9)), reverse=True)
     kept = set(map(id, order[:MOST_ROWS]))
@@ -199,5 +199,9 @@ def beyond_table(rows: Sequence[Beyond], level: float) -> Table:
         for r in rows
         if id(r) in kept
     )
-    note = f"The {MOST_ROWS:,} farthest from one of {len(rows):,}." if len(rows) > MOST_ROWS else ""
-    return Table("observed-expected", "Works counted and expected", columns, body, note)
+    note = (
+        f"The {MOST_ROWS:,} pairs farthest from 1, of {len(rows):,}."
+        if len(rows) > MOST_ROWS
+        else ""
+    )
+    return Table("observed-expected", "Observed and expected works", columns, body, note)

@@ -85,11 +85,11 @@ def ranking(rows: Sequence[Ranked], kind: str, level: float) -> Table:
     ]
     if factor:
         columns += [
-            Column("direction", "Goes with", numeric=False),
+            Column("direction", "Associated with", numeric=False),
             Column("effect_low_to_high", "Low to high value"),
             *hidden("effect_low", "effect_high"),
         ]
-    columns.append(Column("above_null", "Told from chance", numeric=False))
+    columns.append(Column("above_null", "Above the null line", numeric=False))
     body = []
     for row in rows:
         cells = [Cell(str(row.rank), row.rank), Cell(row.label, row.key), words(row.label)]
@@ -243,7 +243,7 @@ def neighbours(found: Collinear) -> Table:
         Column("group", "Group of the catalogue", numeric=False),
         Column("neighbour", "Closest neighbour", numeric=False),
         Column("spearman", "Rank correlation"),
-        Column("told", "Ranks told apart", numeric=False),
+        Column("told", "Ranks distinguishable", numeric=False),
     )
     told = {None: "", True: "yes", False: "no"}
     body = tuple(
@@ -257,7 +257,7 @@ def neighbours(found: Collinear) -> Table:
         )
         for r in found.rows
     )
-    return Table("collinearity", "Factors that move together", columns, body)
+    return Table("collinearity", "Collinearity: closest neighbours", columns, body)
 
 
 def missing(found: Missing) -> Table:

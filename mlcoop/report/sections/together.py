@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from mlcoop.report.drawings.svg import ROWS_TOP, Canvas, dot_row, row_height, scale, ticks
-from mlcoop.report.names import factor_name, percent, small_percent, span
+from mlcoop.report.names import factor_name, in_quotes, percent, small_percent, span
 from mlcoop.report.numbers.content import Together
 from mlcoop.report.numbers.gather import as_share, need
 from mlcoop.report.sections.tables import Cell, Column, Table
@@ -34,21 +34,22 @@ def gather_together(
 
 
 def together_sentence(rows: Sequence[Together]) -> str:
-    """Say how many interactions are told from none, and which is the strongest of them."""
+    """Say how many interactions differ from zero, and which is the strongest of them."""
     told = [r for r in rows if r.told]
     if not told:
-        return f"Of the joint effects listed ({len(rows)}), the data can tell none from no effect."
+        return f"Of the {len(rows)} interactions listed, none is distinguishable from zero."
     first = told[0]
     return (
-        f"Of the joint effects listed ({len(rows)}), the data can tell {len(told)} from none; the "
-        f"strongest is that of {first.label} and {first.other}: together they move collaboration "
-        f"by {percent(first.strength)} on average beyond what either does alone "
+        f"Of the {len(rows)} interactions listed, {len(told)} {'is' if len(told) == 1 else 'are'} "
+        f"distinguishable from zero. The strongest is between {in_quotes(first.label)} and "
+        f"{in_quotes(first.other)}: jointly, they are associated with a change in collaboration of "
+        f"{percent(first.strength)} on average beyond what goes with either alone "
         f"({span(first.low, first.high, percent)})."
     )
 
 
 def together_bars(rows: Sequence[Together], width: int) -> Markup:
-    """Draw strengths as dots with bands; grey where none cannot be excluded."""
+    """Draw strengths as dots with bands; grey where zero cannot be excluded."""
     narrow = width < 500
     names = [f"{r.label} × {r.other}" for r in rows]
     top = ROWS_TOP
@@ -63,7 +64,7 @@ def together_bars(rows: Sequence[Together], width: int) -> Markup:
     for i, (row, name) in enumerate(zip(rows, names, strict=True)):
         tone = "g0" if row.told else "gx"
         band = span(row.low, row.high, small_percent)
-        said = "" if row.told else "; cannot be told from none"
+        said = "" if row.told else "; not distinguishable from zero"
         tip = f"{name}: {small_percent(row.strength)} ({band}){said}"
         at = x(row.low), x(row.strength), x(row.high)
         dot_row(canvas, i, name, tip, at, left=left, tone=tone)
@@ -75,10 +76,10 @@ def together_table(rows: Sequence[Together]) -> Table:
     columns = (
         Column("factor", "Factor", numeric=False),
         Column("other", "With", numeric=False),
-        Column("strength", "Change of collaboration"),
+        Column("strength", "Change in collaboration"),
         Column("band", "Band"),
-        Column("share", "Beside all importance"),
-        Column("told", "Told from none", numeric=False),
+        Column("share", "Relative to total importance"),
+        Column("told", "Distinguishable from zero", numeric=False),
     )
     body = tuple(
         (
@@ -91,4 +92,4 @@ def together_table(rows: Sequence[Together]) -> Table:
         )
         for r in rows
     )
-    return Table("interactions", "Factors that depend on one another", columns, body)
+    return Table("interactions", "Interactions between factors", columns, body)

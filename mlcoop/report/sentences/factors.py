@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlcoop.errors import counted
 from mlcoop.explain.defence.collinearity import CLOSE
-from mlcoop.report.names import listing, number, percent
+from mlcoop.report.names import in_quotes, listing, number, percent
 from mlcoop.report.numbers.content import Collinear, Missing
 
 
@@ -16,21 +16,21 @@ def collinear_sentences(found: Collinear) -> tuple[str, ...]:
     mixed = sum(len({r.group for r in rows}) > 1 for rows in clusters.values())
     if clusters:
         text = (
-            f"The figures suggest {counted(len(clusters), 'group')} of two or more factors and "
-            f"leave {counted(alone, 'factor')} to {'itself' if alone == 1 else 'themselves'}"
+            f"The correlations suggest {counted(len(clusters), 'group')} of two or more factors "
+            f"and leave {counted(alone, 'factor')} on {'its' if alone == 1 else 'their'} own."
         )
         if mixed:
             text += (
-                f"; {mixed} of them {'holds' if mixed == 1 else 'hold'} factors from more than one "
-                "group of the catalogue, whose shares are hard to part"
+                f" Of these groups, {mixed} {'combines' if mixed == 1 else 'combine'} factors from "
+                "more than one group of the catalogue, whose shares are hard to separate."
             )
-        texts.append(f"{text}.")
+        texts.append(text)
     untold = [r for r in found.rows if r.close and r.told is False]
     if untold:
         texts.append(
-            f"Of the factors with a close neighbour (rank correlation of {CLOSE} or more), "
-            f"{len(untold)} cannot be told from it in rank: "
-            f"{listing([r.label for r in untold], most=6)}."
+            f"Of the factors with a close neighbour (absolute rank correlation of {CLOSE} or "
+            f"more), {len(untold)} {'is' if len(untold) == 1 else 'are'} not distinguishable "
+            f"from it in rank: {listing([in_quotes(r.label) for r in untold], most=6)}."
         )
     return tuple(texts)
 
