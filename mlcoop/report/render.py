@@ -312,7 +312,7 @@ def _toc(s: Summary) -> list[tuple[str, str]]:
         ("planted-order", "Planted order", bool(s.planted)),
         ("factors-ranking", "Factors", True),
         ("effects", "Effects", True),
-        ("defence", "Defence", s.defence is not None),
+        ("defence", "Robustness", s.defence is not None),
         ("alike", "Collinearity", s.collinear is not None),
         ("beyond", "Observed vs expected", bool(s.beyond)),
         ("forecasts", "Forecasts", True),

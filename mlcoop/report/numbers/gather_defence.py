@@ -28,7 +28,7 @@ WITNESSES = {
     "ppml": "PPML",
 }
 PLAYERS = {
-    "members": "Sum of its factors",
+    "members": "Total of its factors",
     "as_one": "As one player",
     "dropped": "Left out of the learner",
     "dropped_ppml": "Left out of PPML",
@@ -150,7 +150,7 @@ def _players(
                 key=key,
                 label=group_name(key, side, focal)
                 if side
-                else base_group(key) + (" (both ends)" if ends.get(key, 0) > 1 else ""),
+                else base_group(key) + (" (both sides)" if ends.get(key, 0) > 1 else ""),
                 members=float(r["members_sum"]),
                 as_one=float(r["as_one"]),
                 as_one_error=float(r["as_one_error"]),

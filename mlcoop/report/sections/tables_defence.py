@@ -34,8 +34,8 @@ def steps(rows: Sequence[Step]) -> Table:
     """Return the effect of a natural step of each factor told from chance."""
     columns = (
         Column("factor", "Factor", numeric=False),
-        Column("step", "Change", numeric=False),
-        Column("effect_per_step", "Works"),
+        Column("step", "Step", numeric=False),
+        Column("effect_per_step", "Change in works"),
         Column("effect_per_step_low", "from"),
         Column("effect_per_step_high", "to"),
     )
@@ -50,18 +50,18 @@ def steps(rows: Sequence[Step]) -> Table:
         )
         for r in rows
     )
-    return Table("steps", "What one step of a factor goes with", columns, body)
+    return Table("steps", "Change in works per step of a factor", columns, body)
 
 
 def witnesses(rows: Sequence[Witness]) -> Table:
-    """Return every factor's size and rank by each of four methods, starred where it stands out."""
+    """Return every factor's size and rank by each of four methods, starred if told from chance."""
     columns = (
         Column("factor", "Factor", numeric=False),
         Column("shap_share", "SHAP share"),
         Column("shap_rank", "rank"),
-        Column("permutation", "Permuted"),
+        Column("permutation", "Permutation loss"),
         Column("permutation_rank", "rank"),
-        Column("conditional", "In its group"),
+        Column("conditional", "Loss within its group"),
         Column("conditional_rank", "rank"),
         Column("ppml_effect", "PPML per s.d."),
         Column("ppml_rank", "rank"),
@@ -96,13 +96,13 @@ def witnesses(rows: Sequence[Witness]) -> Table:
             )
         )
     note = (
-        "* stands out of chance at the study’s false discovery rate. Permuted: share of the null "
-        "deviance of unseen focus pairs that is lost when the factor’s values change places, over "
-        "all rows or among rows in which the rest of its group predicts the same. PPML: works per "
-        "standard deviation over the focus pairs, errors clustered as the ranking resamples. "
-        "A factor of either country has the sum of its ends there, and z is that sum’s; p tests "
-        "both ends at once. No test where a factor hangs on one pair or country, or pairs are too "
-        "few."
+        "* distinguishable from chance at the study’s false discovery rate. Permutation loss: "
+        "share of the null deviance of held-out focus pairs that is lost when the factor’s values "
+        "are permuted, over all rows or among rows in which the rest of its group predicts the "
+        "same. PPML: change in works per standard deviation over the focus pairs, with errors "
+        "clustered as the ranking resamples. For a factor of either country, effect and z are "
+        "those of the total over both countries of a pair, and p tests both jointly. There is no "
+        "test where a factor hangs on one pair or country, or where pairs are too few."
     )
     return Table("witnesses", "Four witnesses of every factor", columns, tuple(body), note)
 
@@ -119,22 +119,22 @@ def agreement(rows: Sequence[Agreement], kind: str) -> Table:
     body = tuple(
         (words(r.a), words(r.b), _number(r.tau), _number(r.weighted), _number(r.rbo)) for r in rows
     )
-    return Table(f"agreement-{kind}", f"Agreement of the orders of {kind}", columns, body)
+    return Table(f"agreement-{kind}", f"Agreement between rankings of {kind}", columns, body)
 
 
 def players(rows: Sequence[Player], d: Defence) -> Table:
     """Return each group as the sum of its members, as one player, and what is lost without it."""
     columns = [
         Column("group", "Group", numeric=False),
-        Column("members_sum", "Sum of its factors"),
+        Column("members_sum", "Total of its factors"),
         Column("as_one", "As one player"),
-        Column("cancelled", "Cancelled within"),
-        Column("learner_lost", "Lost without it"),
-        Column("ppml_lost", "Lost by PPML"),
+        Column("cancelled", "Cancels within"),
+        Column("learner_lost", "Deviance lost without it"),
+        Column("ppml_lost", "Lost without it, PPML"),
     ]
     drawn = any(r.as_one_error > 0 for r in rows)
     if drawn:
-        columns.insert(3, Column("as_one_error", "± from drawing"))
+        columns.insert(3, Column("as_one_error", "± Monte Carlo error"))
     body = []
     for r in rows:
         cells = [Cell(r.label, r.key), _number(r.members), _number(r.as_one)]
@@ -147,15 +147,19 @@ def players(rows: Sequence[Player], d: Defence) -> Table:
         ]
         body.append(tuple(cells))
     note = (
-        "Importances are mean absolute Shapley values on the log scale. Lost: deviance explained "
-        f"on unseen focus pairs with all groups ({percent(d.all_explained, 1)}; PPML "
-        f"{percent(d.all_explained_ppml, 1)}) less that of a refit without the group; below zero "
-        "the rest predicts better alone; of a model that explains nothing with all of them no loss "
-        "is shown. These refits share two or three folds, fewer than the "
-        "models of the ranking, so what all groups explain here is not what those do."
+        "Importances are mean absolute Shapley values on the log scale. Deviance lost: deviance "
+        f"explained on held-out focus pairs with all groups ({percent(d.all_explained, 1)}; PPML "
+        f"{percent(d.all_explained_ppml, 1)}) minus that of a refit without the group. Below zero, "
+        "the other groups predict better alone. No loss is shown for a model that explains nothing "
+        "with all groups. These refits share two or three folds, fewer than the models of the "
+        "ranking, so the deviance explained here differs from theirs."
     )
     return Table(
-        "players", "Groups as players, and without each", tuple(columns), tuple(body), note
+        "players",
+        "Groups as a whole, and deviance lost without each",
+        tuple(columns),
+        tuple(body),
+        note,
     )
 
 
@@ -163,7 +167,7 @@ def interactions(rows: Sequence[Interaction]) -> Table:
     """Return by how much slopes inside the focus set differ from those outside."""
     columns = (
         Column("factor", "Factor", numeric=False),
-        Column("difference", "Slope in focus less outside"),
+        Column("difference", "Slope in focus minus outside"),
         Column("z", "z"),
         Column("p", "p"),
         Column("q", "q"),
@@ -180,19 +184,22 @@ def interactions(rows: Sequence[Interaction]) -> Table:
         )
         for r in rows
     )
-    note = "Log works per standard deviation over the focus pairs; q is the false discovery rate."
+    note = (
+        "Log works per standard deviation over the focus pairs; q is p adjusted for the false "
+        "discovery rate."
+    )
     return Table(
-        "interactions-with-focus", "Do factors act alike in the focus set?", columns, body, note
+        "interactions-with-focus", "Do slopes differ in the focus set?", columns, body, note
     )
 
 
 def orders(d: Defence) -> Table:
-    """Return for every factor which others the data put below it, and which above it."""
+    """Return for every factor which others are established below it, and which above it."""
     columns = (
         Column("factor", "Factor", numeric=False),
-        Column("before", "Before"),
+        Column("before", "Established above"),
         Column("before_which", "which", numeric=False),
-        Column("after", "After"),
+        Column("after", "Established below"),
         Column("after_which", "which", numeric=False),
     )
     body = tuple(
@@ -205,4 +212,4 @@ def orders(d: Defence) -> Table:
         )
         for r in d.orders
     )
-    return Table("orders", "Which factor is told to stand before which", columns, body)
+    return Table("orders", "Established orders of factors", columns, body)

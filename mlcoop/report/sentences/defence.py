@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlcoop.report.names import listing, number, percent, small_percent, span
+from mlcoop.report.names import in_quotes, listing, number, percent, small_percent, span
 from mlcoop.report.numbers.content_defence import Agreement, Defence, Step
 
 
@@ -10,42 +10,43 @@ def step_sentence(step: Step) -> str:
     """Return the effect of a natural step with its interval.
 
     >>> step_sentence(Step("distance", "Distance", "10 % closer", 0.05, 0.04, 0.06))
-    'Distance, 10 % closer: 4.0 to 6.0 % more works'
+    '“Distance”, 10 % closer: 4.0 to 6.0 % more works'
     """
-    low, high = step.low, step.high
+    low, high, label = step.low, step.high, in_quotes(step.label)
     if high <= 0:
         low, high, word = -high, -low, "fewer"
     elif low < 0:
         bounds = f"{small_percent(-low)} fewer to {small_percent(high)} more works"
-        return f"{step.label}, {step.words}: {bounds}"
+        return f"{label}, {step.words}: {bounds}"
     else:
         word = "more"
-    return f"{step.label}, {step.words}: {span(low, high, small_percent)} {word} works"
+    return f"{label}, {step.words}: {span(low, high, small_percent)} {word} works"
 
 
 def witness_sentences(d: Defence) -> tuple[str, ...]:
-    """Return how many factors stand out by how many witnesses, and how the orders agree."""
+    """Return how many factors each witness tells from chance, and how the rankings agree."""
     if not d.witnesses:
         return ()
     counts = d.counts.get("stand_out") or {}
     told = (
-        f"{_none(counts.get('shap'))} by SHAP values, {_none(counts.get('permutation'))} by "
-        f"permutation on unseen pairs, {_none(counts.get('conditional'))} by permutation within "
-        f"the group, {_none(counts.get('ppml'))} by PPML"
+        f"{_count(counts.get('shap'))} by SHAP values, {_count(counts.get('permutation'))} by "
+        f"permutation on held-out pairs, {_count(counts.get('conditional'))} by permutation within "
+        f"the group, {_count(counts.get('ppml'))} by PPML"
     )
-    both = d.counts.get("all_agree", 0)
+    rate = "T" if d.level is None else f"At a false discovery rate of {percent(1 - d.level)}, t"
     texts = [
-        f"Of {len(d.witnesses)} factors these stand out of chance: {told}; "
-        f"{_none(both)} by all four. What permutation costs is carried by the few pairs with most "
-        "works, so by its test little stands out of a small focus set, while its sizes still rank."
+        f"Four methods assess each of {len(d.witnesses)} factors. {rate}he number of factors "
+        f"distinguishable from chance is {told}, and {_count(d.counts.get('all_agree'))} by all "
+        "four. Permutation losses are carried by the few pairs with most works, so in a small "
+        "focus set this test detects little, although its sizes still rank the factors."
     ]
     taus = [a for a in d.agreement if a.tau is not None]
     if taus:
         best, worst = max(taus, key=_tau), min(taus, key=_tau)
         texts.append(
-            f"Their orders of all factors agree with Kendall’s tau from {number(worst.tau, 2)} "
+            f"Their rankings of all factors agree with Kendall’s tau from {number(worst.tau, 2)} "
             f"({worst.a} and {worst.b}) to {number(best.tau, 2)} ({best.a} and {best.b}). Most "
-            "factors do little, and their order is chance whatever the witness."
+            "factors have little importance, and their order is due to chance by any method."
         )
     return tuple(texts)
 
@@ -65,31 +66,34 @@ def player_sentences(d: Defence) -> tuple[str, ...]:
         return ()
     first = d.players[0]
     texts = [
-        f"As one player {first.label} moves collaboration most: the works of a pair lie on average "
-        f"{number(first.as_one, 2)} on the log scale from where it would leave them."
+        f"Taken as one player (one Shapley value for the whole group), {first.label} contributes "
+        f"most: on average it moves the predicted works of a pair by {number(first.as_one, 2)} on "
+        "the log scale."
     ]
     gap = max(d.players, key=lambda p: p.cancelled)
     if gap.cancelled > 0.1:
         texts.append(
-            f"In {gap.label} {percent(gap.cancelled)} of what the single factors are credited with "
-            "cancels within the group: collinear factors that offset each other, whose own shares "
-            "say little."
+            f"In {gap.label}, {percent(gap.cancelled)} of the importance credited to single "
+            "factors cancels within the group: collinear factors offset each other, and their own "
+            "shares say little."
         )
     if d.all_explained is not None and d.all_explained <= 0:
         texts.append(
-            "With all groups the learner explains nothing of unseen focus pairs, so what is lost "
-            "without one says nothing."
+            "With all groups, the learner explains nothing of held-out focus pairs, so what is "
+            "lost without one group is not informative."
         )
         return tuple(texts)
     lost = max(d.players, key=lambda p: p.lost)
     costs, without = (
-        (f"{lost.label} costs most", "it") if lost.lost > 0 else ("no group costs", lost.label)
+        (f"{lost.label} costs most", "it")
+        if lost.lost > 0
+        else ("any one group costs nothing", lost.label)
     )
     texts.append(
-        f"Left out, {costs}: the learner explains {percent(d.all_explained, 1)} of the deviance of "
-        "unseen focus pairs around their own mean with all groups and "
-        f"{percent((d.all_explained or 0) - lost.lost, 1)} without {without}. What the other "
-        "groups can stand in for is not lost, so losses do not add up to what is explained."
+        f"Leaving out {costs}: the learner explains {percent(d.all_explained, 1)} of the deviance "
+        "of held-out focus pairs around their own mean with all groups and "
+        f"{percent((d.all_explained or 0) - lost.lost, 1)} without {without}. The other groups can "
+        "partly replace one that is left out, so losses do not add up to what is explained."
     )
     return tuple(texts)
 
@@ -104,39 +108,40 @@ def wide_sentences(d: Defence) -> tuple[str, ...]:
     joint = d.wide["interaction"]
     differ = [i.label for i in d.interactions if i.differs]
     texts = [
-        f"Trained on all pairs the learner explains {percent(mine['wide'], 1)} of the deviance of "
-        f"unseen focus pairs around their own mean, {gain} than the "
+        f"Trained on all pairs, the learner explains {percent(mine['wide'], 1)} of the deviance of "
+        f"held-out focus pairs around their own mean, {gain} than the "
         f"{percent(mine['narrow'], 1)} of one trained on the other focus pairs alone "
         f"(PPML: {percent(ppml['wide'], 1)} and {percent(ppml['narrow'], 1)}).",
-        f"The ranking from all pairs and the one from focus pairs alone agree with Kendall’s tau "
+        f"The rankings from all pairs and from focus pairs alone agree with Kendall’s tau "
         f"{number(tau['tau'], 2)} (between their replicates "
-        f"{span(tau['tau_low'], tau['tau_high'], _two)}). From all pairs "
-        f"{number(d.wide['wide_orders'])} orders of factors are told, from focus pairs alone "
-        f"{number(d.wide['narrow_orders'])}.",
+        f"{span(tau['tau_low'], tau['tau_high'], _two)}). Trained on all "
+        f"pairs, {number(d.wide['wide_orders'])} pairwise orders of factors are established; "
+        f"trained on focus pairs alone, {number(d.wide['narrow_orders'])}.",
     ]
-    assumes = "Wide training assumes that factors act on focus pairs as they do elsewhere."
+    assumes = "Training on all pairs assumes the same slopes in focus pairs as elsewhere."
     if not joint["tested"]:
-        return (*texts, f"{assumes} No factor varies enough among them to test it.")
+        return (*texts, f"{assumes} No factor varies enough among focus pairs to test this.")
     p = joint["p"]
     if differ:
         verdict = (
-            f"It does not hold throughout: {listing(differ, most=6)} "
-            f"{'acts' if len(differ) == 1 else 'act'} differently on focus pairs"
+            "This does not hold throughout: in focus pairs the "
+            f"{'slope differs' if len(differ) == 1 else 'slopes differ'} for "
+            f"{listing([in_quotes(label) for label in differ], most=6)}, and the ranking averages "
+            "over unlike slopes there"
         )
-        verdict += ", so the ranking averages over unlike effects there"
     elif p < 0.05:
         verdict = (
-            "It does not hold throughout: taken together the slopes differ, though no single "
-            "factor can be named"
+            "This does not hold throughout: jointly the slopes differ, though no single factor can "
+            "be named"
         )
     else:
         verdict = (
-            "The data show no difference, which with so few pairs is no proof that there is none"
+            "The data show no difference, which with so few pairs does not prove that there is none"
         )
     texts.append(
         f"{assumes} {verdict} "
         f"({joint['tested']} factors tested by interaction with focus membership in PPML, "
-        f"whose information is that of some {number(joint['clusters'])} equal pairs; all at once "
+        f"whose information is that of about {number(joint['clusters'])} equal pairs; jointly "
         f"{_p(p)})."
     )
     return tuple(texts)
@@ -148,21 +153,22 @@ def stability_sentences(d: Defence) -> tuple[str, ...]:
     of, groups = d.stability.get("factors"), d.stability.get("groups")
     if of:
         texts.append(
-            f"Rankings from two independent halves of the replicates agree with Kendall’s tau "
-            f"{_two(of['halves_tau'])}: this tells whether there are enough replicates. Two single "
-            f"replicates agree with {_two(of['replicates_tau'])}: this tells how far a study of "
-            "other data of the kind would agree on all factors, most of which do little."
+            "Rankings from two independent halves of the replicates agree with Kendall’s tau "
+            f"{_two(of['halves_tau'])}, which shows whether there are enough replicates. Two "
+            f"single replicates agree with {_two(of['replicates_tau'])}, which shows how far a "
+            "study of other data of the same kind would agree on all factors, most of which have "
+            "little importance."
         )
     if d.pair_halves:
         halves = d.pair_halves
         told = halves.get("pair_halves_tau_told")
         text = (
-            "Rankings of factors from disjoint halves of the pairs, each fitted and explained by "
-            f"itself, agree with tau {_two(halves['pair_halves_tau'])}"
+            "Rankings of factors from disjoint halves of the pairs, each fitted and explained "
+            f"separately, agree with tau {_two(halves['pair_halves_tau'])}"
         )
-        text += "" if told is None else f", among the factors told from chance with {_two(told)}"
+        text += "" if told is None else f" ({_two(told)} among those distinguishable from chance)"
         if halves.get("pair_halves_tau_groups") is not None:
-            text += f", rankings of groups with {_two(halves['pair_halves_tau_groups'])}"
+            text += f"; rankings of groups agree with {_two(halves['pair_halves_tau_groups'])}"
         text += "."
         if halves.get("focus_halves_tau") is not None:
             text += (
@@ -170,38 +176,39 @@ def stability_sentences(d: Defence) -> tuple[str, ...]:
                 f"with {_two(halves['focus_halves_tau'])}"
             )
             if halves.get("focus_halves_tau_groups") is not None:
-                text += f", those of groups with {_two(halves['focus_halves_tau_groups'])}"
+                text += f"; rankings of groups agree with {_two(halves['focus_halves_tau_groups'])}"
             text += "."
         texts.append(text)
     if groups:
         texts.append(
-            f"The same group leads in {percent(groups['top_same'])} of the replicates, and a group "
-            f"of its tier in {percent(groups['top_same_tier'])}."
+            f"The first group also leads in {percent(groups['top_same'])} of the replicates, and a "
+            f"group of its tier in {percent(groups['top_same_tier'])}."
         )
     return tuple(texts)
 
 
 def order_sentence(d: Defence) -> str:
-    """Return how many orders the data tell."""
+    """Return how many orders of two are established, one by one and simultaneously."""
     if not d.order_counts:
         return ""
-    rate = (
-        "" if d.level is None else f", of which at most {percent(1 - d.level)} are wrong on average"
-    )
-    sure = "" if d.level is None else f" with {percent(d.level)} confidence"
-    counts = [
-        f"{number(c.told)} of the {number(c.of)} orders between two {kind}s ({number(c.at_once)})"
-        for kind, c in d.order_counts.items()
-    ]
+    counts = d.order_counts.items()
+    told = [f"{number(c.told)} of the {number(c.of)} pairwise orders of {k}s" for k, c in counts]
+    at_once = [f"{number(c.at_once)} orders of {k}s" for k, c in counts]
+    rate = sure = ""
+    if d.level is not None:
+        wrong = percent(1 - d.level)
+        rate = f" at a false discovery rate of {wrong}: at most {wrong} are wrong on average"
+        sure = f", that is, all of them are right with {percent(d.level)} confidence"
     return (
-        f"The data tell {listing(counts)}{rate}; those in brackets are all right at once{sure}. "
-        "Rank sets and tiers rest on these alone: a tier ends only where everything before it is "
-        "told at once from everything after it."
+        f"The data establish {listing(told)}{rate}. Of these, {listing(at_once)} are established "
+        f"simultaneously{sure}. Confidence sets for ranks, and tiers, rest on the latter alone: a "
+        "tier ends only where everything before it is established simultaneously above everything "
+        "after it."
     )
 
 
-def _none(count: int | None) -> str:
-    return str(count) if count else "none"
+def _count(count: int | None) -> str:
+    return str(count or 0)
 
 
 def _two(value: float | None) -> str:
