@@ -290,14 +290,14 @@ def _map_caption(s: Summary) -> str:
     year = s.forecasts[0].year
     what = "simulated works" if s.simulated else "works"
     return (
-        f"Expected {what} in {year} by country of the focus set. Click a country to see it alone "
-        f"below. {SOURCE}"
+        f"{plain(what)} expected in {year} by country of the focus set. Select a country to see it "
+        f"alone below. {SOURCE}"
     )
 
 
 def _error_part(part: SetErrors) -> dict[str, Any]:
     won, of = tables.won_years(part)
-    count = f" Year by year the forecast beat that rule in {won} of {of}." if of else ""
+    count = f" In {won} of {of} years the forecast had less error than that baseline." if of else ""
     drawing = _draw(len(part.by_year) > 1, lambda w: charts_time.errors_by_year(part, w))
     return {
         "label": plain(part.label),
@@ -376,5 +376,5 @@ def _tuning_words(t: Tuning) -> str:
     text = f"{model}{t.trials} Optuna trials"
     if t.best is None or t.first is None:
         return text
-    losses = f"{number(t.first, 4)} at first, {number(t.best, 4)} at best"
-    return f"{text} (loss in cross-validation {losses})"
+    losses = f"first {number(t.first, 4)}, best {number(t.best, 4)}"
+    return f"{text} (cross-validation loss: {losses})"

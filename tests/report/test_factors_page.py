@@ -123,18 +123,18 @@ def test_missing_figures_are_the_folders(gappy: Experiment) -> None:
     assert [float(v) for v in countries.column("known")] == [0.3, 1.0]
     assert countries.column("never")[0] and not countries.column("never")[1]
     # The report's own treatment is filling: its order comes first in the comparison.
-    assert "Left to the model, the order agrees with this one by Kendall’s tau −1.00" in html
+    assert "left to the model, the ranking agrees with this one (Kendall’s tau −1.00)" in html
     assert "from rank 3 to 1" in html
-    assert "6 focus pairs are left: too few to rank by" in html
+    assert "6 focus pairs are left: too few for a ranking" in html
 
 
 def test_orders_are_compared_only_where_there_are_some(gappy: Experiment) -> None:
     metrics = {k: v for k, v in gappy.metrics.items() if k != "missing"}
     bare = render_report(dataclasses.replace(gappy, missing=None, metrics=metrics))
-    assert "What is missing" in bare and "The orders compared here" not in bare
+    assert "Missing values and their" in bare and "The rankings compared here" not in bare
     page = render_report(gappy)
-    assert "The orders compared here" in page and "this study’s own treatment" in page
+    assert "The rankings compared here" in page and "this study’s own treatment" in page
 
 
 def test_a_study_without_gaps_says_nothing_of_them(study: Experiment) -> None:
-    assert "What is missing" not in render_report(study)
+    assert "Missing values and their" not in render_report(study)

@@ -322,7 +322,7 @@ def test_many_pairs_stay_below_five_megabytes(study: Experiment) -> None:
     big = big.assign(country_b=[f"p{k}" for k in range(n)])
     text = render_report(changed(study, forecast=big))
     assert len(text.encode()) < 5_000_000
-    assert "6,875 more stand in forecast.csv" in Page(text).text
+    assert "6,875 more are in forecast.csv" in Page(text).text
 
 
 def test_the_page_is_the_same_twice(study: Experiment, html: str) -> None:

@@ -263,11 +263,11 @@ def planted_slope(rows: Sequence[Planted], width: int) -> Markup:
 
 
 def data_bars(rows: Sequence[FactorData], width: int) -> Markup:
-    """Draw the share of figures at hand for every factor, gappiest first."""
+    """Draw the share of values available for every factor, gappiest first."""
     known = [r for r in rows if r.coverage is not None]
     height = 26 + 20 * len(known)
     left = 160 if width < 500 else _room(max(len(r.label) for r in known))
-    label = "Share of figures at hand for every factor; the table below holds the same"
+    label = "Share of values available for every factor; the table below holds the same"
     canvas = Canvas(width, height, label, "coverage")
     x = scale(0, 1, left, width - 46)
     for tick in (0, 0.5, 1):

@@ -79,8 +79,8 @@ def known_map(found: Missing, width: int) -> Markup:
     left = 150 if narrow else 300
     cell = (width - left - 6) / len(years)
     label = (
-        f"Share of figures known for {len(rows)} factors with gaps, {years[0]} to {years[-1]}; "
-        "the darker, the more"
+        f"Share of values available for {len(rows)} factors with missing values, {years[0]} to "
+        f"{years[-1]}; the darker, the more"
     )
     canvas = Canvas(width, top + row_height * len(rows) + 6, label, "known")
     step = max(1, round(len(years) / (3 if narrow else 7)))

@@ -15,7 +15,7 @@ FAN_WIDTH, FAN_HEIGHT = 190, 124
 
 
 def errors_by_year(errors: SetErrors, width: int) -> Markup:
-    """Draw the error of the model and of every simple rule, year by year."""
+    """Draw the error of the model and of every baseline, year by year."""
     years = sorted(errors.by_year)
     methods = errors.methods
     narrow = width < 500
@@ -24,7 +24,7 @@ def errors_by_year(errors: SetErrors, width: int) -> Markup:
     x = scale(years[0], years[-1], left, width - right)
     y = scale(0, high * 1.04, height - 28, top)
     label = (
-        f"Error (WAPE) by year on {errors.label}: mlcoop against {len(methods) - 1} simple rules; "
+        f"Error (WAPE) by year on {errors.label}: mlcoop against {len(methods) - 1} baselines; "
         "the table below holds the same"
     )
     canvas = Canvas(width, height, label, f"backtest-{errors.key}")
@@ -65,7 +65,7 @@ def _year_ticks(years: Sequence[int], narrow: bool) -> list[int]:
 
 
 def calibration(rows: Sequence[Calibration], width: int) -> Markup:
-    """Draw the share of counts inside their interval by year, against the level aimed at."""
+    """Draw the share of counts inside their interval by year, against the nominal level."""
     rows = [r for r in rows if r.by_year]
     years = sorted({y for r in rows for y in r.by_year})
     narrow = width < 500
@@ -73,7 +73,7 @@ def calibration(rows: Sequence[Calibration], width: int) -> Markup:
     low = min([0.5, *(v for r in rows for v in r.by_year.values())])
     x = scale(years[0], years[-1], left, width - right)
     y = scale(low, 1, height - 28, top)
-    label = "Share of counts inside their interval by year; the dashed line is the level aimed at"
+    label = "Share of counts inside their interval by year; the dashed line is the nominal level"
     canvas = Canvas(width, height, label, "calibration")
     for tick in ticks(low, 1, 5):
         canvas.line(left, y(tick), width - right, y(tick), "grid")

@@ -1,4 +1,4 @@
-"""Tables of the outlook: sums, surprises, and errors by how many years ahead."""
+"""Tables of the outlook: totals, surprises, and errors by how many years ahead."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mlcoop.report.sections.tables import Cell, Column, Table
 
 
 def totals(rows: Sequence[Total]) -> Table:
-    """Return the sums of forecasts, the focus set and all pairs first."""
+    """Return the totals of forecasts, the focus set and all pairs first."""
     level = percent(rows[0].level)
     columns = (
-        Column("total", "Sum over", numeric=False),
+        Column("total", "Total over", numeric=False),
         Column("year", "Year"),
         Column("predicted", "Forecast"),
         Column("lower", f"{level} interval"),
@@ -30,7 +30,7 @@ def totals(rows: Sequence[Total]) -> Table:
         )
         for t in rows
     )
-    return Table("totals", "Sums of forecasts, with intervals drawn jointly", columns, body)
+    return Table("totals", "Totals of forecasts, with joint intervals", columns, body)
 
 
 def surprises(rows: Sequence[Surprise]) -> Table:
@@ -39,12 +39,12 @@ def surprises(rows: Sequence[Surprise]) -> Table:
         Column("pair", "Pair", numeric=False),
         Column("year", "Year"),
         Column("observed", "Count"),
-        Column("lower", "Interval beforehand"),
+        Column("lower", "Forecast interval"),
         Column("upper", "upper", shown=False),
         Column("change", "Change"),
-        Column("expected", "Expected"),
-        Column("shared", "Shared by all"),
-        Column("factors", "Factors that set its level", numeric=False),
+        Column("expected", "Expected change"),
+        Column("shared", "Shared by all pairs"),
+        Column("factors", "Factors associated with its level", numeric=False),
     )
     body = tuple(
         (
@@ -60,7 +60,7 @@ def surprises(rows: Sequence[Surprise]) -> Table:
         )
         for r in rows
     )
-    return Table("surprises", "Last counts outside their interval", columns, body)
+    return Table("surprises", "Latest counts outside their interval", columns, body)
 
 
 def horizons(rows: Sequence[Ahead]) -> Table:
@@ -70,12 +70,12 @@ def horizons(rows: Sequence[Ahead]) -> Table:
         Column("set", "Pairs", numeric=False),
         Column("origins", "Origins"),
         Column("wape", "Error (WAPE)"),
-        Column("best_rule", "Best simple rule", numeric=False),
+        Column("best_rule", "Best baseline", numeric=False),
         Column("best_wape", "Its error"),
         Column("skill", "Less error"),
         Column("skill_low", "90 % interval"),
         Column("skill_high", "upper", shown=False),
-        Column("coverage", "Intervals held"),
+        Column("coverage", "Interval coverage"),
     )
     body = tuple(
         (
@@ -104,7 +104,7 @@ def by_size(rows: Sequence[Calibration]) -> Table:
     years = sorted({y for r in rows for y in r.by_year})
     columns = (
         Column("size", "Pairs by last count", numeric=False),
-        Column("mean", "Held"),
+        Column("mean", "Coverage"),
         Column("width_share", "Width / count"),
         *(Column(str(y), str(y)) for y in years),
     )
@@ -117,5 +117,5 @@ def by_size(rows: Sequence[Calibration]) -> Table:
         )
         for r in rows
     )
-    caption = "Share of counts inside their interval, by size of the pair"
+    caption = "Coverage of prediction intervals by size of the pair"
     return Table("coverage-by-size", caption, columns, body)

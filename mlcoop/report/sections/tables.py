@@ -123,7 +123,7 @@ def _times_100(share: float | None) -> float | None:
 
 
 def errors(part: SetErrors) -> Table:
-    """Return errors by year of the model and every simple rule, the best rule marked."""
+    """Return errors by year of the model and every baseline, the best baseline marked."""
     methods = sorted(part.errors, key=lambda m: (m != "model", part.errors[m]))
     columns = [Column("method", "Method", numeric=False), Column("all_years", "All years")]
     columns += [Column(str(year), str(year)) for year in part.by_year]
@@ -137,12 +137,12 @@ def errors(part: SetErrors) -> Table:
             least = value is not None and value == min(values.values())
             cells.append(Cell(percent(value, 1), value, f"{cls} least" if least else cls))
         body.append(tuple(cells))
-    caption = f"Error (WAPE) by year, {part.label}; the least of each year in bold"
+    caption = f"Error (WAPE) by year, {part.label}; the lowest of each year in bold"
     return Table(f"backtest-{part.key}", caption, tuple(columns), tuple(body))
 
 
 def won_years(part: SetErrors) -> tuple[int, int]:
-    """Return in how many years the model's error was below the best rule's, and of how many."""
+    """Return in how many years the model's error was below the best baseline's, and of how many."""
     both = [v for v in part.by_year.values() if "model" in v and part.best in v]
     return sum(v["model"] < v[str(part.best)] for v in both), len(both)
 
@@ -153,8 +153,8 @@ def calibration(summary: Summary) -> Table:
     years = sorted({y for r in rows for y in r.by_year})
     columns = [
         Column("set", "Pairs", numeric=False),
-        Column("level", "Aimed at"),
-        Column("mean", "Held"),
+        Column("level", "Nominal"),
+        Column("mean", "Coverage"),
         Column("width_share", "Width / count"),
         *(Column(str(y), str(y)) for y in years),
     ]
@@ -168,7 +168,7 @@ def calibration(summary: Summary) -> Table:
         )
         for r in rows
     )
-    return Table("calibration", "Share of counts inside their interval", tuple(columns), body)
+    return Table("calibration", "Coverage of prediction intervals", tuple(columns), body)
 
 
 def forecasts(summary: Summary) -> Table:
@@ -209,17 +209,17 @@ def forecasts(summary: Summary) -> Table:
         )
     more = len(summary.forecasts) - len(rows)
     which = first_of([f.year for f in summary.forecasts], len(rows)).capitalize()
-    note = f"{which} are shown; {more:,} more stand in forecast.csv." * (more > 0)
+    note = f"{which} are shown; {more:,} more are in forecast.csv." * (more > 0)
     return Table("forecast", "Forecasts", tuple(columns), tuple(body), note)
 
 
 def factor_data(summary: Summary) -> Table:
-    """Return source, lag and share of figures at hand of every factor."""
+    """Return source, lag and share of values available of every factor."""
     columns = [
         Column("factor", "Factor", numeric=False),
         *(Column(k, plain(k), numeric=False) for k in ("group", "role", "source")),
         Column("lag", "Lag in years"),
-        Column("coverage", "Figures at hand"),
+        Column("coverage", "Values available"),
     ]
     body = tuple(
         (
@@ -232,7 +232,7 @@ def factor_data(summary: Summary) -> Table:
         )
         for r in summary.factor_data
     )
-    return Table("factor-data", "Where the figures come from", tuple(columns), body)
+    return Table("factor-data", "Sources and availability of the factors", tuple(columns), body)
 
 
 def neighbours(found: Collinear) -> Table:
@@ -261,8 +261,8 @@ def neighbours(found: Collinear) -> Table:
 
 
 def missing(found: Missing) -> Table:
-    """Return the ranking under each treatment of missing figures."""
-    hows = {"own": "left alone", "impute": "filled", "complete": "complete"}
+    """Return the ranking under each treatment of missing values."""
+    hows = {"own": "left missing", "impute": "imputed", "complete": "complete rows"}
     columns = (
         Column("factor", "Factor", numeric=False),
         Column("known", "Known"),
@@ -281,17 +281,17 @@ def missing(found: Missing) -> Table:
         for r in found.rows
     )
     caption = (
-        "The ranking under three treatments of gaps; works where missing are those of rows without "
-        "the figure, relative to rows with it"
+        "The ranking under three treatments of missing values. Works where missing: mean of rows "
+        "without the value, relative to rows with it"
     )
     return Table("missing", caption, columns, body)
 
 
 def known_by_country(found: Missing) -> Table:
-    """Return what share of the factors with gaps is known for each country."""
+    """Return what share of the factors with missing values is known for each country."""
     columns = (
         Column("country", "Country", numeric=False),
-        Column("known", "Known, of factors with gaps"),
+        Column("known", "Known, of factors with missing values"),
         Column("never", "Never known", numeric=False),
     )
     rows = []
@@ -303,7 +303,7 @@ def known_by_country(found: Missing) -> Table:
             (mean, (Cell(country_name(country), country), Cell(percent(mean), mean), words(never)))
         )
     body = tuple(row for _, row in sorted(rows, key=lambda r: (r[0], r[1][0].text)))
-    return Table("known-by-country", "Figures at hand by country", columns, body)
+    return Table("known-by-country", "Values available by country", columns, body)
 
 
 def left_out(summary: Summary) -> Table:
@@ -326,7 +326,7 @@ def left_out(summary: Summary) -> Table:
         )
         for d in summary.left_out
     )
-    return Table("left-out", "Left out, and why", columns, body)
+    return Table("left-out", "Excluded, and why", columns, body)
 
 
 def _named(kind: str, what: str) -> str:
@@ -382,4 +382,4 @@ def reference(rows: Iterable[tuple[str, int, float | None, float | None]]) -> Ta
                 Cell(number(ratio, 2), ratio),
             )
         )
-    return Table("reference", "Published figures beside ours", columns, tuple(body))
+    return Table("reference", "Published counts and ours", columns, tuple(body))

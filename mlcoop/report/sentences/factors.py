@@ -37,37 +37,38 @@ def collinear_sentences(found: Collinear) -> tuple[str, ...]:
 
 TREATED = {
     "impute": (
-        "Missing figures are filled from the other factors, as the pairs of each training window "
-        "relate them, with a residual drawn from known ones. Whether a figure is missing then "
-        "tells the model nothing, so gaps in a small country’s statistics cannot stand in for its "
-        "size."
+        "Missing values are imputed from the other factors, using their relation in each training "
+        "window, with a residual drawn from known ones. Whether a value is missing then tells the "
+        "model nothing, so missing statistics of a small country cannot stand in for its size."
     ),
     "own": (
-        "Missing figures are left to the model: trees send them their own way, so a gap can act "
-        "as a sign of a small country, and a factor may owe part of its share to its gaps."
+        "Missing values are left to the model. Trees send them their own way, so a missing value "
+        "can act as a sign of a small country, and a factor may owe part of its share to its "
+        "missing values."
     ),
     "complete": (
-        "Only rows with every factor known take part, so the ranking is about countries whose "
-        "statistics are complete."
+        "Only rows with every factor known are used, so the ranking is about countries with "
+        "complete statistics."
     ),
 }
 BRIEFLY = {
-    "own": "Left to the model",
-    "impute": "Filled from the other factors",
+    "own": "With missing values left to the model",
+    "impute": "With missing values imputed from the other factors",
     "complete": "With complete rows only",
 }
 
 
 def missing_sentences(found: Missing) -> tuple[str, ...]:
-    """Return how gaps are treated, and how the order would differ under other treatments."""
+    """Return how missing values are treated, and how other treatments would have ranked."""
     mine = found.treatment
     texts = [TREATED[mine]]
     if not found.rows:  # no ranking was made, or no treatment of it compared
         return tuple(texts)
     texts.append(
-        "The orders compared here are each of one cross-fitting alone and of size alone, so even "
-        "that of this study’s own treatment may differ a little from the ranking above, which is "
-        "the mean of several and puts first what is told from chance."
+        "The rankings compared here each come from a single cross-fitting and order factors by "
+        "size alone. Even that of this study’s own treatment may therefore differ a little from "
+        "the ranking above, which is the mean of several and puts first the factors "
+        "distinguishable from chance."
     )
     labels = {row.key: row.label for row in found.rows}
     for how, words in BRIEFLY.items():
@@ -79,7 +80,7 @@ def missing_sentences(found: Missing) -> tuple[str, ...]:
         if row is None:
             pairs = found.explained[how][1]
             left = f"{counted(pairs, 'focus pair')} {'is' if pairs == 1 else 'are'} left"
-            texts.append(f"{words}, {left}: too few to rank by.")
+            texts.append(f"{words}, {left}: too few for a ranking.")
             continue
         rows, pairs = found.explained[how]
         kept = ""
@@ -87,14 +88,15 @@ def missing_sentences(found: Missing) -> tuple[str, ...]:
             of_rows, of_pairs = found.explained[mine]
             kept = f" ({percent(rows / of_rows)} of the rows, {pairs} of {of_pairs} pairs)"
         first, last = (row["to"], row["from"]) if turned else (row["from"], row["to"])
-        name = labels.get(str(row["factor"]), str(row["factor"]))
+        name = in_quotes(labels.get(str(row["factor"]), str(row["factor"])))
         move = (
-            f"; of the leading factors {name} moves most, from rank {first} to {last}"
+            f". Of the leading factors, {name} moves most, from rank {first} to {last}"
             if first != last
             else ""
         )
         texts.append(
-            f"{words}{kept}, the order agrees with this one by Kendall’s tau "
-            f"{number(row['tau'], 2)}, with {row['top']} of the first five the same{move}."
+            f"{words}{kept}, the ranking agrees with this one (Kendall’s tau "
+            f"{number(row['tau'], 2)}), and {row['top']} of the first five factors are the "
+            f"same{move}."
         )
     return tuple(texts)
