@@ -15,6 +15,7 @@ from mlcoop.report.drawings.charts_windows import stream
 from mlcoop.report.drawings.svg import WIDE, both
 from mlcoop.report.names import (
     base_group,
+    in_quotes,
     listing,
     number,
     percent,
@@ -77,12 +78,12 @@ def answer(c: Comparison) -> list[str]:
     if len(part) == 1:
         row = part.iloc[0]
         sentences.append(
-            f"Over {common} common factors Kendall’s tau-b is {_with_bounds(row, c.level)}."
+            f"Over {common} common factors, Kendall’s tau-b is {_with_bounds(row, c.level)}."
         )
     elif len(part):
         low, high = part.loc[part["value"].idxmin()], part.loc[part["value"].idxmax()]
         sentences.append(
-            f"Over {common} common factors Kendall’s tau-b lies between "
+            f"Over {common} common factors, Kendall’s tau-b lies between "
             f"{_with_bounds(low, c.level)} ({low['experiment_a']} and {low['experiment_b']}) and "
             f"{_with_bounds(high, c.level)} ({high['experiment_a']} and {high['experiment_b']})."
         )
@@ -101,26 +102,26 @@ def _with_bounds(row: pd.Series, level: float) -> str:
 def _changed(changes: pd.DataFrame, words: str, c: Comparison) -> str:
     known = changes[changes["told"].notna()]
     if not len(known):
-        return f"Without replicates the data cannot tell which {words} changed their rank."
+        return f"Without replicates there is no test of which {words} changed their rank."
     told = known[known["told"].astype(bool)]
     names = changes["name"].nunique()
     if not len(told):
         return (
-            f"Of {names} {words}, none changes its rank against {c.names[0]} by more than the data "
-            "could show by chance."
+            f"Of {names} {words}, none has a change of rank from {c.names[0]} that is "
+            "distinguishable from zero."
         )
     first = told.reindex(told["change"].abs().sort_values(ascending=False, kind="stable").index)
     first = first.drop_duplicates("name")
     shown = [
-        f"{label} ({'up' if change < 0 else 'down'} {number(abs(change))}"
+        f"{in_quotes(label)} ({'up' if change < 0 else 'down'} {number(abs(change))}"
         + (f" in {experiment})" if len(c.names) > 2 else ")")
         for label, change, experiment in zip(
             first["label"], first["change"], first["experiment"], strict=True
         )
     ]
     return (
-        f"Of {names} {words}, the data tell a change of rank against {c.names[0]} for "
-        f"{len(first)}: {listing(shown, 4)}."
+        f"Of {names} {words}, {len(first)} {'has' if len(first) == 1 else 'have'} a change of rank "
+        f"from {c.names[0]} that is distinguishable from zero: {listing(shown, 4)}."
     )
 
 
@@ -193,7 +194,7 @@ def _change_table(c: Comparison, kind: str) -> Table:
         Column("change", "Change"),
         Column("", f"Interval ({percent(c.level)})"),
         *hidden("low", "high"),
-        Column("told", "Told from none", False),
+        Column("told", "Distinguishable from zero", False),
     ]
     body = []
     for row in changes.to_dict("records"):
@@ -239,7 +240,7 @@ def _agreement_table(c: Comparison) -> Table:
             cells += [Cell(number(value, 3), value), Cell(bounds, low)]
             cells += [Cell("", low), Cell("", high)]
         body.append(tuple(cells))
-    caption = "Agreement of every two experiments"
+    caption = "Agreement between every two experiments"
     return Table("agreements", caption, tuple(columns), tuple(body))
 
 
@@ -249,4 +250,4 @@ def _difference_table(c: Comparison) -> Table:
         tuple(Cell(str(v), str(v)) for v in row)
         for row in c.differences.itertuples(index=False, name=None)
     )
-    return Table("what-differs", "Keys on which the experiments differ", columns, body)
+    return Table("what-differs", "Keys that differ between the experiments", columns, body)

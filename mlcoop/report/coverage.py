@@ -34,8 +34,8 @@ def render_coverage(coverage: pd.DataFrame, answers: pd.DataFrame, title: str) -
         title=title,
         drawing=both(lambda width: heat(coverage, width)) if len(coverage) else None,
         legend=[(f"m{i}", words) for i, words in enumerate(_legend(coverage))],
-        years=_table("countries-by-year", "Countries with a figure, by year", _wide(coverage)),
-        answers=_table("answers", "What is cached", answers),
+        years=_table("countries-by-year", "Countries with a value, by year", _wide(coverage)),
+        answers=_table("answers", "Cached answers", answers),
     )
 
 
@@ -49,8 +49,8 @@ def heat(coverage: pd.DataFrame, width: int) -> Markup:
     sources = list(dict.fromkeys(str(key[0]) for key, _ in groups))
     height = HEAD + ROW * len(groups) + GAP * len(sources)
     label = (
-        f"Heat map of {len(groups)} figures by year, {first} to {last}, shaded by the number of "
-        "countries that have one; the table below holds the same"
+        f"Heat map of {len(groups)} variables by year, {first} to {last}, shaded by the number of "
+        "countries with a value; the table below holds the same"
     )
     canvas = Canvas(width, height, label, "coverage")
     step = 5 if side * 5 >= 34 else 10

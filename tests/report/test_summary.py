@@ -278,7 +278,7 @@ def test_dimensions_are_told_with_their_intervals(study: Experiment) -> None:
     assert summarise(told).answer[1] == (
         "By dimension, market environment ranks first (50 % of the total importance, 95 % interval "
         "40 to 60 %): one other dimension could rank above it, most likely research strength. "
-        "It is followed by research strength (30 %, 20 to 40 %) and external environment (20 %, "
+        "Next in order: research strength (30 %, 20 to 40 %) and external environment (20 %, "
         "0.0 to 30 %). Not distinguishable from chance as a whole: external environment."
     )
     page = Page(render_report(told))
@@ -294,7 +294,7 @@ def test_own_groups_are_named_as_given(study: Experiment) -> None:
     groups = study.groups.replace({"group": own})
     answer = summarise(dataclasses.replace(study, groups=groups)).answer[1]
     assert answer.startswith("By group, Asia ranks first")
-    assert "followed by ties of old (" in answer
+    assert "Next in order: ties of old (" in answer
     told = summarise(study).answer[1]
     assert told.startswith("By group, ") and told[10:].split(" ")[0].islower()
 

@@ -72,7 +72,7 @@ def dimension_sentence(dimensions: Sequence[Ranked], level: float) -> str:
     )
     if rest:
         then = [f"{_in_sentence(d)} ({small_percent(d.share)}, {_bounds(d)})" for d in rest]
-        text += f" It is followed by {listing(then)}."
+        text += f" Next in order: {listing(then)}."
     chance = [_in_sentence(d) for d in dimensions if d.above_null is False]
     # Single factors and groups of such a dimension may be told from chance all the same.
     text += f" Not distinguishable from chance as a whole: {listing(chance)}." if chance else ""
@@ -89,7 +89,7 @@ def group_sentence(groups: Sequence[Ranked], level: float) -> str:
     )
     if rest:
         then = [f"{_in_sentence(g)} ({small_percent(g.share)})" for g in rest[:2]]
-        text += f" It is followed by {listing(then)}."
+        text += f" Next in order: {listing(then)}."
     told = [g.share for g in groups if g.above_null]
     untold = [g.share for g in groups if g.above_null is False]
     if told and untold and min(told) < max(untold):

@@ -256,7 +256,7 @@
         land.classList.toggle("aside", country.value !== "" && land.dataset.code !== country.value);
       });
       document.getElementById("country-note").textContent =
-        country.value === "" ? "" : "Map, drawings and tables of pairs show this one only.";
+        country.value === "" ? "" : "The map, charts and tables of pairs show only this one.";
     };
     country.addEventListener("change", apply);
     lands.forEach((land) => land.addEventListener("click", () => {
