@@ -194,7 +194,7 @@ def _change_table(c: Comparison, kind: str) -> Table:
         Column("change", "Change"),
         Column("", f"Interval ({percent(c.level)})"),
         *hidden("low", "high"),
-        Column("told", "Distinguishable from zero", False),
+        Column("told", "Distinguishable", False),
     ]
     body = []
     for row in changes.to_dict("records"):

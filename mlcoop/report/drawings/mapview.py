@@ -99,7 +99,7 @@ def _look(
         place = next((i for i, b in enumerate(bounds) if values[code] <= b), 0)
         return f"land m{_shade(place, len(bounds))}", words[code], f' data-code="{code}"'
     if code in dropped:
-        return "land dropped", f"{country_name(code)}: left out ({dropped[code]})", ""
+        return "land dropped", f"{country_name(code)}: excluded ({dropped[code]})", ""
     return "land", "", ""
 
 
@@ -119,5 +119,5 @@ def _legend(bounds: Sequence[float], focal: str | None, dropped: bool) -> list[t
     if focal:
         rows.append(("focal", country_name(focal)))
     if dropped:
-        rows.append(("dropped", "left out"))
+        rows.append(("dropped", "excluded"))
     return rows

@@ -28,7 +28,7 @@ WITNESSES = {
     "ppml": "PPML",
 }
 PLAYERS = {
-    "members": "Total of its factors",
+    "members": "Total of factors",
     "as_one": "As one player",
     "dropped": "Left out of the learner",
     "dropped_ppml": "Left out of PPML",

@@ -42,9 +42,9 @@ def surprises(rows: Sequence[Surprise]) -> Table:
         Column("lower", "Forecast interval"),
         Column("upper", "upper", shown=False),
         Column("change", "Change"),
-        Column("expected", "Expected change"),
-        Column("shared", "Shared by all pairs"),
-        Column("factors", "Factors associated with its level", numeric=False),
+        Column("expected", "Expected"),
+        Column("shared", "Shared by all"),
+        Column("factors", "Associated factors", numeric=False),
     )
     body = tuple(
         (

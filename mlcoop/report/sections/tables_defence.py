@@ -126,11 +126,11 @@ def players(rows: Sequence[Player], d: Defence) -> Table:
     """Return each group as the sum of its members, as one player, and what is lost without it."""
     columns = [
         Column("group", "Group", numeric=False),
-        Column("members_sum", "Total of its factors"),
+        Column("members_sum", "Total of factors"),
         Column("as_one", "As one player"),
         Column("cancelled", "Cancels within"),
-        Column("learner_lost", "Deviance lost without it"),
-        Column("ppml_lost", "Lost without it, PPML"),
+        Column("learner_lost", "Lost without it"),
+        Column("ppml_lost", "Lost, PPML"),
     ]
     drawn = any(r.as_one_error > 0 for r in rows)
     if drawn:
@@ -147,7 +147,7 @@ def players(rows: Sequence[Player], d: Defence) -> Table:
         ]
         body.append(tuple(cells))
     note = (
-        "Importances are mean absolute Shapley values on the log scale. Deviance lost: deviance "
+        "Importances are mean absolute Shapley values on the log scale. Lost: deviance "
         f"explained on held-out focus pairs with all groups ({percent(d.all_explained, 1)}; PPML "
         f"{percent(d.all_explained_ppml, 1)}) minus that of a refit without the group. Below zero, "
         "the other groups predict better alone. No loss is shown for a model that explains nothing "

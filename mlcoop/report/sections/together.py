@@ -43,7 +43,7 @@ def together_sentence(rows: Sequence[Together]) -> str:
         f"Of the {len(rows)} interactions listed, {len(told)} {'is' if len(told) == 1 else 'are'} "
         f"distinguishable from zero. The strongest is between {in_quotes(first.label)} and "
         f"{in_quotes(first.other)}: jointly, they are associated with a change in collaboration of "
-        f"{percent(first.strength)} on average beyond what goes with either alone "
+        f"{percent(first.strength)} on average beyond what is associated with either alone "
         f"({span(first.low, first.high, percent)})."
     )
 
@@ -79,7 +79,7 @@ def together_table(rows: Sequence[Together]) -> Table:
         Column("strength", "Change in collaboration"),
         Column("band", "Band"),
         Column("share", "Relative to total importance"),
-        Column("told", "Distinguishable from zero", numeric=False),
+        Column("told", "Distinguishable", numeric=False),
     )
     body = tuple(
         (

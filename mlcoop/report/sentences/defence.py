@@ -181,8 +181,8 @@ def stability_sentences(d: Defence) -> tuple[str, ...]:
         texts.append(text)
     if groups:
         texts.append(
-            f"The first group also leads in {percent(groups['top_same'])} of the replicates, and a "
-            f"group of its tier in {percent(groups['top_same_tier'])}."
+            f"The group ranked first leads in {percent(groups['top_same'])} of the replicates, and "
+            f"a group of its tier in {percent(groups['top_same_tier'])}."
         )
     return tuple(texts)
 
