@@ -72,7 +72,7 @@ def test_a_focus_set_without_works_has_no_error(capsys: pytest.CaptureFixture[st
     forecast = {**base.metrics["forecast"], "sets": {"focus": nothing}, "skill": {"focus": {}}}
     print_experiment(replace(base, metrics={"forecast": forecast}))
     text = capsys.readouterr().out
-    assert "focus pairs had no work in any year tested" in text
+    assert "Focus pairs had no works in any year tested" in text
     assert "Error one year ahead" not in text
 
 
@@ -176,7 +176,7 @@ def test_no_surprise_is_said_of_the_year_that_was_tested(
 def test_forecasts_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     print_forecast(finished())
     text = capsys.readouterr().out
-    assert "China–Brunei" in text and "50.0 % less error, better than the rule" in text
+    assert "China–Brunei" in text and "50.0 % less error, better than the baseline" in text
 
 
 def test_the_bounds_of_a_told_change_of_rank_hold_no_zero() -> None:
