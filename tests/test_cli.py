@@ -163,7 +163,7 @@ def test_a_cross_section_has_no_years_and_no_next_one(tmp_path: Path) -> None:
     assert json.loads((folder / "coverage.json").read_text())["years"] == []
     models = tmp_path / "models" / "once"
     card = (models / "README.md").read_text()
-    assert "10 country pairs; counts of the user's own." in card
+    assert "10 country pairs; counts supplied by the user." in card
     assert "forecaster.json" not in card and not (models / "forecaster.json").exists()
     assert "once" in mlcoop("list", cwd=tmp_path).stdout
     asked = mlcoop("forecast", "once", cwd=tmp_path)
@@ -181,7 +181,7 @@ def test_a_finished_study_is_kept_and_repeats_to_the_number(panel_run) -> None:
     place, done = panel_run
     again = mlcoop("run", "world.yaml", "--json", cwd=place)
     assert json.loads(again.stdout) == json.loads(done.stdout)
-    assert "finished before" in again.stderr
+    assert "already finished" in again.stderr
     folder = place / "experiments" / "world"
     before = (folder / "factors.csv").read_bytes()
     forced = mlcoop("run", "world.yaml", "--force", "--workers", "1", cwd=place)
@@ -224,7 +224,7 @@ def test_a_cut_off_run_goes_on_where_it_stopped(
         stopped = mlcoop("run", "world.yaml", "--workers", "1", cwd=tmp_path)
     assert stopped.returncode == 1 and "goes on where it stopped" in stopped.stderr
     resumed = mlcoop("run", "world.yaml", "--json", "--workers", "1", cwd=tmp_path)
-    assert "explain: done (kept from before)" in resumed.stderr
+    assert "explain: done (kept from an earlier run)" in resumed.stderr
     assert json.loads(resumed.stdout)["factors"] == json.loads(done.stdout)["factors"]
 
 
@@ -279,7 +279,7 @@ BAD_CONFIGS = {
     "a missing file": ("name: x\ntarget: {source: csv, path: no.csv}\n", "no such file"),
     "a field of a file that holds none": (
         "name: x\ntarget: {source: csv, path: t.csv, field: life}\n",
-        "target.field: t.csv is a file, whose counts are taken as they stand",
+        "target.field: t.csv is a file, whose counts are used as given",
     ),
     "fractional counts of a file": (
         "name: x\ntarget: {source: csv, path: t.csv, counting: fractional}\n",
@@ -374,7 +374,7 @@ def test_a_file_that_cannot_be_written_is_one_line(panel_run, command: str, tmp_
 def test_a_cache_of_imported_files_alone_is_not_called_empty(tmp_path: Path) -> None:
     """Truth: the status names the file and asks for no fetch; an empty cache is called that."""
     kept = {"MLCOOP_CACHE_DIR": str(tmp_path / "cache")}
-    empty = "No figures are cached; mlcoop data fetch brings a study's."
+    empty = "The cache holds no data yet; run mlcoop data fetch CONFIG."
     assert mlcoop("data", "status", cwd=tmp_path, **kept).stdout.strip() == empty
     (tmp_path / "other.csv").write_text("t,i\n2015,156\n")
     done = mlcoop("data", "import", "baci", "other.csv", cwd=tmp_path, **kept)
@@ -476,7 +476,9 @@ def test_dry_run_tells_how_many_years_can_be_forecast(
     done = mlcoop("run", str(config), *years, *asked, cwd=tmp_path)
     document = json.loads(done.stdout)
     assert document["years_ahead"] == ahead
-    assert ("5 ahead takes 14 years" in document.get("warning", "")) == (ahead < horizon)
+    assert ("5 ahead needs 14 consecutive years" in document.get("warning", "")) == (
+        ahead < horizon
+    )
 
 
 def test_without_a_backtest_there_is_no_forecast_and_a_dry_run_says_so(tmp_path: Path) -> None:
@@ -494,8 +496,8 @@ def test_dry_run_refuses_years_that_a_run_would_refuse(tmp_path: Path) -> None:
     text = "name: x\nfocus: {focal: CHN, partners: asean}\nyears: {start: 2005, end: 2199}\n"
     for options in (["--dry-run"], []):
         done = mlcoop("run", config(tmp_path, text), *options, cwd=tmp_path)
-        (line,) = [s for s in done.stderr.splitlines() if not s.startswith("panel: figures")]
-        assert done.returncode == 2 and line.startswith("years.end: 2199 is still to come; write 2")
+        (line,) = [s for s in done.stderr.splitlines() if not s.startswith("panel: source data")]
+        assert done.returncode == 2 and line.startswith("years.end: 2199 is not over yet; write 2")
     (tmp_path / "counts.csv").write_text(GOOD)
     text = "name: x\ntarget: {source: csv, path: counts.csv}\nyears: {start: 2005, end: 2012}\n"
     own = mlcoop("run", config(tmp_path, text), "--dry-run", cwd=tmp_path)

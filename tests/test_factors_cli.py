@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_list_shows_what_each_factor_is_and_how_much_of_it_is_there(place: Path) -> None:
     plain = factors(cwd=place)
     assert plain.returncode == 0 and f"{len(FACTORS)} factors" in plain.stdout
-    assert "figures at hand" not in plain.stdout
+    assert "data available" not in plain.stdout
     for how in (("--experiment", "two"), ("--config", "two.yaml")):
         done = factors(*how, "--json", cwd=place)
         rows = {row["name"]: row for row in json.loads(done.stdout)}
@@ -62,7 +62,7 @@ def test_the_list_shows_what_each_factor_is_and_how_much_of_it_is_there(place: P
 
 def test_an_input_of_the_forecast_model_alone_is_shown_as_such(tmp_path: Path) -> None:
     shown = factors("partners_in_common", cwd=tmp_path)
-    assert shown.returncode == 0 and "for the forecast model alone" in shown.stdout
+    assert shown.returncode == 0 and "forecast model only" in shown.stdout
     (row,) = json.loads(factors("partners_in_common", "--json", cwd=tmp_path).stdout)
     assert row["group"] == "network_position" and row["forecast_only"]
     listed = json.loads(factors("network_position", "--json", cwd=tmp_path).stdout)
@@ -88,7 +88,7 @@ def test_one_factor_with_its_distribution_and_picture(place: Path) -> None:
     assert ET.parse(place / "d.svg").getroot().tag.endswith("svg")
     shown = factors("gdp", "--experiment", "two", cwd=place).stdout
     assert "expected sign: +" in shown and "focal country (log USD of 2015)" in shown
-    assert shown.count("█") >= 80 and "figures at hand: 75 % / 100 %" in shown
+    assert shown.count("█") >= 80 and "data available: 75 % / 100 %" in shown
 
 
 BAD = {

@@ -59,7 +59,9 @@ def test_a_score_reads_names_in_any_usual_spelling(study: Path) -> None:
     assert scores[0]["coverage"] == 1.0
     said = mlcoop("forecast", "score", "s", "--observed", "seen.csv", cwd=study).stdout
     assert (
-        "missed by 25.0 %" in said and "75.0 % more error" in said and "China–South Korea" in said
+        "error (WAPE) 25.0 %" in said
+        and "75.0 % more error" in said
+        and "China–South Korea" in said
     )
 
 
@@ -69,11 +71,14 @@ def test_a_rule_that_was_exactly_right_has_no_error_to_undercut(study: Path) -> 
     said = mlcoop("forecast", "score", "s", "--observed", "seen.csv", cwd=study).stdout
     (study / "one.csv").write_text("".join(rows.splitlines(keepends=True)[:2]))
     one = mlcoop("forecast", "score", "s", "--observed", "one.csv", cwd=study).stdout
-    assert "2022, focus pairs (1 pair): the forecast" in one
+    assert "2022, focus pairs (1 pair): forecast error" in one
     # Both counts are those of the year before; errors 5 and 20 of 140.
-    assert "missed by 17.9 % of the works; the best simple rule in hindsight, last year's" in said
-    assert "2022, focus pairs (2 pairs): the forecast" in said
-    assert "count, was exactly right. 90 % intervals" in said and "0.0 % less" not in said
+    assert "(WAPE) 17.9 % of works; best baseline (chosen in hindsight), last year's" in said
+    assert "2022, focus pairs (2 pairs): forecast error" in said
+    assert (
+        "count, had no error. Intervals covered 100 % of counts (nominal 90 %)" in said
+        and "0.0 % less" not in said
+    )
 
 
 def test_a_score_reads_the_codes_of_a_ready_panel(study: Path) -> None:
@@ -88,7 +93,9 @@ def test_a_score_reads_the_codes_of_a_ready_panel(study: Path) -> None:
     (study / "p.csv").write_text("i,j,t,y,f\nb-2,a-1,2022,50,1\na-1,b-3,2022,90,1\n")
     done = mlcoop("forecast", "score", "s", "--observed", "p.csv", cwd=study)
     # Errors 5 and 30 of 140, as above.
-    assert done.returncode == 0 and "missed by 25.0 %" in done.stdout and "a-1–b-3" in done.stdout
+    assert (
+        done.returncode == 0 and "error (WAPE) 25.0 %" in done.stdout and "a-1–b-3" in done.stdout
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,7 @@ def test_a_score_reads_the_codes_of_a_ready_panel(study: Path) -> None:
         (("score", "s", "--observed", "odd.csv"), "Chyna"),
         (
             ("score", "s", "--observed", "early.csv"),
-            "early.csv: no count for the forecast years 2022; it tells of 2019",
+            "early.csv: no count for the forecast years 2022; it covers 2019",
         ),
         (("s", "--totals"), "holds no totals.csv"),
         (("s", "--scenario", "none.yaml"), "scenario.parquet"),

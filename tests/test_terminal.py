@@ -157,7 +157,7 @@ def test_a_sum_of_pairs_likely_to_have_no_work_is_wider_than_their_bounds(
     heads = ["total", "year", "predicted", "lower", "upper", "level", "naive_lower", "naive_upper"]
     print_totals(finished(), pd.DataFrame([row], columns=heads))
     text = capsys.readouterr().out
-    assert "0–3" in text and "never wider" not in text and "Poisson's law" in text
+    assert "0–3" in text and "never wider" not in text and "Poisson variation" in text
 
 
 def test_no_surprise_is_said_of_the_year_that_was_tested(

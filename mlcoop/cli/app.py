@@ -39,8 +39,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="What drives research collaboration between two countries, how sure can we be, "
-    "and what will next year look like?",
+    help="Which factors are associated with research collaboration between countries, how "
+    "certain is the ranking, and how many works are expected next year?",
 )
 app.add_typer(data_app, name="data")
 app.add_typer(forecast.forecast_app, name="forecast")
@@ -74,7 +74,7 @@ def compare(
     html: Html = None,
     experiments: Experiments = EXPERIMENTS,
 ) -> None:
-    """Set factor rankings side by side, with the uncertainty of every difference."""
+    """Compare factor rankings side by side, with the uncertainty of every difference."""
     from mlcoop.comparison import compare as compare_experiments
     from mlcoop.family.folder import read_rankings
     from mlcoop.files import write_output
@@ -94,7 +94,7 @@ def compare(
 
 @app.command(epilog="Example: mlcoop report china-bri")
 def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
-    """Write the HTML page of a study, or of a family's comparison, again from its folder alone."""
+    """Rebuild the HTML page of a study, or of a family's comparison, from its folder alone."""
     from mlcoop.artefacts import read_manifest
     from mlcoop.experiments import absent_tables, find_experiment, read_experiment
     from mlcoop.family.folder import find_family, read_family, write_comparison
@@ -112,14 +112,14 @@ def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
     experiment = read_experiment(find_experiment(name, experiments))
     if not read_manifest(Path(experiment.folder)).get("finished"):
         raise DataError(
-            f"{experiment.folder}: its run is not finished, and the page would lack what is still "
-            "to be made; run its config again, it goes on where it stopped"
+            f"{experiment.folder}: its run is not finished, so the page would be incomplete; run "
+            "its config again, it resumes where it stopped"
         )
     absent = absent_tables(Path(experiment.folder))
     if absent:
         raise DataError(
-            f"{experiment.folder}: its run wrote {some(absent)}, not there now, and the page would "
-            "lack them; run its config again with --force"
+            f"{experiment.folder}: lacks {some(absent)}, which its run wrote, so the page would be "
+            "incomplete; run its config again with --force"
         )
     path = Path(experiment.folder) / "report.html"
     write_output(path, render_report(experiment).encode())
@@ -129,14 +129,14 @@ def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
 @app.command(epilog="Example: mlcoop explore china-bri")
 def explore(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[EXP...]", help="all when none is named")
+        list[str] | None, typer.Argument(metavar="[EXP...]", help="default: all experiments")
     ] = None,
     port: Annotated[int, typer.Option(min=1024, max=65535)] = 8501,
     browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
     experiments: Experiments = EXPERIMENTS,
     models: Models = MODELS,
 ) -> None:
-    """Serve a page on this machine alone: browse studies, compare them, try what-if scenarios."""
+    """Open a local page, on this machine only: browse studies, compare them, try what-ifs."""
     from mlcoop.experiments import find_experiment, read_experiment
     from mlcoop.explore import serve
 
@@ -148,7 +148,7 @@ def explore(
 
 @app.command("list", epilog="Example: mlcoop list")
 def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) -> None:
-    """List the experiments and their headline figures."""
+    """List the experiments and their headline results."""
     from mlcoop.experiments import list_experiments, read_experiment
     from mlcoop.terminal.study import print_list
 
@@ -216,11 +216,11 @@ def main() -> None:
         sys.exit(0)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _MACHINE and error.filename is not None:
-            print(f"{error.filename}: {error.strerror}; mend that and try again", file=sys.stderr)
+            print(f"{error.filename}: {error.strerror}; fix that and try again", file=sys.stderr)
             sys.exit(2)
         traceback.print_exc()
         print(
-            f"mlcoop {__version__}: this is our fault; please report it with the lines above",
+            f"mlcoop {__version__}: this is a bug in mlcoop; please report it with the lines above",
             file=sys.stderr,
         )
         sys.exit(1)

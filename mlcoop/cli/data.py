@@ -1,4 +1,4 @@
-"""`mlcoop data`: the sources' figures into the cache, what is there, and what it says."""
+"""`mlcoop data`: source data into the cache, what it holds, and how it is checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mlcoop.cli.shared import (
 from mlcoop.errors import ConfigError, DataError, counted
 
 data_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The sources' figures and their cache."
+    no_args_is_help=True, rich_markup_mode=None, help="Source data and the local cache."
 )
 
 
@@ -39,7 +39,7 @@ def data_fetch(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Bring a study's figures into the cache; what is there is not asked for again."""
+    """Download a study's source data into the cache; cached data are not requested again."""
     from mlcoop.artefacts import plain
     from mlcoop.assemble import gather_request
     from mlcoop.sources.gather import gather
@@ -47,14 +47,14 @@ def data_fetch(
 
     plans = [p for p in load_plans(config, overrides) if p.asks_services]
     if not plans:
-        raise ConfigError(f"{config}: this study asks no service; there is nothing to fetch")
+        raise ConfigError(f"{config}: this study uses no online source; there is nothing to fetch")
     client = new_client()
     asked = {}
     for plan in plans:
         request = gather_request(plan, today_utc())
         if not dry_run:
             with progress_shown() as terminal:
-                terminal.start("data", f"figures of {plan.config.name} into the cache")
+                terminal.start("data", f"source data of {plan.config.name} into the cache")
                 figures = gather(request, client, lambda done, of, what: terminal.step(done, of))
                 for warning in figures.warnings:
                     terminal.note(warning)
@@ -65,10 +65,10 @@ def data_fetch(
 @data_app.command("import", epilog="Example: mlcoop data import gravity Gravity_csv_V202211.zip")
 def data_import(
     kind: Annotated[str, typer.Argument(help="gravity or baci")],
-    files: Annotated[list[Path], typer.Argument(help="the files as CEPII gives them")],
+    files: Annotated[list[Path], typer.Argument(help="the files as downloaded from CEPII")],
     as_json: Json = False,
 ) -> None:
-    """Read CEPII's Gravity or BACI files that you downloaded into the cache; resumable."""
+    """Import downloaded CEPII Gravity or BACI files into the cache; resumable."""
     from mlcoop.sources.imported.pair_files import import_files
 
     with progress_shown() as terminal:
@@ -87,12 +87,14 @@ def data_import(
     for name, rows in done.rows.items():
         print(f"{name}: {rows:,} pairs and years")
     for name in done.kept:
-        print(f"{name}: in the cache already")
+        print(f"{name}: already in the cache")
 
 
 @data_app.command("status", epilog="Example: mlcoop data status --html coverage.html")
 def data_status(
-    config: Annotated[Path | None, typer.Argument(help="only what this study reads")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="only the data that this study uses")
+    ] = None,
     overrides: Overrides = [],  # noqa: B006
     html: Html = None,
     as_json: Json = False,
@@ -110,14 +112,14 @@ def data_status(
         plan = load_plan(config, overrides)
         if not plan.asks_services:
             raise ConfigError(
-                f"{config}: this study asks no service; the cache holds nothing of it"
+                f"{config}: this study uses no online source; the cache holds no data of it"
             )
         request = gather_request(plan, today_utc())
     cache = new_client().cache
     years = coverage(cache, request)
     table = cache_status(cache, coverage(cache) if request else years)
     if html is not None:
-        title = f"Figures of {plan.config.name}" if config is not None else "Figures in the cache"
+        title = f"Data of {plan.config.name}" if config is not None else "Data in the cache"
         write_output(html, render_coverage(years, table, title).encode())
         print(f"written: {html}", file=sys.stderr)
     if as_json:
@@ -137,7 +139,7 @@ def data_impact(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Show how many works of a study's countries are highly cited, international and domestic."""
+    """Show the share of highly cited works, international and domestic, of a study's countries."""
     from mlcoop.artefacts import plain
     from mlcoop.assemble import gather_request
     from mlcoop.sources.openalex import impact
@@ -146,7 +148,7 @@ def data_impact(
     plan = load_plan(config, overrides)
     if not plan.asks_services:
         raise ConfigError(
-            f"{config}: this study's works are not OpenAlex's; there are no citations"
+            f"{config}: this study's counts are not from OpenAlex, so there are no citation data"
         )
     client = new_client()
     request = gather_request(plan, today_utc())
@@ -172,23 +174,23 @@ def data_verify(as_json: Json = False) -> None:
     if as_json:
         print_json({"whole": not problems, "answers": answers, "damaged": problems})
     else:
-        good = "each matches its checksum" if answers else "nothing to check"
-        for problem in problems or [f"{cache.folder}: {counted(answers, 'answer')}, {good}"]:
+        good = "all match their checksums" if answers else "nothing to check"
+        for problem in problems or [f"{cache.folder}: {counted(answers, 'cached answer')}, {good}"]:
             print(problem)
     if problems:
         raise DataError(
-            f"damaged answers in the cache: {len(problems)}; the next fetch asks for them again, "
-            "imported files are to be imported again"
+            f"damaged answers in the cache: {len(problems)}; run mlcoop data fetch, which requests "
+            "them again, and import damaged imports again"
         )
 
 
 @data_app.command("aggregate", epilog="Example: mlcoop data aggregate data/works --out counts")
 def data_aggregate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a snapshot's folder data/works")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="the snapshot's folder data/works")],
     out: Annotated[Path, typer.Option(help="folder for the counts")] = Path("counts"),
     workers: Workers = None,
 ) -> None:
-    """Count the pairs of a whole OpenAlex works snapshot, full and fractional; resumable."""
+    """Count country pairs in an OpenAlex works snapshot, full and fractional; resumable."""
     from mlcoop.sources.openalex.snapshot import aggregate
 
     with progress_shown() as terminal:

@@ -1,4 +1,4 @@
-"""`mlcoop factors`: the catalogue, and how a factor is known and spread in a study."""
+"""`mlcoop factors`: the catalogue, and a factor's coverage and distribution in a study."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ NETWORK = "network_position"
 
 
 def factors(
-    name: Annotated[str | None, typer.Argument(help="a factor or a group")] = None,
+    name: Annotated[str | None, typer.Argument(help="a factor or a group; default: all")] = None,
     experiment: Annotated[
         str | None, typer.Option(help="show coverage and distribution in this experiment")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="the same for the experiment of this file")
+        Path | None, typer.Option(help="the same, for the experiment of this config")
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="PNG or SVG of one factor's distribution")
+        Path | None, typer.Option(help="write one factor's distribution as PNG or SVG")
     ] = None,
     as_json: Json = False,
     experiments: Experiments = EXPERIMENTS,
 ) -> None:
-    """List the factor catalogue, or show one factor and how it is spread over a study's pairs."""
+    """List the factor catalogue, or show one factor and its distribution over a study's pairs."""
     from mlcoop.features.catalogue import FACTORS, select_factors
     from mlcoop.forecast.network import POSITIONS
     from mlcoop.terminal.factors import print_factors, print_positions
@@ -56,8 +56,8 @@ def factors(
         raise ConfigError("--picture: needs the name of one factor and --experiment or --config")
     if alone and study is not None:
         print(
-            f"{name}: worked out anew at every origin, for the forecast alone; a study keeps no "
-            "distribution of it",
+            f"{name}: recomputed at every forecast origin and used only by the forecast model; a "
+            "study keeps no distribution of it",
             file=sys.stderr,
         )
     known = None if study is None else _known(study)
@@ -106,7 +106,7 @@ def _study(name: str | None, config: Path | None, experiments: Path) -> Experime
 
 
 def _known(study: Experiment) -> dict[str, dict[str, float]]:
-    """Return the share of focus rows with a figure, by catalogue factor and by feature."""
+    """Return the share of focus rows with data, by catalogue factor and by feature."""
     known: dict[str, dict[str, float]] = {}
     for row in study.coverage.get("factors") or []:
         feature = str(row["factor"])
@@ -122,7 +122,7 @@ def _spread(study: Experiment, factor: Factor) -> list[Distribution]:
     path = Path(study.folder) / "panel.parquet"
     if not path.is_file():
         raise DataError(
-            f"{path}: not there, and the distribution is made from it; run the study's config "
+            f"{path}: missing, and the distribution is computed from it; run the study's config "
             "again with --force"
         )
     focal = (study.config.get("focus") or {}).get("focal")

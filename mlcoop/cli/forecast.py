@@ -1,4 +1,4 @@
-"""`mlcoop forecast`: a study's forecast, its sums and surprises, scenarios, and its score later."""
+"""`mlcoop forecast`: a study's forecast, its totals, surprises, scenarios and later score."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ forecast_app = typer.Typer(
 def show(
     name: Name,
     scenario: Annotated[
-        Path | None, typer.Option(help="file of changed factors; shows the difference")
+        Path | None, typer.Option(help="file of changed factors; shows the associated difference")
     ] = None,
     totals: Annotated[
-        bool, typer.Option("--totals", help="sums: the focus set, every country, all pairs")
+        bool, typer.Option("--totals", help="totals: the focus set, every country, all pairs")
     ] = False,
     surprises: Annotated[
-        bool, typer.Option("--surprises", help="last counts that fell outside their interval")
+        bool, typer.Option("--surprises", help="latest counts outside their prediction interval")
     ] = False,
     horizon: Annotated[
-        int | None, typer.Option(min=1, max=5, help="years ahead to show; all when left out")
+        int | None, typer.Option(min=1, max=5, help="years ahead to show; default: all")
     ] = None,
     as_json: Json = False,
     experiments: Experiments = EXPERIMENTS,
     models: Models = MODELS,
 ) -> None:
-    """Print the forecast of the years ahead; or its sums, its surprises, or a scenario."""
+    """Print the forecast of the years ahead; or its totals, its surprises, or a scenario."""
     from mlcoop.artefacts import plain
     from mlcoop.terminal import forecast as terminal
     from mlcoop.terminal.study import print_forecast
@@ -73,7 +73,7 @@ def show(
     if sum([scenario is not None, totals, surprises]) > 1:
         raise ConfigError("forecast: give one of --scenario, --totals and --surprises at a time")
     if horizon is not None and surprises:
-        raise ConfigError("forecast: surprises are of the last count; leave out --horizon")
+        raise ConfigError("forecast: surprises are about the latest counts; leave out --horizon")
     experiment = _read(name, experiments)
     if surprises:
         table = _needed(experiment.surprises, experiment, "surprises.csv")
@@ -99,12 +99,12 @@ def show(
 def score(
     name: Name,
     observed: Annotated[
-        Path, typer.Option(help="counts that came: year, country_a, country_b, works")
+        Path, typer.Option(help="observed counts: year, country_a, country_b, works")
     ],
     as_json: Json = False,
     experiments: Experiments = EXPERIMENTS,
 ) -> None:
-    """Set a forecast beside the counts that came: coverage, errors, simple rules, worst pairs."""
+    """Score a forecast against observed counts: coverage, errors, baselines, largest errors."""
     from mlcoop.artefacts import plain, read_table
     from mlcoop.forecast.hindsight import score_forecast
     from mlcoop.schema import PAIR_YEAR
@@ -146,8 +146,8 @@ def _needed(table: pd.DataFrame | None, experiment: Experiment, file: str) -> pd
                 f"{experiment.folder}: was run without {file}; set {on} and run it again"
             )
         raise DataError(
-            f"{experiment.folder}: holds no {file}; run its config again (with --force where "
-            "the folder came without its tables of counts)"
+            f"{experiment.folder}: holds no {file}; run its config again (with --force if the "
+            "folder was shared without its tables of counts)"
         )
     return table
 

@@ -1,4 +1,4 @@
-"""`mlcoop simulate`: planted worlds, and what a study of some size could tell."""
+"""`mlcoop simulate`: simulated worlds with planted drivers, and the power of a study."""
 
 from __future__ import annotations
 
@@ -35,20 +35,24 @@ def simulate(
     ] = False,
     drivers: Annotated[
         str,
-        typer.Option(metavar="FACTOR,FACTOR", help="the factors that matter, most important first"),
+        typer.Option(metavar="FACTOR,FACTOR", help="the true drivers, most important first"),
     ] = "",
     like: Annotated[
-        Path | None, typer.Option(metavar="CONFIG", help="say what a study of its size could tell")
+        Path | None,
+        typer.Option(metavar="CONFIG", help="print the statistical power of a study of its size"),
     ] = None,
     member: Annotated[
         str, typer.Option(metavar="NAME", help="with --like a family: the member that is meant")
     ] = "",
-    worlds: Annotated[int, typer.Option(min=2, help="with --like: worlds drawn and ranked")] = 20,
+    worlds: Annotated[
+        int, typer.Option(min=2, help="with --like: number of simulated worlds")
+    ] = 20,
     works: Annotated[
-        float | None, typer.Option(min=0.01, help="with --like: works of an average pair and year")
+        float | None, typer.Option(min=0.01, help="with --like: mean works per pair and year")
     ] = None,
     pair_noise: Annotated[
-        float | None, typer.Option(min=0, help="with --like: s.d. of pairs' own log effects")
+        float | None,
+        typer.Option(min=0, help="with --like: s.d. of persistent pair effects (log scale)"),
     ] = None,
     overrides: Annotated[
         list[str],
@@ -65,12 +69,13 @@ def simulate(
     """Write a planted world: a panel whose true drivers are known, and a config that ranks it.
 
     Countries, their distances, borders, languages, blocs and populations are real; other factors
-    and all counts are drawn. A kind says how; --set changes it (pair_noise=0.8, dispersion=1,
+    and all counts are simulated. A kind sets how; --set changes it (pair_noise=0.8, dispersion=1,
     mean_works=0.5, shapes=threshold, collinear=0.9 with twins=4 ...).
 
-    With --like, write nothing: rank planted worlds of the size of a config's study, and print
-    which effects and which orders of factors it could tell. Asks no service. A world takes about
-    6 s for 60 pairs and 15 factors, 40 s where thousands of pairs are trained on.
+    With --like, write nothing: rank planted worlds of the size of a config's study, and print its
+    statistical power, that is which effects it would detect and which orders of factors it would
+    establish. Uses no online source. A world takes about 6 s for 60 pairs and 15 factors, 40 s
+    with thousands of training pairs.
     """
     from mlcoop.artefacts import to_bytes
     from mlcoop.config_file import apply_override
@@ -80,7 +85,9 @@ def simulate(
     chosen = [name.strip() for name in drivers.split(",") if name.strip()]
     if like is not None:
         if chosen:
-            raise ConfigError("--drivers: of a world that is written; leave it out with --like")
+            raise ConfigError(
+                "--drivers: only for a world that is written; leave it out with --like"
+            )
         _power(
             _plan_like(like, overrides, member), worlds, works, pair_noise, seed, workers, as_json
         )
@@ -99,19 +106,19 @@ def simulate(
     if kinds:
         for name, recipe in RECIPES.items():
             print(f"{name:12} {recipe.label}")
-        print("\nwhat --set can change, as the kind asked for has it:")
+        print("\nsettings that --set can change, with their values for the chosen kind:")
         for name, value in settings.items():
             print(f"{name:14} {value}")
         return
     truth = out.with_name(f"{out.stem}-truth.csv")
     config = out.with_suffix(".yaml")
     if out == config:
-        raise ConfigError(f"--out {out}: the panel's config takes that name; end yours in .csv")
+        raise ConfigError(f"--out {out}: that name is for the panel's config; end yours in .csv")
     with writing(out):
         there = [path for path in (out, truth, config) if path.exists()]
     if there and not force:
         raise ConfigError(
-            f"{some(there)}: there already; choose another --out, or --force to overwrite"
+            f"{some(there)}: exists already; choose another --out, or --force to overwrite"
         )
     changes: dict[str, Any] = {}
     for override in overrides:
@@ -172,7 +179,7 @@ def _power(
 
     config, today = plan.config, today_utc()
     with progress_shown() as shown:
-        shown.start("covariates", "rows and factors of such a study")
+        shown.start("covariates", "rows and factors of a study of this size")
         notes: tuple[str, ...] = ()
         if config.panel is not None:
             matrix = assemble(plan, new_client(), today=today).matrix

@@ -57,7 +57,7 @@ class Terminal:
     def end(self, stage: str, seconds: float, reused: bool) -> None:
         """Say that a stage is done."""
         self.close()
-        how = "kept from before" if reused else f"{seconds:.1f} s"
+        how = "kept from an earlier run" if reused else f"{seconds:.1f} s"
         self.console.print(f"{stage}: done ({how})", markup=False, highlight=False, soft_wrap=True)
 
     def member(self, number: int, total: int, name: str, seconds_left: float | None) -> None:

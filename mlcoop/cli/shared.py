@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 ConfigPath = Annotated[Path, typer.Argument(help="experiment file, for example configs/x.yaml")]
 Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a key of the config")
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a config key")
 ]
-Experiments = Annotated[Path, typer.Option("--experiments", help="folder of the experiments")]
-Models = Annotated[Path, typer.Option("--models", help="folder of the models")]
+Experiments = Annotated[
+    Path, typer.Option("--experiments", help="folder that holds the experiments")
+]
+Models = Annotated[Path, typer.Option("--models", help="folder that holds the models")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="check and show the plan, do nothing")]
-Name = Annotated[str, typer.Argument(help="an experiment: its name or its folder")]
-Workers = Annotated[int | None, typer.Option(min=1, help="processes; the number changes no result")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="check and show the plan, run nothing")]
+Name = Annotated[str, typer.Argument(help="an experiment, by name or folder")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="worker processes; results do not depend on it")
+]
 
 
 def page_path(html: Path | None) -> Path | None:
@@ -38,7 +42,9 @@ def page_path(html: Path | None) -> Path | None:
     return html
 
 
-Html = Annotated[Path | None, typer.Option(help="write it as a page", callback=page_path)]
+Html = Annotated[
+    Path | None, typer.Option(help="also write it as an HTML page", callback=page_path)
+]
 EXPERIMENTS = Path("experiments")
 MODELS = Path("models")
 

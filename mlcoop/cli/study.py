@@ -1,4 +1,4 @@
-"""`mlcoop run`: a study or a family of them, carried out or, with --dry-run, only told."""
+"""`mlcoop run`: carry out a study or a family of them or, with --dry-run, show the plan."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def run(
     experiments: Experiments = EXPERIMENTS,
     models: Models = MODELS,
 ) -> None:
-    """Run a study, or a family of them, into experiments/ and models/; go on where it was cut off.
+    """Run a study, or a family of them, into experiments/ and models/; resume an interrupted run.
 
-    A config with a `vary:` section is a family: its members run one after the other and end in
+    A config with a `vary:` section is a family: its members run one after the other, followed by
     their comparison.
     """
     from mlcoop.family.file import load_family
@@ -102,7 +102,7 @@ def run(
             workers=workers or core_count(),
         )
         if held:
-            terminal.note(f"{root}: finished before from the same config; --force runs it again")
+            terminal.note(f"{root}: already finished with the same config; --force runs it again")
     _print_experiment(experiment, as_json)
 
 
@@ -162,7 +162,7 @@ def _dry_run(
         {
             "name": config.name,
             "focus": _focus_words(plan),
-            "years": "those of the file"
+            "years": "as in the file"
             if config.panel is not None
             else f"{config.years.start} to {config.years.end}",
             "factors": _count_factors(plan),
@@ -180,10 +180,10 @@ def _dry_run(
 
 
 def _count_factors(plan: Plan) -> int:
-    """Return how many factors will be ranked, if none is left out for want of figures."""
+    """Return how many factors will be ranked, if none is left out for lack of data."""
     if plan.config.panel is not None:
         return len(plan.config.panel.factors)
-    # With one end that all pairs share, a national factor is ranked for either end.
+    # With a country that all pairs share, a national factor is ranked for it and for the partner.
     ends = 2 if plan.focal or plan.config.focus.institution else 1
     return sum(ends if factor.role == "country" else 1 for factor in plan.factors)
 

@@ -19,7 +19,7 @@ MEASURES = {
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print ranks side by side, what changed, and how far the rankings agree."""
+    """Print ranks side by side, the changes of rank, and how closely the rankings agree."""
     console = stdout()
     many = len(comparison.names) > BESIDE
     for kind in comparison.ranks["kind"].unique():
@@ -33,8 +33,8 @@ def print_comparison(comparison: Comparison) -> None:
         say(console, f"- {note}")
     say(
         console,
-        f"A star marks a change of rank that the data tell from none, at "
-        f"{percent(comparison.level)} for all names of a column together.",
+        "A star marks a change of rank that is distinguishable from zero "
+        f"({percent(comparison.level)} confidence, simultaneous over all names of a column).",
     )
 
 
@@ -55,12 +55,12 @@ def _ranks_beside(comparison: Comparison, kind: str) -> Table:
     heads = [kind, *(["group"] if kind == "factor" else []), comparison.names[0]]
     for other in comparison.names[1:]:
         heads += [other, f"change ({percent(comparison.level)})"]
-    title = f"\nRank of {kind}s, and change from {comparison.names[0]}"
+    title = f"\nRank of {kind}s, and change relative to {comparison.names[0]}"
     return text_table(title, heads, rows, right=set(heads) - {kind, "group"})
 
 
 def _told(comparison: Comparison, kind: str) -> Table:
-    """Return the changes that the data tell, largest first; all of them would fill a book."""
+    """Return the changes distinguishable from zero, largest first; all would be too many."""
     changes = comparison.changes[comparison.changes["kind"] == kind]
     told = changes[changes["told"].fillna(False).astype(bool)]
     order = told["change"].abs().sort_values(ascending=False, kind="stable").index
@@ -70,7 +70,8 @@ def _told(comparison: Comparison, kind: str) -> Table:
     ]
     heads = [kind, "experiment", f"change of rank ({percent(comparison.level)})"]
     title = (
-        f"\n{len(told)} of {len(changes)} changes of {kind}s from {comparison.names[0]} are told"
+        f"\n{len(told)} of {len(changes)} changes in {kind} rank relative to "
+        f"{comparison.names[0]} are distinguishable from zero"
     )
     title += f"; the {len(rows)} largest" if len(rows) < len(told) else ""
     return text_table(title, heads, rows, right={heads[2]})
@@ -85,9 +86,9 @@ def _agreement_range(comparison: Comparison) -> Table:
         for end in (low, high):
             row.append(f"{number(end['value'], 2)} ({end['experiment_a']}, {end['experiment_b']})")
         rows.append(row)
-    heads = ["kind", "measure", "median", "least", "most"]
+    heads = ["kind", "measure", "median", "lowest", "highest"]
     return text_table(
-        f"\nAgreement of every two of {len(comparison.names)}", heads, rows, {"median"}
+        f"\nPairwise agreement of {len(comparison.names)} rankings", heads, rows, {"median"}
     )
 
 
@@ -113,6 +114,6 @@ def _agreement(comparison: Comparison) -> Table:
                 text += f" ({number(found['low'], 2)} to {number(found['high'], 2)})"
             row.append(text)
         rows.append(row)
-    heads = ["kind", "experiment", "and", *words.values()]
+    heads = ["kind", "experiment", "compared with", *words.values()]
     title = f"\nAgreement, with {percent(comparison.level)} intervals"
     return text_table(title, heads, rows, right=set(words.values()))

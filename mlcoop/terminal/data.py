@@ -11,10 +11,10 @@ from mlcoop.terminal.tables import say, stdout, text_table
 
 
 def print_coverage(coverage: pd.DataFrame) -> None:
-    """Print for how many countries each figure is there: a line a figure, a mark a year."""
+    """Print how many countries each series covers: one line per series, one mark per year."""
     console = stdout()
     if coverage.empty:
-        say(console, "No figures are cached; mlcoop data fetch brings a study's.")
+        say(console, "The cache holds no data yet; run mlcoop data fetch CONFIG.")
         return
     first, last = int(coverage["year"].min()), int(coverage["year"].max())
     most = int(coverage["countries"].max())
@@ -26,8 +26,11 @@ def print_coverage(coverage: pd.DataFrame) -> None:
         newest = int(part["year"].max())
         rows.append([source, what, filters, span(few, many), f"{known[newest]} in {newest}", marks])
     heads = ["source", "what", "filters", "countries", "newest year", f"{first} to {last}"]
-    console.print(text_table("Countries with a figure, by year", heads, rows, right={"countries"}))
-    say(console, f"A mark a year, the taller the more of {most} countries; a dot: none.")
+    console.print(text_table("Countries with data, by year", heads, rows, right={"countries"}))
+    say(
+        console,
+        f"One mark per year: the taller, the more of {most} countries have data; a dot means none.",
+    )
 
 
 def _mark(countries: int, most: int) -> str:
@@ -36,7 +39,7 @@ def _mark(countries: int, most: int) -> str:
 
 
 def print_impact(pooled: pd.DataFrame, claim: Sequence[str]) -> None:
-    """Print how many works of each country are highly cited, and what that says."""
+    """Print what share of each country's works is highly cited, and what that shows."""
     rows = [
         [
             country_name(r.iso3),

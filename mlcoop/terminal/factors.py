@@ -14,7 +14,7 @@ from mlcoop.terminal.tables import print_table
 
 BAR = 40  # letters of the longest bar
 SIGNS = {1: "+", -1: "−", 0: ""}
-QUANTILES = {0.0: "least", 0.1: "10th percentile", 0.5: "median", 0.9: "90th", 1.0: "largest"}
+QUANTILES = {0.0: "minimum", 0.1: "10th percentile", 0.5: "median", 0.9: "90th", 1.0: "maximum"}
 
 
 def print_factors(
@@ -29,9 +29,9 @@ def print_factors(
     Parameters
     ----------
     known : dict of dict, or None
-        Share of figures at hand in a study, by factor and by feature.
+        Share of values available in a study, by factor and by feature.
     spread : sequence of Distribution
-        How a single factor is spread over a study's pairs.
+        Distribution of a single factor over a study's pairs.
     """
     if whole:
         for factor in factors:
@@ -51,23 +51,23 @@ def print_factors(
         }
     )
     if known is not None:
-        table["figures at hand"] = [_at_hand(known.get(f.name)) for f in factors]
+        table["data available"] = [_at_hand(known.get(f.name)) for f in factors]
     print_table(table, f"{len(table)} factors")
 
 
 def print_positions(positions: Sequence[Position], *, whole: bool = False) -> None:
-    """Print the network inputs, which the forecast model alone reads."""
+    """Print the network inputs, which only the forecast model uses."""
     if whole:
         for position in positions:
             print(f"{position.name}: {position.label}")
-            print("  group: Network position, for the forecast model alone")
+            print("  group: Network position (forecast model only)")
             print(f"  unit: {position.unit}\n  {position.definition}\n  {position.reference}")
         return
     table = pd.DataFrame(
         [(p.name, p.label, p.unit, p.definition) for p in positions],
         columns=["input", "label", "unit", "definition"],
     )
-    print_table(table, f"{len(table)} inputs of the forecast model alone: network position")
+    print_table(table, f"{len(table)} inputs used only by the forecast model: network position")
 
 
 def _describe(factor: Factor, known: Mapping[str, Mapping[str, float]] | None) -> None:
@@ -79,13 +79,13 @@ def _describe(factor: Factor, known: Mapping[str, Mapping[str, float]] | None) -
         "source": factor.source,
         "role": factor.role,
         "inputs": ", ".join(factor.inputs) or "–",
-        "lag in years": f"{factor.lag}, carried forward at most {factor.carry}",
+        "lag in years": f"{factor.lag}; last value carried forward for at most {factor.carry}",
         "expected sign": SIGNS[factor.sign] or "none",
         "kind": factor.kind,
-        "in studies that name no factors": "yes" if factor.default else "no",
+        "included by default": "yes" if factor.default else "no",
     }
     if known is not None:
-        facts["figures at hand"] = _at_hand(known.get(factor.name))
+        facts["data available"] = _at_hand(known.get(factor.name))
     for key, value in facts.items():
         print(f"  {key}: {value}")
     print(f"  {factor.definition}")
@@ -93,7 +93,7 @@ def _describe(factor: Factor, known: Mapping[str, Mapping[str, float]] | None) -
 
 
 def _at_hand(shares: Mapping[str, float] | None) -> str:
-    """Return the share of focus rows with a figure; partner and focal country where both have one.
+    """Return the share of focus rows with data; partner and focal country where both have them.
 
     >>> _at_hand({"gdp_partner": 0.5, "gdp_focal": 1.0}), _at_hand(None)
     ('50 % / 100 %', 'not in this study')
@@ -106,7 +106,7 @@ def _at_hand(shares: Mapping[str, float] | None) -> str:
 def _histogram(part: Distribution, unit: str) -> None:
     """Print a factor's distribution as bars, with its quantiles."""
     of = percent(part.known / part.rows) if part.rows else "–"
-    print(f"\n{part.label} ({unit}), over focus pairs and years; known in {of}")
+    print(f"\n{part.label} ({unit}), over focus pairs and years; available in {of}")
     if not part.known:
         return
     most = part.bars["rows"].max()

@@ -1,4 +1,4 @@
-"""Forecast tables on stdout: sums, surprises, scenarios, and scores in hindsight."""
+"""Forecast tables on stdout: totals, surprises, scenarios, and scores against later counts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST = 15
 
 
 def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
-    """Print the sums with their intervals, the focus set and all pairs first."""
+    """Print the totals with their intervals, the focus set and all pairs first."""
     totals = with_name(totals, experiment, ["total"])
     level = percent(float(totals["level"].iloc[0]))
     first = totals["total"].isin(["focus", "all"])
@@ -38,15 +38,16 @@ def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
         for r in shown.to_dict("records")
     ]  # fmt: skip
     heads = ["total", "year", "forecast", f"{level} interval"]
-    print_table(pd.DataFrame(rows, columns=heads), "\nSums of pairs", {*heads[1:]})
+    print_table(pd.DataFrame(rows, columns=heads), "\nTotals over pairs", {*heads[1:]})
     print(
-        "Each total is the sum of its pairs' forecasts; its interval is drawn jointly, since pairs "
-        "err together, and leaves the sum of their bounds only where Poisson's law does."
+        "Each total is the sum of its pairs' forecasts. Its interval is simulated jointly, because "
+        "forecast errors are correlated across pairs. It exceeds the sum of the pairs' bounds only "
+        "where Poisson variation does."
     )
 
 
 def print_surprises(experiment: Experiment) -> None:
-    """Print the focus pairs (all pairs, where there is no narrower focus) that surprised."""
+    """Print the focus pairs (all pairs, without a narrower focus) with an unexpected count."""
     experiment = named(experiment)
     table = experiment.surprises
     assert table is not None
@@ -71,19 +72,20 @@ def print_surprises(experiment: Experiment) -> None:
         ]
         for r in chosen.head(2 * LARGEST).to_dict("records")
     ]
-    heads = ["pair", "year", "count", "interval", "change", "expected", "of that shared by all",
-             "factors that set its level"]  # fmt: skip
-    title = f"\n{counted(len(chosen), 'focus pair')} outside the interval, farthest first"
+    heads = ["pair", "year", "count", "interval", "change", "expected", "of which common to all",
+             "factors most associated with its level"]  # fmt: skip
+    title = f"\n{counted(len(chosen), 'focus pair')} outside the interval, furthest first"
     print_table(pd.DataFrame(rows, columns=heads), title, {*heads[1:-1]})
     print(
-        "Intervals miss some counts by design, one in ten at 90 %, so not every one has a cause. "
-        "The level of a pair goes with its factors (association, not effect); the expected change "
-        "comes from past counts: the growth that all pairs share, and its own and its countries'."
+        "By design some counts fall outside their interval, one in ten at 90 %, so not every one "
+        "has a cause. The level of a pair is associated with its factors (association, not "
+        "effect). The expected change comes from past counts: growth common to all pairs, growth "
+        "of the pair, and growth of its two countries."
     )
 
 
 def print_scenario(experiment: Experiment, outcome: Outcome) -> None:
-    """Print the pairs that a scenario moves, their sum, and what the figures do not mean."""
+    """Print the pairs that a scenario moves, their total, and the limits of interpretation."""
     focal = (named(experiment).config.get("focus") or {}).get("focal")
     table = with_name(outcome.table, experiment)
     level = percent(float(table["level"].iloc[0]))
@@ -101,15 +103,15 @@ def print_scenario(experiment: Experiment, outcome: Outcome) -> None:
         for r in table.head(2 * LARGEST).to_dict("records")
     ]
     heads = ["pair", "year", "forecast", "scenario", f"{level} interval", "difference",
-             f"{level} interval of it", "in per cent"]  # fmt: skip
+             f"{level} interval of difference", "in per cent"]  # fmt: skip
     more = len(table) - len(rows)
     size = f"{len(table)} pairs and years" if len(table) > 1 else "one pair and year"
     words = f"{outcome.title}: {size}" + (f", the {len(rows)} largest differences" if more else "")
     print_table(pd.DataFrame(rows, columns=heads), f"\n{words}", {*heads[1:]})
     for r in outcome.totals.to_dict("records"):
         print(
-            f"Together in {int(r['year'])}: {_signed(r['difference'])} works on "
-            f"{number(r['predicted'])} ({level} interval {_signed(r['difference_lower'])} to "
+            f"Total in {int(r['year'])}: {_signed(r['difference'])} works relative to a forecast "
+            f"of {number(r['predicted'])} ({level} interval {_signed(r['difference_lower'])} to "
             f"{_signed(r['difference_upper'])})."
         )
     for warning in outcome.warnings:
@@ -118,23 +120,23 @@ def print_scenario(experiment: Experiment, outcome: Outcome) -> None:
 
 
 def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
-    """Print how a forecast fared: by set and year, every simple rule, and the worst pairs."""
+    """Print how accurate a forecast was: by set and year, against every baseline, by pair."""
     focal = (named(experiment).config.get("focus") or {}).get("focal")
     for r in found.scores.to_dict("records"):
         best = r["best_rule"]
         against = ""
         if best is not None:
-            against = f"; the best simple rule in hindsight, {method_name(best)}, "
+            against = f"; best baseline (chosen in hindsight), {method_name(best)}, "
             if r["best_rule_wape"] > 0:
                 skill = 1 - r["wape"] / r["best_rule_wape"]
-                against += f"missed by {percent(r['best_rule_wape'], 1)}: "
+                against += f"{percent(r['best_rule_wape'], 1)}: the forecast has "
                 against += f"{percent(abs(skill), 1)} {'less' if skill >= 0 else 'more'} error"
             else:
-                against += "was exactly right"
+                against += "had no error"
         print(
-            f"{int(r['year'])}, {set_name(r['set'])} ({counted(r['pairs'], 'pair')}): the forecast "
-            f"missed by {percent(r['wape'], 1)} of the works{against}. {percent(r['level'])} "
-            f"intervals held {percent(r['coverage'])} of the counts."
+            f"{int(r['year'])}, {set_name(r['set'])} ({counted(r['pairs'], 'pair')}): forecast "
+            f"error (WAPE) {percent(r['wape'], 1)} of works{against}. Intervals covered "
+            f"{percent(r['coverage'])} of counts (nominal {percent(r['level'])})."
         )
     methods = [c for c in found.scores.columns if c in BASELINES]
     table = pd.DataFrame(
@@ -146,7 +148,7 @@ def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
             found.scores["set"].map(set_name), found.scores["year"], strict=True))],
     )  # fmt: skip
     table.iloc[0, 0] = method_name("model")
-    print_table(table, "\nEvery simple rule", set(table.columns[1:]))
+    print_table(table, "\nForecast and baselines", set(table.columns[1:]))
     worst = with_name(worst_pairs(found, LARGEST), experiment)
     rows = [
         [
@@ -159,16 +161,16 @@ def print_hindsight(experiment: Experiment, found: Hindsight) -> None:
         ]
         for r in worst.to_dict("records")
     ]
-    heads = ["pair", "year", "count", "forecast", "interval", "count less forecast"]
-    print_table(pd.DataFrame(rows, columns=heads), "\nLargest misses", {*heads[1:]})
+    heads = ["pair", "year", "count", "forecast", "interval", "count minus forecast"]
+    print_table(pd.DataFrame(rows, columns=heads), "\nLargest errors", {*heads[1:]})
     if found.unobserved:
         print(
-            f"{number(found.unobserved)} forecast pairs are not among the counts; they are not "
-            "scored, and not taken for zeros."
+            f"{number(found.unobserved)} forecast pairs have no observed count. They are not "
+            "scored, and not treated as zero."
         )
     if found.not_forecast:
         print(
-            f"Left aside: {counted(found.not_forecast, 'count')} of pairs that were not forecast."
+            f"Not scored: {counted(found.not_forecast, 'count')} of pairs that were not forecast."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a study of some size could tell, on the terminal."""
+"""The statistical power of a study of a given size, on the terminal."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from mlcoop.terminal.tables import say, stdout, text_table
 
 
 def print_power(power: Power) -> None:
-    """Print what a study of some size could tell."""
+    """Print which effects and orders of factors a study of a given size would establish."""
     console = stdout()
     size, assumed = power.size, power.surroundings
     say(
         console,
         f"A study of {number(size['focus_pairs'])} focus pairs "
-        f"({number(size['training_pairs'])} trained on), {size['years']} years and "
-        f"{size['factors']} factors; {size['worlds']} planted worlds",
+        f"({number(size['training_pairs'])} for training), {size['years']} years and "
+        f"{size['factors']} factors; {size['worlds']} simulated worlds with planted drivers",
         "bold",
     )
     say(
         console,
-        f"Taken for granted: {number(assumed.mean_works, 1)} works in an average pair and year, "
-        f"lasting effects of their own with s.d. {assumed.pair_noise:g} of pairs and "
-        f"{assumed.country_noise:g} of countries, dispersion {assumed.dispersion:g}; log-linear "
-        "effects.",
+        f"Assumptions: {number(assumed.mean_works, 1)} works in an average pair and year; "
+        f"persistent random effects with s.d. {assumed.pair_noise:g} (pairs) and "
+        f"{assumed.country_noise:g} (countries); dispersion {assumed.dispersion:g}; log-linear "
+        "factor effects.",
     )
     rows = []
     for found, order in zip(
@@ -36,24 +36,29 @@ def print_power(power: Power) -> None:
             for r in (found, order)
         ]
         rows.append([f"{found['per_sd']:g}", f"{found['percent']:+.0f} %", *chances])
-    headings = ["log works per s.d.", "collaboration", "found", "order told"]
+    headings = ["log works per s.d.", "collaboration", "effect detected", "order established"]
     console.print(
-        text_table("Chance that an effect, or a difference, of this size is told", headings, rows)
+        text_table(
+            "Power: probability that an effect of this size is detected, and that the order of two "
+            "factors that differ by it is established",
+            headings,
+            rows,
+        )
     )
     for what, smallest in (
-        ("effect found", power.smallest_found),
-        ("difference of two factors told", power.smallest_order),
+        ("effect detected", power.smallest_found),
+        ("difference between two factors established", power.smallest_order),
     ):
         size_ = (
-            "beyond all of these"
+            "larger than all of these"
             if smallest is None
             else f"{smallest:.2f} log works per s.d. ({100 * math.expm1(smallest):+.0f} %)"
         )
         say(console, f"Smallest {what} in 80 % of studies: {size_}.")
     say(
         console,
-        f"Of factors found, {percent(power.false_found)} had no effect; of orders told, "
-        f"{percent(power.wrong_orders, 1)} were wrong.",
+        f"Of the factors detected, {percent(power.false_found)} had no effect. Of the orders "
+        f"established, {percent(power.wrong_orders, 1)} were wrong.",
     )
     for note in power.notes:
         say(console, f"- {note}")

@@ -44,14 +44,14 @@ def print_experiment(experiment: Experiment) -> None:
     if s.groups:
         console.print(_sides(s, s.groups, "group", "Groups of factors"))
     if s.beyond:
-        say(console, _titled(s, "Works beside those that factors suggest"), "bold")
+        say(console, _titled(s, "Observed vs expected works"), "bold")
         for text in beyond_sentences(s.beyond, s.rank_level, s.neighbours):
             say(console, text)
     if s.forecasts:
         console.print(_forecasts(s, LARGEST))
     for part in (p for p in s.errors if p.errors):
         console.print(_skill(part, s))
-        say(console, f"Against the best of them: {skill_words(part)}.")
+        say(console, f"Against the best baseline: {skill_words(part)}.")
     say(console, "\nHow far to trust it", "bold")
     for text in s.trust:
         say(console, f"- {text}")
@@ -68,7 +68,7 @@ def print_forecast(experiment: Experiment) -> None:
 
 
 def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print the experiments and their headline figures."""
+    """Print the experiments and their headline results."""
     body = []
     for row in rows:
         years = row.get("years") or []
@@ -84,7 +84,7 @@ def print_list(rows: Iterable[Mapping[str, Any]]) -> None:
                 str(row.get("finished") or "–")[:16],
             ]
         )
-    heads = ["experiment", "years", "focus pairs", "first factor", "skill", "against", "finished"]
+    heads = ["experiment", "years", "focus pairs", "top factor", "skill", "baseline", "finished"]
     stdout().print(text_table(None, heads, body, right={"focus pairs", "skill"}))
 
 
@@ -107,13 +107,21 @@ def _ranking(s: Summary) -> Table:
             small_percent(f.share),
             span(f.share_low, f.share_high, small_percent, joint="–"),
             percent(f.effect, signed=True),
-            "" if f.above_null is not False else "not told from chance",
+            "" if f.above_null is not False else "not above the null line",
         ]
         for f in s.factors[:TOP]
     ]
     at = percent(s.rank_level)
-    heads = ["rank", "factor", "group", "tier", f"ranks ({at})", "share", f"share ({at})"]
-    heads += ["low to high", ""]
+    heads = [
+        "rank",
+        "factor",
+        "group",
+        "tier",
+        f"confidence set ({at})",
+        "share",
+        f"interval ({at})",
+    ]
+    heads += ["works, P10 to P90", ""]
     more = len(s.factors) - len(rows)
     words = f"Factors{f', the first {len(rows)} of {len(s.factors)}' if more else ''}"
     return text_table(_titled(s, words), heads, rows, right=set(heads) - {"factor", "group", ""})
@@ -132,7 +140,7 @@ def _sides(s: Summary, ranked: Sequence[Ranked], head: str, title: str) -> Table
         for g in ranked
     ]
     at = percent(s.rank_level)
-    heads = ["rank", head, "tier", f"ranks ({at})", "share", f"share ({at})"]
+    heads = ["rank", head, "tier", f"confidence set ({at})", "share", f"interval ({at})"]
     return text_table(_titled(s, title), heads, rows, right=set(heads) - {head})
 
 
@@ -148,8 +156,14 @@ def _planted(s: Summary) -> Table:
         for p in s.planted
         if p.importance is None or p.importance > 0
     ]
-    heads = ["planted", "factor", "importance", "recovered", f"ranks ({percent(s.rank_level)})"]
-    title = _titled(s, "Planted order beside the recovered one")
+    heads = [
+        "planted",
+        "factor",
+        "importance",
+        "recovered",
+        f"confidence set ({percent(s.rank_level)})",
+    ]
+    title = _titled(s, "Planted order and recovered order")
     return text_table(title, heads, rows, right=set(heads) - {"factor"})
 
 
@@ -182,7 +196,7 @@ def _skill(part: SetErrors, s: Summary) -> Table:
         skill = "" if method == "model" or not ours or not error else 1 - ours / error
         words = percent(skill, 1, signed=True) if skill != "" else ""
         rows.append([method_name(method), percent(error, 1), words])
-    heads = ["method", "error (WAPE)", "skill of mlcoop against it"]
+    heads = ["method", "error (WAPE)", "skill of mlcoop over it"]
     years = len(part.by_year)
     over = f", mean over {years} years" if years > 1 else ""
     title = _titled(s, f"Error one year ahead, {part.label}{over}")

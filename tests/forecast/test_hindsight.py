@@ -135,5 +135,5 @@ def test_a_set_without_works_has_no_best_rule_beside_one_that_has(capsys) -> Non
     }
     print_hindsight(Experiment("x", "x", config={"name": "x"}, provenance={}), found)
     focus, both = capsys.readouterr().out.splitlines()[:2]
-    assert "focus pairs" in focus and "rule" not in focus
-    assert "the best simple rule in hindsight, last year's count" in both
+    assert "focus pairs" in focus and "baseline" not in focus
+    assert "best baseline (chosen in hindsight), last year's count" in both

@@ -131,4 +131,4 @@ def test_verify_prints_one_json_document(tmp_path: Path, monkeypatch: pytest.Mon
     # An empty folder is no sound cache: a mistyped one would pass for it.
     monkeypatch.setenv("MLCOOP_CACHE_DIR", str(tmp_path / "elsewhere"))
     none = CliRunner().invoke(app, ["data", "verify"])
-    assert "elsewhere: 0 answers, nothing to check" in none.stdout
+    assert "elsewhere: 0 cached answers, nothing to check" in none.stdout
