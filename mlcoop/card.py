@@ -1,10 +1,11 @@
-"""The model's card: what it was made from, how well it does, and what it is not for."""
+"""The model's card: training data, performance, and limitations."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mlcoop.config import Config
+from mlcoop.report.names import set_name
 
 
 def model_card(
@@ -30,11 +31,11 @@ def model_card(
     if simulated:
         counts = "simulated counts, not real ones"
     elif config.panel:
-        counts = "counts of the user's own"
+        counts = "counts supplied by the user"
     else:
         in_full = config.target.counting == "full"
-        counts = f"works counted {'in full' if in_full else 'fractionally'}"
-    use = "Used for the ranking." if metrics.get("ranking") else "No ranking was made of it."
+        counts = f"co-authored works, {'full' if in_full else 'fractional'} counting"
+    use = "Used for the ranking." if metrics.get("ranking") else "Not used for a ranking."
     lines = [
         f"# Models of the study {config.name}",
         "",
@@ -52,14 +53,15 @@ def model_card(
             else []
         ),
         "",
-        "## How well they do",
+        "## Performance",
         "",
     ]
     for name, value in metrics.get("factor_model", {}).get("deviance_explained", {}).items():
         ppml = metrics["factor_model"]["ppml_deviance_explained"].get(name)
         beside = f" (PPML {ppml:.2f})" if ppml is not None else ""
         lines.append(
-            f"- Poisson deviance explained, {name.replace('_', ', ')}: {value:.2f}{beside}"
+            "- Poisson deviance explained on held-out pairs, "
+            f"{name.removesuffix('_unseen')}: {value:.2f}{beside}"
         )
     for part, methods in metrics.get("forecast", {}).get("sets", {}).items():
         wape = {
@@ -67,16 +69,17 @@ def model_card(
         }
         if "model" in wape and "persistence" in wape:
             lines.append(
-                f"- WAPE one year ahead, {part.replace('_', ' ')}: {wape['model']:.3f} "
+                f"- Error (WAPE) one year ahead, {set_name(part)}: {wape['model']:.3f} "
                 f"(persistence {wape['persistence']:.3f})"
             )
     lines += [
         "",
-        "## What they are not for",
+        "## Limitations",
         "",
-        "They describe association. That a factor ranks high, or that the forecast moves when a "
-        "factor is moved, does not show that changing the factor would change collaboration. "
-        "Countries outside the training set, and years far beyond it, are not covered.",
+        "The models describe association. That a factor ranks high, or that the forecast changes "
+        "when a factor is changed, does not show that changing the factor would change "
+        "collaboration. The models do not cover countries outside the training set, or years far "
+        "beyond it.",
         "",
         f"Panel checksum {provenance['panel_sha256']}, seed {provenance['seed']}, mlcoop commit "
         f"{provenance['commit'] or 'unknown (installed package)'}.",

@@ -196,7 +196,7 @@ def test_studies_given_by_path_are_those_compared(
 
 
 def test_a_ranking_is_drawn_in_the_reports_colours() -> None:
-    """Truth: the style sheet of the reports; a factor not told from chance lends no colour."""
+    """Truth: the style sheet of the reports; a factor not above the null line lends no colour."""
     pytest.importorskip("altair")
     from mlcoop.explore.charts import ranking_chart
     from mlcoop.report.drawings.charts import group_colours
@@ -210,7 +210,7 @@ def test_a_ranking_is_drawn_in_the_reports_colours() -> None:
             "share": [0.5, 0.3, 0.2],
             "low": [0.4, 0.2, 0.1],
             "high": [0.6, 0.4, 0.3],
-            "told from chance": [True, True, False],
+            "above the null line": [True, True, False],
         }
     )
     colours = group_colours(rows["group"])

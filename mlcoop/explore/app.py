@@ -55,7 +55,7 @@ COUNTS: dict[str, Any] = {
     "difference": whole("difference"),
     "difference_lower": whole("from"),
     "difference_upper": whole("to"),
-    "p_zero": st.column_config.NumberColumn("chance of none", format="percent"),
+    "p_zero": st.column_config.NumberColumn("probability of none", format="percent"),
     "in_focus": "in focus",
 }
 
@@ -94,7 +94,7 @@ def ranked(kind: str, rows: Sequence[Ranked]) -> pd.DataFrame:
             "share": row.share,
             "low": row.share_low,
             "high": row.share_high,
-            "told from chance": row.above_null is not False,
+            "above the null line": row.above_null is not False,
         }
         for row in rows
     )
@@ -132,12 +132,12 @@ def show_study(experiment: Experiment, s: Summary) -> None:
             column_order=("country_a", "country_b", *COUNTS),
             column_config=COUNTS,
         )
-    st.caption(plain(f"The whole report: {experiment.folder}/report.html"))
+    st.caption(plain(f"Full report: {experiment.folder}/report.html"))
 
 
 def show_comparison(names: list[str], roots: Mapping[str, Path], experiments: Path) -> None:
     """Compare the rankings of some studies; `roots` are the folders of those given by path."""
-    st.title("Rankings compared", anchor=False)
+    st.title("Comparison of rankings", anchor=False)
     chosen = st.multiselect("Studies, or one family", names, default=names[:2])
     try:
         studies, _ = read_rankings([str(roots.get(n, n)) for n in chosen], experiments)
@@ -158,7 +158,12 @@ def show_comparison(names: list[str], roots: Mapping[str, Path], experiments: Pa
         found.changes[found.changes["kind"] == kind],
         hide_index=True,
         column_order=("label", "reference", "experiment", "change", "low", "high", "told"),
-        column_config={"label": kind, "told": "told from none", "low": TENTHS, "high": TENTHS},
+        column_config={
+            "label": kind,
+            "told": "distinguishable from zero",
+            "low": TENTHS,
+            "high": TENTHS,
+        },
     )
     agreement = found.agreement[found.agreement["kind"] == kind]
     if len(agreement):  # dimensions are too few for one
@@ -166,15 +171,15 @@ def show_comparison(names: list[str], roots: Mapping[str, Path], experiments: Pa
             agreement,
             hide_index=True,
             column_order=("experiment_a", "experiment_b", "measure", "value", "low", "high"),
-            column_config={"experiment_a": "study", "experiment_b": "and"},
+            column_config={"experiment_a": "study", "experiment_b": "compared with"},
         )
 
 
 def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
-    """Move factors of a pair and show its forecast beside itself."""
+    """Change factors of a pair and show the scenario beside its forecast."""
     st.title("What if", anchor=False)
     if experiment.forecast is None:
-        st.info(plain(s.absent.get("forecasts", "No forecast stands in this folder.")))
+        st.info(plain(s.absent.get("forecasts", "This folder holds no forecast.")))
         return
     try:
         root = Path(experiment.folder)
@@ -191,7 +196,7 @@ def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
     rank = {f.key: f.rank for f in s.factors}
     names = sorted(knobs, key=lambda n: rank.get(knobs[n].factor, len(rank) + 1))
     moved = st.multiselect(
-        "Factors to move", names, default=names[:1], format_func=lambda n: knobs[n].label
+        "Factors to change", names, default=names[:1], format_func=lambda n: knobs[n].label
     )
     values = {}
     for name in moved:
@@ -203,12 +208,12 @@ def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
             step=(knob.high - knob.low) / 50 or 1.0,
             format="%.6g",
             key=f"{experiment.name}/{pair}/{name}",
-            help=f"now {now}; the data run from {short(knob.low)} to {short(knob.high)}",
+            help=f"now {now}; range in the data {short(knob.low)} to {short(knob.high)}",
         )
         if knob.now is None or value != float(knob.now):
             values[name] = float(value)
     if not values:
-        st.info("Set a factor to another value to see what goes with it.")
+        st.info("Set a factor to another value to see the associated difference in works.")
         return
     try:
         outcome = what_if.play(model, experiment.forecast, pair, values)

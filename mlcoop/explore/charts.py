@@ -22,22 +22,22 @@ IN_PLACE: dict[str, Any] = {"labelFlush": False, "labelBound": False}
 
 
 def ranking_chart(table: pd.DataFrame, colours: Mapping[str, int]) -> Any:
-    """Return dots with intervals, the first factor on top, grey where not told from chance.
+    """Return dots with intervals, the first factor on top, grey where not above the null line.
 
     Parameters
     ----------
     table : DataFrame
-        `factor, group, rank, tier, share, low, high, told from chance`, in rank order.
+        `factor, group, rank, tier, share, low, high, above the null line`, in rank order.
     colours : mapping
         Colour number by group.
     """
-    told = list(dict.fromkeys(table.loc[table["told from chance"], "group"]))
+    told = list(dict.fromkeys(table.loc[table["above the null line"], "group"]))
     tones = alt.Scale(domain=told, range=[COLOURS[colours[group]] for group in told])
     legend = alt.Legend(title=None, orient="top", columns=2, labelLimit=LABEL) if told else None
     base = alt.Chart(table).encode(
         y=alt.Y("factor:N", sort=None, title=None, axis=alt.Axis(labelLimit=320, **IN_PLACE)),
         color=alt.condition(
-            "datum['told from chance']",
+            "datum['above the null line']",
             alt.Color("group:N", scale=tones, legend=legend),
             alt.value(GREY),
         ),
@@ -45,7 +45,7 @@ def ranking_chart(table: pd.DataFrame, colours: Mapping[str, int]) -> Any:
     )
     share = alt.Axis(format="%", **IN_PLACE)
     lines = base.mark_rule(strokeWidth=2, opacity=0.6).encode(
-        x=alt.X("low:Q", axis=share, title="share of the total importance"), x2="high:Q"
+        x=alt.X("low:Q", axis=share, title="share of total importance"), x2="high:Q"
     )
     chart = lines + base.mark_circle(size=70, opacity=1).encode(x="share:Q")
     return chart.properties(height=alt.Step(ROW))
