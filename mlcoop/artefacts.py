@@ -24,7 +24,7 @@ from mlcoop.errors import ConfigError
 from mlcoop.files import refuse_unwritable, write_output, writing
 
 MANIFEST = "manifest.json"
-MEND = "mend that, and the same command goes on where this stopped"
+MEND = "fix that, and the same command resumes where this stopped"
 PLACES = "choose folders with --experiments and --models"
 PACKAGES = (
     "numpy",

@@ -40,12 +40,12 @@ class Focus(Section):
     focal: str | None = Field(None, description="one country: code or name", examples=["KOR"])
     institution: str | None = Field(
         None,
-        description="in place of focal: an institution's number of OpenAlex or ROR",
+        description="instead of focal: an institution's identifier in OpenAlex or ROR",
         examples=["https://ror.org/0130frc33"],
     )
     partners: str | list[str] | None = Field(
         None,
-        description="countries or groups of countries; without focal, their pairs with one another",
+        description="countries or groups of countries; without focal, all pairs among them",
         examples=["asean"],
     )
     pairs: Literal["all"] | None = Field(
@@ -85,9 +85,9 @@ class Years(Section):
     end: int | Literal["latest"] = "latest"
     max_shortfall: Share = Field(
         0.10,
-        description="how far a year's works may stay below the largest of the three years before; "
-        "`latest` is the last year within it, and later years are refused (of a csv file: the "
-        "last that it holds, with a warning)",
+        description="how far a year's works may fall short of the largest of the three years "
+        "before; `latest` is the last year within it, and later years are refused (of a csv file: "
+        "the last that it holds, with a warning)",
     )
 
     @model_validator(mode="after")
@@ -107,7 +107,7 @@ class Target(Section):
         examples=["counts.csv"],
     )
     counting: Literal["full", "fractional"] = Field(
-        "full", description="fractional: of an aggregated snapshot only; ranked, not forecast"
+        "full", description="fractional: only from an aggregated snapshot; ranked, not forecast"
     )
     field: Literal["all", "physical", "life", "social", "health"] = "all"
     types: Literal["all", "article"] = "all"
@@ -124,7 +124,7 @@ class Target(Section):
             raise ValueError("source csv needs path: the file with your counts")
         if self.counting == "fractional" and self.source != "csv":
             raise ValueError(
-                "OpenAlex answers with full counts; fractional counts come from a snapshot: "
+                "OpenAlex gives full counts; fractional counts come from a snapshot: "
                 "mlcoop data aggregate, then source: csv with its folder as path"
             )
         if self.source != "csv" and self.path:
@@ -151,7 +151,10 @@ class Factors(Section):
     include: list[str] = Field(default_factory=lambda: ["default"])
     exclude: list[str] = Field(default_factory=list)
     min_coverage: float = Field(
-        0.5, ge=0, le=1, description="a country with a smaller share of its figures is left out"
+        0.5,
+        ge=0,
+        le=1,
+        description="a country with data for a smaller share of variables is left out",
     )
 
 
@@ -163,8 +166,8 @@ class LearnerChoice(Section):
     params: dict[str, Any] = Field(default_factory=dict, description="fixed, instead of tuned")
     missing: Literal["impute", "own", "complete"] = Field(
         "impute",
-        description="missing figures: filled inside the training window, left to the learner, or "
-        "rows with every factor known only",
+        description="missing values: imputed inside the training window, left to the learner, or "
+        "complete rows only",
     )
 
 
@@ -183,7 +186,7 @@ class Tuning(Section):
 
 
 class Evaluation(Section):
-    """Rolling-origin backtest and unseen-pair scores."""
+    """Rolling-origin backtest and scores on held-out pairs."""
 
     enabled: bool = True
     origins: int = Field(10, ge=1, le=40)
@@ -300,8 +303,8 @@ class Config(Section):
             raise ValueError("focus.institution is counted by OpenAlex: drop target.source")
         if self.training.pairs == "all" or self.training.countries is not None:
             raise ValueError(
-                "focus.institution learns from the institution's own pairs: its country's pairs "
-                "hold the same works, so a pair that is scored would have been learnt from; drop "
+                "focus.institution trains on the institution's own pairs: its country's pairs "
+                "hold the same works, so held-out pairs would leak into training; drop "
                 "training.pairs and training.countries"
             )
         return self

@@ -34,8 +34,8 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     raw = read_raw(path, overrides)
     if "vary" in raw:
         raise ConfigError(
-            f"{path}, vary: makes a family of studies where one is asked for; "
-            "mlcoop run runs it, and its members stand beside it"
+            f"{path}, vary: makes a family of studies where one study is expected; "
+            "mlcoop run runs it; here give the config of one study"
         )
     return check_config(raw, str(path))
 
@@ -109,7 +109,7 @@ def _parse(text: str, where: str, what: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigError(f"{where}{line}: {problem}; mend the YAML") from error
+        raise ConfigError(f"{where}{line}: {problem}; correct the YAML") from error
     if not isinstance(raw, dict):
         raise ConfigError(
             f"{where}: holds no keys; give {what}, whose lines are such as key: value"

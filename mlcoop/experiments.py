@@ -84,11 +84,13 @@ def read_experiment(root: Path, tables: Iterable[str] = tuple(TABLES)) -> Experi
             )
             if members:
                 # A family's own folder is made when all its members are there.
-                hint = f"a family of that name goes on from {some(members)} when its config is run"
+                hint = f"a family of that name resumes from {some(members)} when its config is run"
             raise ConfigError(f"{root}: no such experiment; {hint}")
         if members and (root / "family.json").is_file():
-            raise ConfigError(f"{root}: is a family of studies; name one of it: {some(members)}")
-        raise DataError(f"{root}: holds no config.yaml, so it is no experiment of mlcoop")
+            raise ConfigError(
+                f"{root}: is a family of studies; name one of its members: {some(members)}"
+            )
+        raise DataError(f"{root}: holds no config.yaml, so it is not an mlcoop experiment")
     try:
         found = {name: root / f"{name}{TABLES[name]}" for name in tables}
         read = {name: read_table(path) for name, path in found.items() if path.is_file()}
@@ -123,7 +125,7 @@ def need_finished(root: Path) -> None:
     """
     if not read_manifest(root).get("finished", True):
         raise DataError(
-            f"{root}: its run is not finished; run its config again, it goes on where it stopped"
+            f"{root}: its run is not finished; run its config again, it resumes where it stopped"
         )
 
 

@@ -127,8 +127,8 @@ def build_panel(
     tied = tied[tied["_found"] == "both"].drop(columns="_found")
     focus = focus.merge(tied[PAIR], on=PAIR, how="inner", validate="one_to_one")
     if tied.empty or focus.empty:
-        why = some(sorted({str(d["reason"]) for d in dropped})) or "none was asked for"
-        raise DataError(f"panel: no focus pair is left ({why}); widen focus or mend the data")
+        why = some(sorted({str(d["reason"]) for d in dropped})) or "none was requested"
+        raise DataError(f"panel: no focus pair is left ({why}); widen focus or correct the data")
 
     grid = tied.merge(pd.DataFrame({"year": range(first - history_years, last + 1)}), how="cross")
     grid = grid.merge(counts, on=PAIR_YEAR, how="left", validate="one_to_one")

@@ -144,8 +144,8 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
             if path.is_file():
                 default = Target()
                 slips += [
-                    f"{where}, target.{key}: {path} is a file, whose counts are taken as they "
-                    "stand; drop it (works are picked from an aggregated snapshot's folder)"
+                    f"{where}, target.{key}: {path} is a file, whose counts are used as given; "
+                    "drop it (works are selected only in an aggregated snapshot's folder)"
                     for key in ("counting", "field", "types", "highly_cited")
                     if getattr(config.target, key) != getattr(default, key)
                 ]

@@ -60,6 +60,6 @@ to 36459 in 2022, 1.65 times.'
     total = load(TABLE_1).query("field == 'all'").set_index("year")["works"]
     first, last = int(total.index.min()), int(total.index.max())
     return (
-        f'The paper speaks of "{CLAIMED_GROWTH}"; its own totals go from {total[first]} in {first} '
+        f'The paper states "{CLAIMED_GROWTH}"; its own totals go from {total[first]} in {first} '
         f"to {total[last]} in {last}, {total[last] / total[first]:.2f} times."
     )

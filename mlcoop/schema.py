@@ -206,7 +206,7 @@ def check(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.Dat
             )
         )
         raise DataError(
-            f"{where}, {column}: {first['check']} fails for {offenders}; mend these rows"
+            f"{where}, {column}: {first['check']} fails for {offenders}; correct these rows"
         ) from error
 
 

@@ -191,7 +191,7 @@ def test_a_table_of_another_version_is_named_before_it_is_read(tmp_path):
 def test_a_family_that_was_cut_off_is_said_to_go_on(tmp_path):
     (tmp_path / "fields-life").mkdir()
     (tmp_path / "fields-life" / "config.yaml").write_text("name: fields-life\n")
-    with pytest.raises(ConfigError, match="a family of that name goes on from fields-life when"):
+    with pytest.raises(ConfigError, match="a family of that name resumes from fields-life when"):
         read_experiment(tmp_path / "fields")
     with pytest.raises(ConfigError, match='did you mean "fields-life"'):
         read_experiment(tmp_path / "fields-lif")
@@ -201,5 +201,7 @@ def test_a_family_is_told_from_a_study_and_its_members_are_named(tmp_path):
     for name, file in (("fields-life", "config.yaml"), ("fields", "family.json")):
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_text("{}")
-    with pytest.raises(ConfigError, match="fields: is a family of studies; name one of it: fields"):
+    with pytest.raises(
+        ConfigError, match="fields: is a family of studies; name one of its members: fields"
+    ):
         read_experiment(tmp_path / "fields")

@@ -53,7 +53,7 @@ def test_the_shortest_useful_config_is_six_lines(tmp_path: Path) -> None:
             ", tuning: a section with keys of its own, not 3; write for example",
         ),
         ("name: x\nreport: false", ", report: a section with keys of its own, not False"),
-        ("name: x\nname: y", ', line 2: key "name" stands twice; mend the YAML'),
+        ("name: x\nname: y", ', line 2: key "name" stands twice; correct the YAML'),
         ("name: x\nfocus: {focal: CHN}", ", focus: focal needs partners"),
         ("name: x\ntarget: {source: csv}", ", target: source csv needs path"),
         ("name: x\nyears: {start: 2010, end: 2011}", ", years: end 2011 leaves less"),

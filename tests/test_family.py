@@ -139,7 +139,9 @@ def test_the_shipped_families_are_whole(tmp_path: Path) -> None:
     labels = [m.label for m in fields.members]
     assert labels == ["physical", "life", "social", "health"] and not fields.over_time
     assert len(windows.members) == 7 and windows.over_time
-    with pytest.raises(ConfigError, match="vary: makes a family of studies where one is asked"):
+    with pytest.raises(
+        ConfigError, match="vary: makes a family of studies where one study is expected"
+    ):
         load_config(ROOT / "configs" / "china-bri-fields.yaml")
 
 

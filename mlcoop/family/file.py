@@ -137,7 +137,7 @@ def _windows(given: Any, base: Mapping[str, Any], where: str) -> dict[str, dict[
         raise ConfigError(f"{place}: give years and step, such as {{years: 8, step: 2}}")
     if isinstance(base.get("target"), Mapping) and base["target"].get("source") == "simulated":
         raise ConfigError(
-            f"{place}: a planted world begins anew with years.start, so that its windows would be "
+            f"{place}: a planted world restarts at years.start, so its windows would be "
             "copies of each other; give real counts"
         )
     years, step = given["years"], given.get("step", 1)
@@ -209,7 +209,7 @@ def _checked(
         try:
             for key, value in keys.items():
                 if key.split(".")[0] in FIXED:
-                    raise ConfigError(f"{where}, {key}: cannot vary; members get it from theirs")
+                    raise ConfigError(f"{where}, {key}: cannot vary; each member sets its own")
                 raw = set_key(raw, key, value, f"{where}, vary.{key}")
             config = check_config(raw, where)
             if not config.explain.enabled:

@@ -135,11 +135,11 @@ def _rebuilt(
     full = build(part, every_year, factors)
     given = _keyed(sampled).reindex(full.index)
     for name in _differing(given, full, names):
-        blame[name] = ("not_as_declared", "its values are not those that its entry gives")
+        blame[name] = ("not_as_declared", "its values are not those that its catalogue entry gives")
     swapped = build(_swap_ends(part), every_year, factors)
     pair_names = [f.name for f in matrix.features if f.role == "pair"]
     for name in _differing(_by_pair(full)[pair_names], _by_pair(swapped)[pair_names], pair_names):
-        blame[name] = ("asymmetric", "it changes when the two ends are swapped")
+        blame[name] = ("asymmetric", "it changes when the two countries are swapped")
     for year in probes:
         alone = build(part, [year], factors)
         for name in _differing(full.reindex(alone.index), alone, names):
@@ -157,8 +157,8 @@ def _rebuilt(
             for name in _differing(alone.loc[noisy.index], noisy, list(noisy.columns)):
                 blame[name] = (
                     "future",
-                    f"its value of {year} moves when figures after {known} change, which were not "
-                    "known",
+                    f"its value of {year} changes when data after {known} change, which were not "
+                    "known then",
                 )
     return [Finding(blame[n][0], n, f"{n}: {blame[n][1]}") for n in names if n in blame]
 

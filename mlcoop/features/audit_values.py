@@ -189,7 +189,7 @@ def _plain_leaks(rows: pd.DataFrame, X: pd.DataFrame) -> Iterator[Leak]:
             yield (
                 "missing_when_zero",
                 name,
-                f"{name}: missing just where works are zero; fill it from its source or "
+                f"{name}: missing exactly where works are zero; fill it from its source or "
                 "leave it out",
             )
         value = _imputed(X[name].to_numpy())
@@ -275,8 +275,8 @@ def _innovation(
                 return (
                     kind,
                     name,
-                    f"{name}: explains {share:.0%} of what the two years before leave open of "
-                    f"{what} in {when}; honest factors stay far below {most:.0%}",
+                    f"{name}: explains {share:.0%} of what the two years before leave unexplained "
+                    f"of {what} in {when}; factors without a leak stay far below {most:.0%}",
                 )
     return None
 

@@ -12,7 +12,7 @@ WDI = "World Development Indicators"
 BANK = "World Bank, World Development Indicators"
 GRAVITY = "Head and Mayer (2014), doi:10.1016/B978-0-444-54314-1.00003-3"
 ACOSTA = "Acosta et al. (2011), doi:10.1007/s11192-010-0305-6"
-OUT_NEXT_YEAR = "Figures of a year come out in the middle of the next."
+OUT_NEXT_YEAR = "Values for a year are published in the middle of the next."
 
 
 def gdp_product(table: pd.DataFrame) -> pd.Series:
@@ -127,8 +127,8 @@ FACTORS = (
         sign=1,
         kind="log",
         definition="Logarithm of 1 plus goods traded between the two countries, both directions "
-        "summed, in thousand current USD. A flow that neither end reports is missing, not zero. "
-        "Figures of a year come out at the start of the second year after it.",
+        "summed, in thousand current USD. A flow that neither country reports is missing, not "
+        "zero. Values for a year are published at the start of the second year after it.",
         reference="Gaulier and Zignago (2010), CEPII working paper 2010-23, "
         "doi:10.2139/ssrn.1994500",
         default=False,

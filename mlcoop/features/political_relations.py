@@ -80,7 +80,7 @@ FACTORS = (
         sign=-1,
         kind="gap",
         definition="Absolute difference of the ideal points estimated from votes in the General "
-        "Assembly. The figures of a session come out in the following year.",
+        "Assembly. The values of a session are published in the following year.",
         reference=VOETEN,
     ),
     Factor(

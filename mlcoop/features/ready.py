@@ -103,16 +103,16 @@ def far_out(matrix: FeatureMatrix) -> list[str]:
             where = places["country_a"] + "-" + places["country_b"] + when
             shown = some(f"{values[i]:.4g} ({place})" for i, place in where.items())
             lines.append(
-                f"{name}: far out of the range of all other values: {shown}; if that is a slip, "
-                "mend it, it hides what the factor does"
+                f"{name}: far outside the range of all other values: {shown}; if this is an error, "
+                "correct it, since it hides the association of the factor"
             )
     return lines
 
 
 def copies(matrix: FeatureMatrix) -> list[str]:
-    """Return a warning for each set of factors that are the same but for unit, start or sign.
+    """Return a warning for each set of factors that are identical except for unit, origin or sign.
 
-    Such factors share what each alone would be given, and neither can be told from the other: the
+    Such factors share the importance that one alone would have, and cannot be separated: the
     first driver of a study, given twice, falls below the null line twice.
     """
     X = matrix.X.astype(float)
@@ -123,8 +123,8 @@ def copies(matrix: FeatureMatrix) -> list[str]:
     first = same.argmax(axis=1)
     sets = [list(matrix.X.columns[first == k]) for k in np.unique(first)]
     return [
-        f"{some(names)}: the same but for unit, start or sign; they share what one alone would be "
-        "given, so none of them may be told from chance: keep one"
+        f"{some(names)}: identical except for unit, origin or sign; they share the importance that "
+        "one alone would have, so none of them may be distinguishable from chance: keep one"
         for names in sets
         if len(names) > 1
     ]

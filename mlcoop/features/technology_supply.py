@@ -56,8 +56,8 @@ FACTORS = (
         lag=3,
         function=patents_per_million,
         kind="log",
-        definition="Patent applications by residents per million people. WIPO's figures of a year "
-        "come out at the end of the next and reach the World Bank later.",
+        definition="Patent applications by residents per million people. WIPO's data for a year "
+        "are published at the end of the next and reach the World Bank later.",
         reference=WIPO,
     ),
     _country(
@@ -134,7 +134,7 @@ FACTORS = (
         function=column("renewable_electricity_pct"),
         kind="level",
         definition="Share of electricity from wind, sun, biomass, tides and geothermal heat, "
-        "without hydro. It tells how much of the technology a country uses, not what it makes or "
+        "without hydro. It shows how much of the technology a country uses, not what it makes or "
         "exports.",
         reference="World Bank, World Development Indicators, indicator EG.ELC.RNWX.ZS",
         default=False,

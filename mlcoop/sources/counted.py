@@ -184,8 +184,8 @@ def _own_years(request: GatherRequest, counts: Counts) -> tuple[int, int, list[s
     lines = []
     if request.last is None and falls_short(works, last, request.max_shortfall):
         lines.append(
-            f"{request.own_counts}: {last} may not be whole ({works[last]:,} works; "
-            f"{works.get(last - 1, 0):,} in {last - 1}); if it is not, set years.end to {last - 1}"
+            f"{request.own_counts}: {last} may be incomplete ({works[last]:,} works; "
+            f"{works.get(last - 1, 0):,} in {last - 1}); if it is, set years.end to {last - 1}"
         )
     return first, last, lines
 
@@ -213,4 +213,4 @@ def _disagreements(totals: pd.DataFrame, own: pd.DataFrame) -> list[str]:
             index=False
         )
     )
-    return [f"OpenAlex: a country's works differ between the year's list and its row: {named}"]
+    return [f"OpenAlex: a country's works differ between the year's list and its own row: {named}"]

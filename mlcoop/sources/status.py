@@ -69,7 +69,7 @@ def cache_status(cache: Cache, seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def coverage(cache: Cache, request: GatherRequest | None = None) -> pd.DataFrame:
-    """Return for how many countries the cached answers have a figure, by year.
+    """Return for how many countries the cached answers have data, by year.
 
     Parameters
     ----------

@@ -135,7 +135,7 @@ def test_rows_that_differ_keep_the_larger_count_and_are_named(
     client = quick_client({"MLCOOP_OPENALEX_URL": serve(answer).base})
     counts = collaboration.counts(client, NAMES, [2019], ALL)
     assert works(counts)["CHN", "DEU", 2019] == 40
-    (line,) = [w for w in counts.warnings if "rows of both ends differ" in w]
+    (line,) = [w for w in counts.warnings if "rows of the two countries differ" in w]
     assert "CHN-DEU 2019 (38 against 40)" in line and "DEU-NAM 2019 (0 against 1)" in line
 
 

@@ -129,7 +129,7 @@ def test_a_spent_budget_says_what_is_left_and_the_next_calls_go_on(
             whole = gather(STUDY, client)
         except BudgetSpent as error:
             text = str(error)
-            assert "\n" not in text and KEY not in text and "come back after" in text
+            assert "\n" not in text and KEY not in text and "run the same command after" in text
             assert error.done is not None and error.left is not None and error.left > 0
             steps = plan(STUDY, quick_client(standin.environ(OPENALEX_API_KEY=KEY)))
             assert steps["cached"] == error.done and steps["left"] == error.left
@@ -316,7 +316,7 @@ def test_a_last_year_of_a_users_file_that_falls_short_is_named(
     g = gather(study, client)
     assert g.years == (2019, 2021)
     assert g.warnings == [
-        f"{path}: 2021 may not be whole (500 works; 1,000 in 2020); if it is not, set years.end "
+        f"{path}: 2021 may be incomplete (500 works; 1,000 in 2020); if it is, set years.end "
         "to 2020"
     ]
     assert gather(dataclasses.replace(study, last=2021), client).warnings == []

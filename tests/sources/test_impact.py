@@ -68,7 +68,7 @@ def test_shares_by_hand_and_the_plan_is_what_is_sent(
     }  # fmt: skip
     assert table.loc["CHN", "domestic"] == 4 * 1000
     claim = impact.claim(found.table)
-    assert "18.0% of the international and 11.8% of the domestic" in claim[0]
+    assert "18.0% of international works and 11.8% of domestic" in claim[0]
     assert "In 1 of 2 countries" in claim[1], "China yes, Germany no, Chad has nothing to compare"
 
 

@@ -59,7 +59,7 @@ def test_a_ready_panels_own_codes_and_columns(text: str, tmp_path: Path) -> None
     [
         (
             "t,from,to,papers\n2022,lab 7,lap 12,4\n",
-            'seen.csv, to: no end of a pair of this study: "lap 12" (did you mean "lab 12"?)',
+            'seen.csv, to: in no pair of this study: "lap 12" (did you mean "lab 12"?)',
         ),
         ("t,from,to,papers\n2022,lab 7,,4\n", "seen.csv, to: empty in row 2; write its code"),
         ("t,from,to,papers\n2022,lab 7,lab 3,4.5\n", "seen.csv, papers: not a whole number"),

@@ -54,7 +54,7 @@ def test_nor_does_a_file_of_two_countries_or_between_two_sets(tmp_path: Path) ->
     counts = read(write(tmp_path, of_two))
     assert set(counts.covered["iso3"]) == {"CHN", "KOR"}
     assert unknown_pairs(counts, "f") == [
-        "f: every row names one of China, South Korea; pairs of two others are taken as unknown"
+        "f: every row names one of China, South Korea; pairs of two others count as missing"
     ]
     # A pair of two others: now rows without either of the two are in the file's reach.
     more = "".join(f"2019,{a},{b},5\n" for a, b in zip(others, others[1:], strict=False))

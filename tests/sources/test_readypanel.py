@@ -66,10 +66,10 @@ def test_parquet_with_numbers_as_ends(tmp_path: Path) -> None:
         ("x,a,b,2001,3,1,inf,1\n", "f: infinite: 'inf' .row 2"),
         ("x,a,b,20x1,3,1,1,1\n", "t: .*'20x1' .row 2"),
         ("x,a,b,,3,1,1,1\n", "t: .*'' .row 2"),
-        ("x,a,a,2001,3,1,1,1\n", "one and the same end: a .row 2"),
-        ("x,a,,2001,3,1,1,1\n", "j: an empty end: '' .row 2"),
-        ("x,a,b,2001,,1,1,1\n", "y: no value at all"),
-        ("x,a,b,2001,3,1,,1\n", "no value at all in f"),
+        ("x,a,a,2001,3,1,1,1\n", "two sides are the same: a .row 2"),
+        ("x,a,,2001,3,1,1,1\n", "j: an empty cell: '' .row 2"),
+        ("x,a,b,2001,,1,1,1\n", "y: no value in any row"),
+        ("x,a,b,2001,3,1,,1\n", "no value in any row of f"),
         ("x,a,b,2001,3,1,1,1\nx,b,a,2001,3,1,1,1\n", "in both orders: a b 2001 .row 2, row 3"),
         ("", "no rows"),
     ],
@@ -87,7 +87,7 @@ def test_columns_that_are_not_there_or_have_two_parts(tmp_path: Path) -> None:
         read(path, **{**PARTS, "factors": ["f", "h"]})
     with pytest.raises(DataError, match="column y is given two parts"):
         read(path, **{**PARTS, "factors": ["f", "y"]})
-    with pytest.raises(DataError, match="stands there twice.*name the column of years"):
+    with pytest.raises(DataError, match="occurs twice.*name the column of years"):
         read(write(tmp_path, "x,a,b,1,3,1,1,1\nx,a,b,2,3,1,1,1\n"), **{**PARTS, "year": None})
 
 

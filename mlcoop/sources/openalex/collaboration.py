@@ -332,7 +332,7 @@ def _asymmetries(both: pd.DataFrame, complete: set[tuple[str, int]]) -> list[str
     if odd.empty:
         return []
     named = some(_differences(odd))
-    return [f"{WHERE}: the rows of both ends differ, the larger count is kept: {named}"]
+    return [f"{WHERE}: the rows of the two countries differ; the larger count is kept: {named}"]
 
 
 def _differences(odd: pd.DataFrame) -> list[str]:

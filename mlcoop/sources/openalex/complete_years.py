@@ -79,7 +79,7 @@ def name_holes(
     Examples
     --------
     >>> name_holes({2016: 1100, 2017: 1200, 2018: 600, 2019: 1300}, 2016, 2019)
-    ['OpenAlex: years that may not be whole: 2018 (600 works; 1,200 before and 1,300 after)']
+    ['OpenAlex: years that may be incomplete: 2018 (600 works; 1,200 before and 1,300 after)']
     """
     found = []
     for year in range(lo, hi + 1):
@@ -89,7 +89,7 @@ def name_holes(
         )
         if _fewer(totals[year], min(before, after), max_shortfall):
             found.append(f"{year} ({totals[year]:,} works; {before:,} before and {after:,} after)")
-    return [f"{WHERE}: years that may not be whole: {some(found)}"] if found else []
+    return [f"{WHERE}: years that may be incomplete: {some(found)}"] if found else []
 
 
 def falls_short(totals: Mapping[int, int], year: int, max_shortfall: float = 0.1) -> bool:

@@ -162,21 +162,21 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def claim(table: pd.DataFrame) -> list[str]:
-    """Say in sentences how often international works are highly cited, beside domestic ones."""
+    """Say in sentences how often international works are highly cited, compared with domestic."""
     both = pooled(table).dropna()
     lines = [
-        f"Of the world's works {w.share_international:.1%} of the international and "
-        f"{w.share_domestic:.1%} of the domestic ones are among the highly cited."
+        f"Worldwide {w.share_international:.1%} of international works and "
+        f"{w.share_domestic:.1%} of domestic works are highly cited."
         for w in both[both["iso3"] == WORLD].itertuples()
     ]
     both = both[both["iso3"] != WORLD]
     if len(both):
         abroad, home = (both[column] for column in SHARES.values())
         lines.append(
-            f"In {(abroad > home).sum()} of {len(both)} countries international works are so more "
-            f"often than domestic ones (medians {abroad.median():.1%} and {home.median():.1%}). "
-            "This is no proof that working abroad brings citations: numbers of authors, funds and "
-            "fields differ too."
+            f"In {(abroad > home).sum()} of {len(both)} countries international works are highly "
+            f"cited more often than domestic works (medians {abroad.median():.1%} and "
+            f"{home.median():.1%}). This does not show that international collaboration brings "
+            "citations: numbers of authors, funding and fields differ too."
         )
     return lines
 

@@ -345,4 +345,6 @@ def _misfits(
                 f"{year} ({max(groups.counts.values())} works with a country of all its "
                 f"{groups.works})"
             )
-    return [f"{WHERE}: the counts of {institution.name} do not fit: {some(odd)}"] if odd else []
+    return (
+        [f"{WHERE}: the counts of {institution.name} are inconsistent: {some(odd)}"] if odd else []
+    )

@@ -75,8 +75,7 @@ def _ends_of_panel(experiment: Experiment) -> Resolve:
             unknown.append(f'"{name}"' + (f" ({near})" if near else ""))
         if unknown:
             raise DataError(
-                f"{where}: no end of a pair of this study: {some(unknown)}; it has "
-                f"{some(sorted(ends))}"
+                f"{where}: in no pair of this study: {some(unknown)}; it has {some(sorted(ends))}"
             )
         return text.map(codes)
 

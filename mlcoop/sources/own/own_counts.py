@@ -136,9 +136,9 @@ def unknown_pairs(counts: Counts, where: str) -> list[str]:
     if len(whole) == ends.nunique():
         return []
     if not whole:
-        return [f"{where}: lists pairs between two sets of countries; others are taken as unknown"]
+        return [f"{where}: lists pairs between two sets of countries; others count as missing"]
     names = some(map(name_of, whole))
-    return [f"{where}: every row names one of {names}; pairs of two others are taken as unknown"]
+    return [f"{where}: every row names one of {names}; pairs of two others count as missing"]
 
 
 def describe(path: str | Path) -> dict[str, str]:

@@ -78,7 +78,9 @@ def read(
     same = a == b
     if same.any():
         names = [f"{a[i]} ({at(i)})" for i in table.index[same]]
-        raise DataError(f"{where}: a pair of one and the same end: {some(names)}; drop these rows")
+        raise DataError(
+            f"{where}: a pair whose two sides are the same: {some(names)}; drop these rows"
+        )
     flipped = a > b
     out[ends[0]], out[ends[1]] = a.where(~flipped, b), b.where(~flipped, a)
     if year:
@@ -86,7 +88,7 @@ def read(
     out[target] = _numbers(table[target], where, target)
     _refuse(out[target] < 0, table[target], where, target, "a count below zero")
     if out[target].notna().sum() == 0:
-        raise DataError(f"{where}, {target}: no value at all")
+        raise DataError(f"{where}, {target}: no value in any row; fill the column or name another")
     if not (out[target] > 0).any():
         raise DataError(f"{where}, {target}: no count above zero; there is nothing to study")
     if exposure:
@@ -97,7 +99,7 @@ def read(
         out[factor] = _numbers(table[factor], where, factor)
     empty = [factor for factor in factors if out[factor].notna().sum() == 0]
     if empty:
-        raise DataError(f"{where}: no value at all in {some(empty)}; drop them from factors")
+        raise DataError(f"{where}: no value in any row of {some(empty)}; drop them from factors")
 
     key = [*ends, *([year] if year else [])]
     twice = out.duplicated(key, keep=False)
@@ -106,7 +108,7 @@ def read(
         names = [f"{' '.join(map(str, k))} ({', '.join(rows[:2])})" for k, rows in places.items()]
         how = "twice, in both orders" if both_orders else "twice"
         hint = "keep one row" if year else "keep one row, or name the column of years"
-        raise DataError(f"{where}: a pair stands there {how}: {some(names)}; {hint}")
+        raise DataError(f"{where}: a pair occurs {how}: {some(names)}; {hint}")
     return out.sort_values(key, ignore_index=True)
 
 
@@ -127,7 +129,7 @@ def _refuse_absent(asked: list[tuple[str, str]], columns: list[str], where: str)
 
 def _ids(values: pd.Series, where: str, column: str) -> pd.Series:
     blank = values.isna() | (values.astype(str).str.strip() == "")
-    _refuse(blank, values, where, column, "an empty end")
+    _refuse(blank, values, where, column, "an empty cell")
     return as_text(values)
 
 

@@ -41,9 +41,8 @@ class BudgetSpent(SourceError):
         if source.key_env and not keyed:
             advice = f" (a free key in {source.key_env} allows many more requests a day)"
         super().__init__(
-            f"{source.label}: the day's allowance of requests is spent; {counted}come back after "
-            f"{retry_at:%Y-%m-%d %H:%M} UTC and run the same command: it goes on where it "
-            f"stopped{advice}"
+            f"{source.label}: the day's allowance of requests is used up; {counted}run the same "
+            f"command after {retry_at:%Y-%m-%d %H:%M} UTC: it resumes where it stopped{advice}"
         )
 
     def counted(self, done: int, left: int) -> BudgetSpent:
