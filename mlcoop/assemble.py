@@ -48,7 +48,7 @@ def gather_request(plan: Plan, today: date) -> GatherRequest:
     end = config.years.end
     if config.target.source == "openalex" and end != "latest" and end > today.year:
         raise ConfigError(
-            f"years.end: {end} is still to come; write {today.year - 1}, an earlier year or latest"
+            f"years.end: {end} is not over yet; write {today.year - 1}, an earlier year or latest"
         )
     listed = plan.countries is not None
     institution = config.focus.institution
@@ -212,7 +212,7 @@ def _from_planted_world(plan: Plan) -> Study:
         years,
         focal=plan.focal,
         inputs=[_simulated_record(config.seed)],
-        warnings=["All counts and all national figures but population are simulated."],
+        warnings=["All counts, and all national data except population, are simulated."],
         extra={"simulated": True},
     )
     shown = explain_rows(matrix) & (matrix.rows["year"] > years[0])

@@ -56,21 +56,21 @@ def why_not_ranked(
     if of is not None and pairs < of:
         every = " and every factor known" if config.learner.missing == "complete" else ""
         has = f"only {pairs} of {of} {'has' if pairs == 1 else 'have'} counts{every}"
-    takes = f"takes {FEWEST} focus pairs or more, and {has}"
+    takes = f"needs {FEWEST} focus pairs or more, and {has}"
     if ranks and must_rank:
         raise ConfigError(f"{key}: a family compares rankings; that {takes}; add pairs")
     off = [s for s in ("forecast", "evaluation") if not getattr(config, s).enabled]
     if ranks and off:
         raise ConfigError(
-            f"{key}: ranking factors {takes}; with {off[0]}.enabled: false there is no forecast to "
-            f"make instead; add pairs, or set {off[0]}.enabled=true"
+            f"{key}: ranking factors {takes}; with {off[0]}.enabled: false there is no forecast "
+            f"either; add pairs, or set {off[0]}.enabled=true"
         )
     if not can_forecast:
         raise ConfigError(
-            f"{key}: {'ranking factors' if ranks else 'a score on unseen pairs'} {takes}; its "
-            "counts allow no forecast to make instead; add pairs, or whole counts of more years"
+            f"{key}: {'ranking factors' if ranks else 'a score on held-out pairs'} {takes}; its "
+            "counts allow no forecast either; add pairs, or whole counts of more years"
         )
-    score = "the factor model is not scored on unseen focus pairs"
+    score = "the factor model is not scored on held-out focus pairs"
     what = f"Factors are not ranked, and {score}" if ranks and scores else ""
     what = what or ("Factors are not ranked" if ranks else score.capitalize())
     return f"{what}: that {takes}."
@@ -81,6 +81,6 @@ def _refuse_folds(config: Config, pairs: int) -> None:
         asked = getattr(config, section)
         if asked.enabled and asked.folds > pairs:
             raise ConfigError(
-                f"{section}.folds: {asked.folds} folds take as many focus pairs, and this study "
+                f"{section}.folds: {asked.folds} folds need as many focus pairs, and this study "
                 f"has {pairs}; set {section}.folds={pairs} or less"
             )

@@ -157,7 +157,7 @@ def study_like(plan: Plan, *, this_year: int, seed: int, own: OwnCounts | None =
     lost = _lost(plan.factors, matrix.features)
     if lost:
         notes.append(
-            f"{len(lost)} of {len(plan.factors)} factors need the sources and are left out here: "
+            f"{len(lost)} of {len(plan.factors)} factors need source data and are left out here: "
             f"{', '.join(lost)}."
         )
     return Likeness(matrix, tuple(notes))

@@ -1,4 +1,4 @@
-"""Power analysis: which effects, and which orders of factors, a study of some size could tell.
+"""Power analysis: which effects and orders of factors a study of a given size could establish.
 
 Counts with known effects are drawn over the study's own covariates, or covariates like them, and
 ranked as the study would rank its own.
@@ -61,21 +61,21 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Power:
-    """What a study of this size could tell.
+    """Statistical power of a study of this size.
 
     Attributes
     ----------
     found, order : DataFrame
         `per_sd, percent, probability, low, high`: of a factor with an effect of this size, that
-        it is found above the null line; of two factors whose effects differ by this size, that
-        their order is told. `per_sd` is log works per standard deviation of the factor, `percent`
+        it is above the null line; of two factors whose effects differ by this size, that their
+        order is established. `per_sd` is log works per standard deviation, `percent`
         the same as percent of collaboration. The interval is a 95 % bootstrap over worlds.
     smallest_found, smallest_order : float or None
         Size (log works per standard deviation) at which the probability is 80 %; None when it
         lies beyond the sizes of the tables.
     false_found, wrong_orders : float
-        Share of nulls among the factors found, and of wrong orders among all those told, of
-        factors with an effect and of others.
+        Share of nulls among the factors detected, and of wrong orders among all those
+        established, of factors with an effect and of others.
     size : dict
         `focus_pairs, training_pairs, countries, years, factors, worlds, resamples`.
     surroundings : Surroundings
@@ -140,7 +140,7 @@ def power_analysis(
     progress: Callable[[int, int], None] | None = None,
     notes: Sequence[str] = (),
 ) -> Power:
-    """Return what effects and orders a study over these covariates could tell.
+    """Return which effects and orders a study over these covariates could establish.
 
     Parameters
     ----------
@@ -168,18 +168,20 @@ def power_analysis(
     Notes
     -----
     Probabilities are averages over factors and over what else has an effect: a rare tie, or a
-    factor that moves with others, is harder to tell than the table says, and a smooth one easier.
+    factor that moves with others, is harder to detect than the table says, and a smooth one easier.
     They come from a logistic curve in the logarithm of the size. Effects that bend, or depend on
-    other factors, are harder to tell than these.
+    other factors, are harder to establish than these.
     """
     if worlds < 2:
-        raise ConfigError(f"power: {worlds} worlds tell nothing; ask for 2 or more")
+        raise ConfigError(f"power: {worlds} worlds are too few; give --worlds 2 or more")
     if len({f.factor for f in matrix.features}) < 2:
-        raise DataError("power: a study of fewer than two factors has no order to tell")
+        raise DataError(
+            "power: a study of fewer than two factors has no order to establish; add factors"
+        )
     pairs = len(np.unique(pair_names(matrix.rows[matrix.rows["in_focus"].astype(bool)])))
     if pairs < FEWEST:
         raise DataError(
-            f"power: ranking factors takes {FEWEST} focus pairs or more, and this study has "
+            f"power: ranking factors needs {FEWEST} focus pairs or more, and this study has "
             f"{pairs}; add pairs"
         )
     small, thinned = _fewer_rows(matrix, seed)
@@ -218,12 +220,12 @@ def power_analysis(
     said = [*notes, *thinned]
     cases = {"effects": len(drivers), "orders": len(orders)}
     said += [
-        f"Only {n} {what} were drawn, too few for a curve to be relied on: ask for more worlds."
+        f"Only {n} {what} were simulated, too few for a reliable curve: give more --worlds."
         for what, n in cases.items()
         if n < FEWEST_CASES
     ]
     if refits < resamples:
-        said.append(f"{refits} refits a world, where the study makes {resamples}.")
+        said.append(f"Each world uses {refits} bootstrap refits; the study uses {resamples}.")
     rows = matrix.rows
     focus = rows[explain_rows(matrix)]
     return Power(
@@ -315,8 +317,8 @@ def _fewer_rows(matrix: FeatureMatrix, seed: int) -> tuple[FeatureMatrix, list[s
     mask = shown.copy()
     mask[kept] = True
     note = (
-        f"Worlds hold the explained rows and {room:,} of the {len(others):,} others, drawn at "
-        "random; the learner itself fits on a sample of about as many."
+        f"Worlds hold the focus rows and a random sample of {room:,} of the {len(others):,} "
+        "others; the learner itself is fitted on a sample of similar size."
     )
     small = matrix.take(mask)
     rows, X = small.rows.reset_index(drop=True), small.X.reset_index(drop=True)
@@ -352,7 +354,7 @@ def _curve(cases: pd.DataFrame, outcome: str, seed: int) -> tuple[pd.DataFrame, 
 
 
 def _rising(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return intercept and slope of a curve that does not fall: more is never harder to tell."""
+    """Return intercept and slope of a curve that does not fall: more is never harder to detect."""
     coef = _logistic(x, y)
     return coef if coef[1] >= 0 else np.array([_logistic(np.zeros_like(x), y)[0], 0.0])
 

@@ -104,7 +104,7 @@ class Forecast:
 
 
 class Comparison(comparison.Comparison):
-    """Rankings beside each other; see `mlcoop.comparison.Comparison` for its tables."""
+    """Rankings compared side by side; see `mlcoop.comparison.Comparison` for its tables."""
 
     def _repr_html_(self) -> str:
         return display.comparison_card(self)
@@ -133,7 +133,7 @@ def load(experiment: str | Path) -> Study | Comparison:
 
 
 def compare(experiments: Sequence[str | Path | Experiment]) -> Comparison:
-    """Return the rankings of two to fifty studies beside each other.
+    """Compare the rankings of two to fifty studies side by side.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ def run_study(
         # Before the folder is touched: a study whose data cannot be had leaves nothing behind.
         look_at_own_file(plan, must_rank=must_rank)
         RunFolder.foresee(experiments, models, config.name)
-        listener.start("panel", "figures, panel and features")
+        listener.start("panel", "source data, panel and features")
         study = assemble(plan, client, today=now().date(), progress=listener.step)
         kept = compute.without_gaps(study, config.learner.missing)
         rows = kept.matrix.rows
@@ -160,7 +160,7 @@ def _record(
 ) -> None:
     """Write what the run found, what it was made from, and the report."""
     config, folder = staged.config, staged.folder
-    staged.listener.start("report", "figures and page")
+    staged.listener.start("report", "charts and report page")
     begun = time.monotonic()
     folder.drop_earlier()
     coverage = {

@@ -176,7 +176,7 @@ def why_not_forecast(history: pd.DataFrame) -> str | None:
     --------
     >>> one = {"country_a": "CHN", "country_b": "PAK", "year": [2019, 2020], "works": [1.0, 2.5]}
     >>> why_not_forecast(pd.DataFrame(one))
-    'No backtest and no forecast: intervals are made for whole counts, and 2.5 is none.'
+    'No backtest and no forecast: prediction intervals need whole counts, and 2.5 is not whole.'
     """
     seen = history[history["works"].notna()]
     off = (seen["works"] - seen["works"].round()).abs()  # six sixths may sum to 0.9999999999999999
@@ -184,35 +184,35 @@ def why_not_forecast(history: pd.DataFrame) -> str | None:
     is_or_are = "is 1" if len(years) == 1 else f"are {len(years)}"
     if off.any():
         example = seen.loc[off.idxmax(), "works"]
-        reason = f"intervals are made for whole counts, and {example:.6g} is none"
+        reason = f"prediction intervals need whole counts, and {example:.6g} is not whole"
     elif len(years) < FEWEST_FORECAST_YEARS:
-        reason = f"they take {FEWEST_FORECAST_YEARS} years with counts, and there {is_or_are}"
+        reason = f"they need {FEWEST_FORECAST_YEARS} years with counts, and there {is_or_are}"
     elif not seen.duplicated(PAIR).any():
-        reason = "no pair has counts in two years"
+        reason = "no pair has counts in two or more years"
     elif not possible_origins(years, 1):
-        reason = "years without counts leave none that has some before it and one right after it"
+        reason = "years without counts leave no year with earlier counts and a count the year after"
     else:
         return None
     return f"{NOT_FORECAST}{reason}."
 
 
 def _own_side(institution: dict[str, Any]) -> str:
-    """Say which figures of an institution's side are its own."""
+    """Say which data on an institution's side are its own."""
     return (
-        f"{institution['name']} stands in the place of a focal country. Its international works "
-        "and, in the place of scientific articles, all its works are its own, of OpenAlex; other "
-        f"figures of its side are those of its country, {name_of(institution['country'])}, which "
-        "is no partner. The models learn from its own pairs alone."
+        f"{institution['name']} takes the role of the focal country. Its international works and, "
+        "in place of scientific articles, all its works are its own, from OpenAlex. All other data "
+        f"on its side are those of its country, {name_of(institution['country'])}, which is not "
+        "among the partners. The models are trained on its own pairs only."
     )
 
 
 def _kept(plan: Plan, panel: Panel) -> str:
-    """Say in a sentence which of the partners asked for are kept, and why others are not."""
+    """Say in a sentence which requested partners are included, and why others are not."""
     left = set(panel.focus["country_a"]) | set(panel.focus["country_b"])
     kept = sum(partner in left for partner in plan.partners)
     reasons = {str(d["what"]): d["reason"] for d in panel.dropped if d["kind"] == "country"}
     lost = [f"{p} ({reasons.get(p, 'not in this panel')})" for p in plan.partners if p not in left]
-    text = f"Of {len(plan.partners)} partners asked for, {kept} are kept"
+    text = f"Of {len(plan.partners)} partners requested, {kept} are included"
     return f"{text}; left out: {some(lost, most=80)}." if lost else f"{text}."
 
 
@@ -249,7 +249,7 @@ def _source(entry: Factor | None, role: str, focal: str | None) -> str:
 
 
 def _reference(plan: Plan, table: pd.DataFrame, focus: pd.DataFrame) -> dict[str, Any] | None:
-    """Return the published table beside a study of China and the Belt and Road, None elsewhere."""
+    """Return the published table to compare a China and Belt and Road study with, else None."""
     bri = set(group_members("belt-and-road")) | set(group_members("belt-and-road-signatories"))
     fits = plan.focal == "CHN" and len(plan.partners) >= 30 and set(plan.partners) <= bri
     target = plan.config.target

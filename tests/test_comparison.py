@@ -425,7 +425,7 @@ def test_different_factors_compare_the_common_ones_and_say_so() -> None:
     ("experiments", "words"),
     [
         ([study("one", IMPORTANCE)], "1 experiment given"),
-        ([study("one", IMPORTANCE), study("one", IMPORTANCE)], "named alike"),
+        ([study("one", IMPORTANCE), study("one", IMPORTANCE)], "of the same name"),
         ([study("one", IMPORTANCE), study("two", {"y": 2.0, "z": 1.0})], "no factor in common"),
         ([study(str(i), IMPORTANCE) for i in range(51)], "51 experiments"),
     ],
@@ -593,7 +593,7 @@ def test_an_institution_beside_a_country_is_told() -> None:
     country, other = study("one", IMPORTANCE), study("two", IMPORTANCE)
     home = study("unc", IMPORTANCE, institution={"name": "UNC"})
     notes = compare([country, home]).notes
-    assert sum("unc: of an institution, whose articles" in n for n in notes) == 1
+    assert sum("unc: study of an institution, whose articles" in n for n in notes) == 1
     for alike in ([country, other], [home, study("mit", IMPORTANCE, institution={"name": "MIT"})]):
         assert not any("of an institution" in n for n in compare(alike).notes)
 

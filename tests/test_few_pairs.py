@@ -24,8 +24,8 @@ from mlcoop.results import Study
 from mlcoop.simulate.world import simulate_world
 
 REASON = (
-    "Factors are not ranked, and the factor model is not scored on unseen focus pairs: that takes "
-    "5 focus pairs or more, and this study has 3."
+    "Factors are not ranked, and the factor model is not scored on held-out focus pairs: that "
+    "needs 5 focus pairs or more, and this study has 3."
 )
 
 
@@ -42,7 +42,9 @@ def test_the_reason_by_hand() -> None:
     whole = why_not_ranked(config(learner={"missing": "complete"}), 1, of=8)
     assert whole and whole.endswith("and only 1 of 8 has counts and every factor known.")
     score = why_not_ranked(config(explain={"enabled": False}), 3)
-    assert score and score.startswith("The factor model is not scored on unseen focus pairs: that")
+    assert score and score.startswith(
+        "The factor model is not scored on held-out focus pairs: that"
+    )
     # Neither was asked for.
     off: dict[str, Any] = {"explain": {"enabled": False}, "evaluation": {"enabled": False}}
     assert why_not_ranked(config(**off), 3) is None
@@ -53,9 +55,9 @@ def test_the_reason_by_hand() -> None:
     [
         ({"forecast": {"enabled": False}}, 3, {}, "with forecast.enabled: false there is no"),
         ({"evaluation": {"enabled": False}}, 3, {}, "or set evaluation.enabled=true"),
-        ({}, 3, {"can_forecast": False}, "its counts allow no forecast to make instead"),
-        ({}, 3, {"must_rank": True}, "focus: a family compares rankings; that takes 5 focus pairs"),
-        ({"evaluation": {"folds": 8}}, 6, {}, "evaluation.folds: 8 folds take as many focus pairs"),
+        ({}, 3, {"can_forecast": False}, "its counts allow no forecast either"),
+        ({}, 3, {"must_rank": True}, "focus: a family compares rankings; that needs 5 focus pairs"),
+        ({"evaluation": {"folds": 8}}, 6, {}, "evaluation.folds: 8 folds need as many focus pairs"),
         ({"tuning": {"folds": 8}}, 6, {}, "set tuning.folds=6 or less"),
     ],
 )
@@ -78,7 +80,7 @@ def test_names_alone_tell_a_plan() -> None:
     for partners, ranked in ((["JPN", "CHN", "VNM"], False), (["JPN", "CHN", "VNM", "USA"], True)):
         plan = make_plan(config(focus={"partners": partners}), "c.yaml", here)
         assert (plan.not_ranked is None) == ranked and ("explain" in plan.stages) == ranked
-    with pytest.raises(ConfigError, match="^c.yaml, focus: ranking factors takes 5 focus pairs"):
+    with pytest.raises(ConfigError, match="^c.yaml, focus: ranking factors needs 5 focus pairs"):
         make_plan(config(forecast={"enabled": False}), "c.yaml", here)
 
 
@@ -130,7 +132,7 @@ def test_the_forecast_is_made_and_one_reason_stands_everywhere(three) -> None:
     page = (folder / "report.html").read_text()
     assert f'<p class="absent">{REASON}</p>' in page and "explain is off" not in page
     card = (place / "models" / "three" / "README.md").read_text()
-    assert "No ranking was made of it." in card
+    assert "Not used for a ranking." in card
 
     planned = json.loads(mlcoop("run", "three.yaml", "--dry-run", "--json", cwd=place).stdout)
     assert planned["not_ranked"] == REASON and planned["refits"] == 0
@@ -163,8 +165,8 @@ def test_a_panel_that_only_its_ranking_would_be_made_of_is_refused(three, dry: l
     asked = ["--set", "forecast.enabled=false", "--set", "name=other", *dry]
     done = mlcoop("run", "three.yaml", *asked, cwd=place)
     assert done.returncode == 2 and done.stdout == ""
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("panel: figures")]
-    assert len(lines) == 1 and "panel: ranking factors takes 5 focus pairs or more" in lines[0]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("panel: source data")]
+    assert len(lines) == 1 and "panel: ranking factors needs 5 focus pairs or more" in lines[0]
     assert not (place / "experiments" / "other").exists()
 
 
@@ -179,5 +181,5 @@ def test_own_counts_of_three_countries_are_told_before_any_service_is_asked(tmp_
     planned = mlcoop("run", "c.yaml", "--dry-run", "--json", cwd=tmp_path)
     assert json.loads(planned.stdout)["not_ranked"] == REASON
     refused = mlcoop("run", "c.yaml", "--set", "forecast.enabled=false", cwd=tmp_path)
-    assert refused.returncode == 2 and "focus: ranking factors takes 5" in refused.stderr
+    assert refused.returncode == 2 and "focus: ranking factors needs 5" in refused.stderr
     assert not (tmp_path / "experiments").exists()

@@ -347,5 +347,5 @@ def test_one_world_is_refused():
 
 
 def test_a_study_too_small_to_rank_is_refused_before_a_world_is_drawn():
-    with pytest.raises(DataError, match="takes 5 focus pairs or more, and this study has 3"):
+    with pytest.raises(DataError, match="needs 5 focus pairs or more, and this study has 3"):
         power_analysis(covariates(3), "linear_boosting", worlds=2, **FAST)

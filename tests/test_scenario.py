@@ -307,7 +307,7 @@ def test_a_change_that_touches_nothing_is_refused(model: ScenarioModel, tmp_path
         play(model, tmp_path, "changes: [{factor: rd_share, countries: [], add: 1}]")
     # The logarithm of one plus years that are negative is unknown: the reason is told.
     with pytest.raises(
-        DataError, match='none of its changes touches.*"Belt and Road": unknown for 1 row,'
+        DataError, match='none of its changes touches.*"Belt and Road": missing for 1 row '
     ):
         play(model, tmp_path, "changes: [{factor: belt_and_road, pairs: [CHN-IND], set: -5}]")
 

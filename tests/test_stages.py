@@ -71,17 +71,17 @@ def test_a_forecast_that_cannot_be_made_without_a_backtest_is_said() -> None:
     ("years", "gaps", "change", "reason"),
     [
         (range(2001, 2022), (), {}, None),
-        (range(2001, 2022), (), {"works": 9.5}, "whole counts, and 9.5 is none"),
+        (range(2001, 2022), (), {"works": 9.5}, "whole counts, and 9.5 is not whole"),
         # six sixths of a work, as a computer adds them, stand before three that are halved
         (
             range(2001, 2022),
             (),
             {"works": [sum([1 / 6] * 6)] * 18 + [2.5] * 3},
-            "whole counts, and 2.5 is none",
+            "whole counts, and 2.5 is not whole",
         ),
-        (range(2017, 2022), (), {}, "take 6 years with counts, and there are 5"),
-        (range(2021, 2022), (), {}, "take 6 years with counts, and there is 1"),
-        (range(2001, 2013), range(2002, 2013, 2), {}, "leave none that has some before it"),
+        (range(2017, 2022), (), {}, "need 6 years with counts, and there are 5"),
+        (range(2021, 2022), (), {}, "need 6 years with counts, and there is 1"),
+        (range(2001, 2013), range(2002, 2013, 2), {}, "leave no year with earlier counts"),
         (range(2001, 2022), (), {"country_a": list("ACDEFGHIJKLMNOPQRSTUV")}, "no pair has counts"),
     ],
 )

@@ -79,9 +79,9 @@ def half_widths(a: pd.DataFrame | None, b: pd.DataFrame | None, level: float) ->
 
 
 def _may_differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
-    """Tell of which names a change could be claimed: told from chance in either ranking.
+    """Say for which names a change may be claimed: distinguishable from chance in either ranking.
 
-    What neither can tell from chance has no place of its own that could have changed.
+    A name below the null line in both has no rank of its own that could have changed.
     """
     if "above_null" not in one or "above_null" not in other:
         return np.ones(len(one), dtype=bool)
@@ -91,11 +91,11 @@ def _may_differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
 def _turned(
     one: pd.DataFrame | None, other: pd.DataFrame | None, kind: str, common: Sequence[str]
 ) -> np.ndarray:
-    """Tell of which names some order is told in both studies, and turned round.
+    """Say for which names some order is established in both studies, and reversed.
 
     One of the two orders is among those right at once. Names that tie take any ranks in two
     studies, but keep to theirs in the replicates of each: of independent studies of one truth with
-    seven equal drivers 30 % told a change by replicates alone, 0 of 66 with this.
+    seven equal drivers 30 % showed a change by replicates alone, 0 of 66 with this.
     """
     if one is None or other is None:  # a study of before orders were kept
         return np.ones(len(common), dtype=bool)

@@ -95,7 +95,7 @@ def _text(value: Any) -> str:
 
 
 def shares_draws(a: Experiment, b: Experiment) -> bool:
-    """Tell whether one replicate number means the same draw in both experiments.
+    """Say whether one replicate number means the same draw in both experiments.
 
     Weights are drawn for the pairs trained on, by the seed: other years, or another focus in the
     same training set, draw the same ones.
@@ -106,7 +106,7 @@ def shares_draws(a: Experiment, b: Experiment) -> bool:
 
 
 def explains_alike(a: Experiment, b: Experiment) -> bool:
-    """Tell whether both experiments draw alike and explain the same counts of the same pairs."""
+    """Say whether both experiments draw alike and explain the same counts of the same pairs."""
     return a is b or (_draws_alike(a, b) and same_counts(a, b))
 
 
@@ -128,7 +128,7 @@ def _draws_alike(a: Experiment, b: Experiment) -> bool:
 
 
 def same_counts(a: Experiment, b: Experiment) -> bool:
-    """Tell whether both experiments count the same works.
+    """Say whether both experiments count the same works.
 
     Two fields of science, or two columns of one panel, have noise of their own, whatever is drawn
     alike: it moves both rankings, and no replicate of either shows how they part by it.
@@ -159,13 +159,13 @@ def weaknesses(experiments: Sequence[Experiment]) -> list[str]:
     notes = []
     without = [e.name for e in experiments if e.resamples is None or not len(e.resamples)]
     if without:
-        notes.append(f"No replicates in {some(without)}: their differences carry no interval.")
+        notes.append(f"No replicates in {some(without)}: their differences have no interval.")
     first, level = experiments[0].name, level_of(experiments[0])
     levels = [f"{e.name} ({level_of(e):g})" for e in experiments if level_of(e) != level]
     if levels:
         notes.append(
-            f"explain.level differs: changes and agreement are at that of {first} ({level:g}); "
-            f"rank sets, shares and orders of {some(levels)} are at their own."
+            f"explain.level differs: changes and agreement use that of {first} ({level:g}); "
+            f"confidence sets, shares and orders of {some(levels)} use their own."
         )
     apart = [e.name for e in experiments if not shares_draws(experiments[0], e)]
     if apart:
@@ -178,17 +178,18 @@ def weaknesses(experiments: Sequence[Experiment]) -> list[str]:
     if other:
         notes.append(
             f"{some(other)}: not the pairs, years and counts of {first}, or not its "
-            "draws. A change of rank is told only where an order of the name is told in both and "
-            "turned round: names that tie change places more than intervals say."
+            "draws. A change of rank is called distinguishable from zero only where an order of "
+            "the name is established in both studies and reversed, because tied names change "
+            "places more often than the intervals suggest."
         )
     homes = [e.name for e in experiments if e.coverage.get("institution")]
     if 0 < len(homes) < len(experiments):
         notes.append(
-            f"{some(homes)}: of an institution, whose articles are its works in OpenAlex, where a "
-            "country's are those of NCSES's Science and Engineering Indicators; factors of its "
-            "side that bear one name do not measure the same."
+            f"{some(homes)}: study of an institution, whose articles are its works in OpenAlex, "
+            "whereas a country's are those of NCSES's Science and Engineering Indicators; factors "
+            "of the same name on its side do not measure the same thing."
         )
     flags = {bool(e.coverage.get("simulated")) for e in experiments}
     if len(flags) > 1:
-        notes.append("Some of the experiments are simulated and some are not.")
+        notes.append("Some experiments are simulated and some are not.")
     return notes

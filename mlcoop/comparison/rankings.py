@@ -32,7 +32,7 @@ MOST = 50
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rankings beside each other.
+    """Rankings compared side by side.
 
     Attributes
     ----------
@@ -46,9 +46,9 @@ class Comparison:
         rank_low, rank_high, share, share_low, share_high; bounds at each experiment's own level.
     changes : DataFrame
         kind, name, label, group, reference, experiment, change (of rank; below zero is a rise),
-        low, high, told (True: the data tell it from none, and the name from chance in one of the
-        two; between studies of other pairs, years, counts or draws some order of it is told in both
-        and turned round; None: no replicates), paired.
+        low, high, told (True: distinguishable from zero, and the name from chance in one of the
+        two; between studies of other pairs, years, counts or draws some order of it is established
+        in both and reversed; None: no replicates), paired.
     agreement : DataFrame
         kind, experiment_a, experiment_b, measure (tau_b, weighted_tau, rbo), value, low, high.
     differences : DataFrame
@@ -99,8 +99,8 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         replicates of the largest standardised deviation among all names of its kind, so that all
         intervals of a column hold together; it needs replicates whose spread is that of the
         estimate, and misleads where a stage's resamples understate it. Ranks of names that tie move
-        less between replicates than between two studies, so of independent ones no change is told
-        by it alone. Measures of agreement are those of `mlcoop.explain.agreement`.
+        less between replicates than between two studies, so of independent ones no change
+        is claimed by it alone. Measures of agreement are those of `mlcoop.explain.agreement`.
 
     Raises
     ------
@@ -126,8 +126,8 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
         shared = _common(given, names, kind, labels, notes)
         if kind == "group" and len({frozenset(e.factors["factor"]) for e in experiments}) > 1:  # type: ignore[index]
             notes.append(
-                "The groups do not hold the same factors everywhere: a change of a group's rank "
-                "may come from its members alone."
+                "The groups do not hold the same factors in all studies: a change in a group's "
+                "rank may be due to its members alone."
             )
         if not shared:
             continue
@@ -166,11 +166,11 @@ def _check(experiments: Sequence[Experiment]) -> None:
     names = [e.name for e in experiments]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
-        raise DataError(f"compare: experiments named alike: {some(twice)}; rename one of them")
+        raise DataError(f"compare: experiments of the same name: {some(twice)}; rename one of them")
     few = [e.name for e in experiments if e.coverage.get("not_ranked")]
     if few:
         raise DataError(
-            f"compare: no factor ranking in {some(few)}: too few focus pairs to rank by; leave "
+            f"compare: no factor ranking in {some(few)}: too few focus pairs to rank; leave "
             f"{'it' if len(few) == 1 else 'them'} out"
         )
     without = [e.name for e in experiments if e.factors is None or not len(e.factors)]
@@ -212,7 +212,7 @@ def _common(
             words = quoted(labels[key][0] for key in extra)
             notes.append(
                 f"{name}: {len(extra)} of {len(own)} {kind}s left out, not ranked by all: "
-                f"{some(words)}. Ranks are counted anew among the {len(common)} in common."
+                f"{some(words)}. Ranks are recomputed among the {len(common)} in common."
             )
     first = tables[0].sort_values("rank", kind="stable").index
     return [name for name in first if name in common]

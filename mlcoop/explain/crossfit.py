@@ -120,7 +120,7 @@ def cross_validated_deviance(
     seed: int = 0,
     mask: np.ndarray | None = None,
 ) -> float:
-    """Return the share of Poisson deviance that a learner explains on unseen pairs.
+    """Return the share of Poisson deviance that a learner explains on held-out pairs.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def cross_validated_deviance(
 def fold_scores(
     matrix: FeatureMatrix, learner: str | Learner, folds: int, seed: int
 ) -> Callable[[Params], Iterator[float]]:
-    """Return a function from parameters to an iterator of losses, one per fold of unseen pairs.
+    """Return a function from parameters to an iterator of losses, one per fold of held-out pairs.
 
     The loss is the mean Poisson deviance per work observed on the focus rows of the fold (lower
     is better), so folds and studies compare. With fewer focus pairs than folds it is that of all

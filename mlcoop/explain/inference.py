@@ -13,7 +13,7 @@ MOST_DIRECTIONS = 4  # of a factor's replicates that its null test goes along
 
 
 class Told(NamedTuple):
-    """Orders that are told: `claims[j, k]` where j is above k, and their p; NaN elsewhere."""
+    """Established orders: `claims[j, k]` where j is above k, and their p; NaN elsewhere."""
 
     claims: np.ndarray
     p: np.ndarray
@@ -52,7 +52,8 @@ def orders_at_once(
 
     Notes
     -----
-    A pair is claimed when both the difference and the sum of its signed importances stand out.
+    A pair is claimed when both the difference and the sum of its signed importances are
+    significant.
     Each possible claim is one hypothesis, "j is not above k", for every eligible j and any k. The
     critical value is the quantile of the largest studentised difference over the hypotheses still
     open (step-down), from draws of a multivariate t; a claim closes its own and the opposite one.
@@ -112,7 +113,7 @@ def orders_told(
     (Williams, Jones and Tukey 1999, doi:10.3102/10769986024001042, for orders of states;
     tests/explain/test_inference.py).
     Where most orders are plain, the rate alone would let weak ones pass in their company: none is
-    told that would not stand in a one-sided test of its own at `1 - level`.
+    claimed that would not be significant in a one-sided test of its own at `1 - level`.
     """
     from statsmodels.stats.multitest import multipletests
 

@@ -1,4 +1,4 @@
-"""Interactions: which two factors depend on one another in what they go with, with bands."""
+"""Interactions: pairs of factors whose associations depend on one another, with bands."""
 
 from __future__ import annotations
 

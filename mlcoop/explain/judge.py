@@ -1,4 +1,4 @@
-"""What replicates let one tell of factors, or of groups: chance, orders, rank sets, shares."""
+"""What replicates establish of factors, or of groups: null line, orders, rank sets, shares."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ power of orders that are right at once is 0.53 instead of 0.55 (docs/tried-ranki
 
 
 class Orders(NamedTuple):
-    """What is claimed to be above what, shape (n_players, n_players); p of what is told."""
+    """Established orders, row above column, shape (n_players, n_players), and their p."""
 
     told: np.ndarray
     at_once: np.ndarray
@@ -35,7 +35,7 @@ class Orders(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What is told of players: factors, groups or dimensions.
+    """What is established of players: factors, groups or dimensions.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a factor goes with in the units that people think in: per 10 %, per point, yes or no."""
+"""Effect sizes in familiar units: per 10 %, per percentage point, yes or no."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TEN_MORE = _ten_percent("10 % more", "10 % less")
 
 
 def natural_step(factor: str, x: np.ndarray, *, own: bool = False) -> Step:
-    """Return the change of a factor that a reader can picture.
+    """Return a change of a factor in familiar units.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def natural_step(factor: str, x: np.ndarray, *, own: bool = False) -> Step:
         Name in the ranking; a country factor ends in its role.
     x : array of values seen, NaN left out
         They settle the step of a factor that the catalogue does not know, and of one whose unit
-        means little: yes against no for zeros and ones, else a standard deviation.
+        means little: yes rather than no for zeros and ones, else a standard deviation.
     own : bool
         A column of the user's own: the catalogue is not asked.
 
@@ -64,13 +64,13 @@ def natural_step(factor: str, x: np.ndarray, *, own: bool = False) -> Step:
     >>> natural_step("distance", np.array([7.0, 8.0])).words
     '10 % farther'
     >>> natural_step("my_own", np.array([0.0, 1.0])).words
-    'yes against no'
+    'yes rather than no'
     """
     known = None if own else FACTORS.get(factor) or FACTORS.get(base_of(factor))
     if known is not None and known.kind == "years":
-        return Step("five years since against none", FIVE_YEARS)
+        return Step("five years in place rather than none", FIVE_YEARS)
     if set(np.unique(x)) <= {0.0, 1.0}:
-        return Step("yes against no", 1.0)
+        return Step("yes rather than no", 1.0)
     if known is not None:
         if known.unit == "log km":
             return _ten_percent("10 % farther", "10 % closer")
@@ -100,7 +100,7 @@ def natural_effects(
     own: Collection[str] = (),
     logs: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Return the change of works that goes with one natural step of each factor, in percent.
+    """Return the change of works associated with one natural step of each factor, in percent.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def natural_effects(
     -------
     DataFrame of shape (n_factors, 4)
         `step, effect_per_step, effect_per_step_low, effect_per_step_high`. The step is taken in
-        the direction that goes with more works, where it can be turned round in words.
+        the direction associated with more works, where words have the opposite.
 
     Notes
     -----

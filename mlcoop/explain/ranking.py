@@ -1,4 +1,4 @@
-"""Rank factors by mean absolute Shapley value, claiming no more than the data can tell."""
+"""Rank factors by mean absolute Shapley value, claiming only what the data establish."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ class Ranking:
         Long: `replicate, kind` (factor, group or dimension), `name, importance`. Signed: below
         zero where the replicate's effect runs against the estimate's.
     told, at_once : DataFrames of shape (n_factors, n_factors), bool
-        Row above column: of the orders told at most `1 - level` are wrong on average; those at once
-        are all right with probability `level`, and rank sets and tiers rest on them.
+        Row above column: of the established orders at most `1 - level` are wrong on average; those
+        at once are all right with probability `level`, and rank sets and tiers rest on them.
     notes : dict
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
         "log" or "started log"; `of_years`: factors that hardly differ between pairs, each with the
-        number of years that tell of it; `apart`: both ends of pairs without works that
+        number of years behind it; `apart`: both ends of pairs without works that
         hardly count; `weights`, the `weights_key` of the refits; and
         `stability`: what `replicate_stability` says of factors, groups and dimensions.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     orders : DataFrame
-        `kind` (factor, group or dimension), `above`, `below`, `at_once`, `p`: every order that is
-        told, and its one-sided p-value in a test of its own.
+        `kind` (factor, group or dimension), `above`, `below`, `at_once`, `p`: every established
+        order, and its one-sided p-value in a test of its own.
     explained : Explained
         What all of this was made from.
     columns, members : dict
@@ -118,7 +118,7 @@ def rank_factors(
         Entry of `LEARNERS` (or its name) and parameters that differ from its defaults.
     level : float in (0.5, 1)
         Probability with which all rank sets and tiers hold at once; one less it is the false
-        discovery rate of the null line and of the orders that are told.
+        discovery rate of the null line and of the established orders.
     resamples : int
         Refits, at least 20.
     unit : {"auto", "pair", "country"}
@@ -150,7 +150,7 @@ def rank_factors(
     if resamples < FEWEST_RESAMPLES:
         raise ConfigError(f"explain.resamples: {resamples} is below {FEWEST_RESAMPLES}")
     if unit not in ("auto", "pair", "country"):
-        raise ConfigError(f"explain.unit: {unit!r} is none of auto, pair, country")
+        raise ConfigError(f"explain.unit: {unit!r} is not one of auto, pair, country")
     entry = find_learner(learner)
     columns = columns_by(matrix.features, lambda f: f.factor)
     explained = explain_replicates(
@@ -294,7 +294,7 @@ def _judge_each(
 
 
 def _listed(kind: str, judged: Judged) -> pd.DataFrame:
-    """List the orders that are told, the more important first."""
+    """List the established orders, the more important first."""
     names, orders = judged.names, judged.orders
     order = np.argsort(-judged.importance, kind="stable")
     above, below = np.nonzero(orders.told[np.ix_(order, order)])

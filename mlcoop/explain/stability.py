@@ -1,4 +1,4 @@
-"""How far a ranking holds when it is made again: from other replicates, from other pairs."""
+"""Stability of a ranking: under other replicates, and on other pairs."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def replicate_stability(
     -------
     dict
         `halves_tau`: Kendall's tau between the rankings by mean importance of two independent
-        halves of the replicates; it tells whether there are enough of them. `replicates_tau`:
-        mean tau between two single replicates, which tells how far a study of other pairs or
+        halves of the replicates; it shows whether there are enough of them. `replicates_tau`:
+        mean tau between two single replicates, which shows how far a study of other pairs or
         countries of the kind would agree; factors that do nothing come in any order.
         `top_same`: share of replicates with the same first; `top_same_tier`: with a first that
         shares the tier of the ranking's first.

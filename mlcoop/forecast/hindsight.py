@@ -1,4 +1,4 @@
-"""A forecast made then beside the counts that came: coverage, errors, simple rules, worst pairs."""
+"""A past forecast scored against observed counts: coverage, errors, baselines, worst pairs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Hindsight:
     ----------
     scores : DataFrame
         One row for a set and year: `set`, `year`, `pairs`, `wape`, `best_rule`, `best_rule_wape`
-        (the simple rule with the lowest error on that set and year, in hindsight; None where no
-        work came, or no rule is there), a column for each simple rule, `bias` (predicted over
+        (the baseline with the lowest error on that set and year, in hindsight; None where no
+        work came, or no baseline is there), a column for each baseline, `bias` (predicted over
         observed), `coverage`, `level`, `width_share`.
     pairs : DataFrame
         Every pair that was forecast and observed, largest miss first: keys, `observed`,
         `predicted`, `lower`, `upper`, `miss` (observed less predicted), `inside`, `in_focus`.
     unobserved : int
-        Forecasts of the scored years that the counts do not tell of; they are not taken for zeros.
+        Forecasts of the scored years without an observed count; they are not treated as zeros.
     not_forecast : int
         Counts of the scored years of pairs that were not forecast.
     """
@@ -66,7 +66,7 @@ def score_forecast(
         `country_a`, `country_b`, `year`, `works`. Pairs that it does not list are not scored.
     history : DataFrame or None
         Counts that the forecast was made from (`country_a`, `country_b`, `year`, `works`), from
-        which the simple rules forecast; None leaves persistence as the only rule.
+        which the baselines forecast; None leaves persistence as the only one.
     where : str
         What the error names: the file of `observed`.
 
@@ -87,7 +87,7 @@ def score_forecast(
             )
         raise DataError(
             f"{where}: no count for the forecast years {some(sorted(forecast['year'].unique()))}; "
-            f"it tells of {_span(seen['year'])}; give the years that were forecast"
+            f"it covers {_span(seen['year'])}; give counts for the years that were forecast"
         )
     years = sorted(int(y) for y in both["year"].unique())
     unobserved = int(made["year"].isin(years).sum()) - len(both)
@@ -129,7 +129,7 @@ def _span(years: pd.Series) -> str:
 
 
 def _rules(both: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the simple rules' forecasts of the same pairs and years."""
+    """Return the baselines' forecasts of the same pairs and years."""
     if history is None:
         return both[PAIR_YEAR].assign(persistence=both["last_observed"])
     panel = build_history(history)

@@ -119,7 +119,7 @@ def build_history(table: pd.DataFrame, focus: pd.DataFrame | None = None) -> His
     negative = t[t["works"] < 0]
     if len(negative):
         keys = [f"{r.country_a}-{r.country_b} {r.year}" for r in negative.itertuples()]
-        raise DataError(f"counts for the forecast: negative works for {some(keys)}; mend them")
+        raise DataError(f"counts for the forecast: negative works for {some(keys)}; correct them")
     seen = t[t["works"].notna()]
     years = np.arange(seen["year"].min(), seen["year"].max() + 1)
     wide = t.pivot(index=["country_a", "country_b"], columns="year", values="works")

@@ -64,8 +64,8 @@ def forecast_horizons(years: NDArray[np.int64], most: int) -> tuple[list[int], l
         return possible, []
     ahead = f"{some(far)} year{'s' if far[-1] > 1 else ''} ahead"
     return possible, [
-        f"No forecast {ahead}: {len(years)} years of counts ({years[0]}-{years[-1]}) leave no year "
-        f"to test one from; {far[-1]} ahead takes {fewest_years(far[-1])} years on end."
+        f"No forecast {ahead}: {len(years)} years of counts ({years[0]}-{years[-1]}) leave no "
+        f"origin to test it from; {far[-1]} ahead needs {fewest_years(far[-1])} consecutive years."
     ]
 
 
@@ -94,13 +94,13 @@ def plan_origins(
     if not possible:
         raise DataError(
             f"backtest at horizon {horizon}: {len(years)} years ({years[0]}-{years[-1]}) leave no "
-            f"origin to learn from and check; give at least {fewest_years(horizon)} on end"
+            f"origin to train on and test; give at least {fewest_years(horizon)} in a row"
         )
     warnings = []
     absent = sorted(set(range(int(years[0]), int(years[-1]))) - set(years.tolist()))
     if absent:
         warnings.append(
-            f"No counts of {some(absent)}: no forecast from or of such a year is tested."
+            f"No counts for {some(absent)}: no forecast from or for such a year is tested."
         )
     if origins is None:
         reported = possible[min(WARM_UP, len(possible) // 3) :][-last_origins:]
@@ -109,18 +109,19 @@ def plan_origins(
         if wrong:
             raise DataError(
                 f"backtest at horizon {horizon}: origins {wrong} have too few years before them "
-                f"or no outcome; there are {some(possible, most=12)}"
+                f"or no outcome; possible are {some(possible, most=12)}"
             )
         reported = sorted(set(int(o) for o in origins))
     warm = [y for y in possible if y < reported[0]]
     if len(reported) < last_origins and origins is None:
         warnings.append(
             f"Only {counted(len(reported), 'origin')} can be tested at horizon {horizon}: "
-            "skill and coverage are rough."
+            "estimates of skill and coverage are imprecise."
         )
     if len(warm) < WARM_UP:
         few = f"Only {counted(len(warm), 'origin')}" if warm else "No origin"
         warnings.append(
-            f"{few} before the first reported one: its intervals and expert weights rest on little."
+            f"{few} before the first reported one: its intervals and ensemble weights rest on few "
+            "data."
         )
     return warm, reported, warnings

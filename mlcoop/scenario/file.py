@@ -30,12 +30,12 @@ class Change(Section):
 
     factor: str
     countries: str | list[str] | None = Field(
-        None, description="whose figure (a country's factor), or whose pairs (a pair's factor)"
+        None, description="whose value (country factor), or whose pairs (pair factor)"
     )
     pairs: str | list[str] | None = Field(
         None, description='"all", "focus", or a list such as [CHN-PAK, CHN-IRN]'
     )
-    years: int | list[int] | None = Field(None, description="forecast years; all when left out")
+    years: int | list[int] | None = Field(None, description="forecast years; default: all")
     set: Amount | None = None
     add: Amount | None = None
     multiply: Amount | None = None
@@ -264,8 +264,8 @@ def _columns(
     if one_end:
         # Rows look both ways: the column holds now one country's figure, now the other's.
         slips.append(
-            f'{where}: "{name}": this study has no focal country, so neither is the partner; '
-            f'write "{base_of(name)}", and countries for whose figure'
+            f'{where}: "{name}": this study has no focal country, hence no partner; write '
+            f'"{base_of(name)}", and countries to say whose value'
         )
         return (), ""
     if not found:

@@ -29,9 +29,9 @@ from mlcoop.scenario.file import Move, Scenario
 from mlcoop.schema import PAIR, PAIR_YEAR
 
 ASSOCIATION = (
-    "Association, not effect: the difference is how far pairs that differ so in these factors "
-    "differ in works, not what changing the factors would bring. Only the factors named were "
-    "changed; what usually goes with them stayed."
+    "Association, not effect: the difference shows how far works differ between pairs that differ "
+    "in these factors, not what changing the factors would bring. Only the named factors were "
+    "changed; other factors, usually associated with them, were held constant."
 )
 REFITS = 16
 
@@ -294,8 +294,8 @@ def _changed(
             known = np.isfinite(after)
             if not known.all():
                 warnings.append(
-                    f'"{label}": unknown for {counted(int((~known).sum()), "row")}, left as it is; '
-                    "give set: with a value that it can have"
+                    f'"{label}": missing for {counted(int((~known).sum()), "row")} and left '
+                    "unchanged; give set: with an admissible value"
                 )
             X.loc[at, name] = np.where(known, after, before).astype(np.float32)
             low, high = ranges[name]["low"], ranges[name]["high"]
@@ -305,8 +305,8 @@ def _changed(
                 worst = after[out][np.argmax(np.abs(after[out] - (low + high) / 2))]
                 warnings.append(
                     f'"{label}": {move.shown(worst)} lies outside the data ({move.shown(low)} to '
-                    f"{move.shown(high)}) for {int(out.sum())} of {len(after)} rows: nothing of "
-                    "the kind was seen, so the figure there is a guess"
+                    f"{move.shown(high)}) for {int(out.sum())} of {len(after)} rows: the "
+                    "model extrapolates there, so treat the result as a guess"
                 )
     moved = (base != X) & ~(X.isna() & base.isna())
     return X, moved.to_numpy(), warnings
@@ -315,7 +315,7 @@ def _changed(
 def _differences(
     both: pd.DataFrame, steps: np.ndarray, reach: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the table with its differences and their sums by year.
+    """Return the table with its differences and their totals by year.
 
     `steps` are log ratios of shape (n_rows, 1 + refits), the fit first.
     """

@@ -85,7 +85,7 @@ RECIPES: dict[str, Recipe] = {
     "sparse": Recipe("few works, many zeros", mean_works=0.8),
     "rare": Recipe("hardly any works: one in five pairs and years", mean_works=0.2),
     "country": Recipe(
-        "all pairs of 16 countries, country effects at both ends",
+        "all pairs of 16 countries, country effects on both sides",
         countries=16,
         country_noise=0.4,
         year_noise=0.05,

@@ -43,7 +43,7 @@ Parts = dict[str, np.ndarray]
 
 
 def without_gaps(study: Study, missing: str) -> Study:
-    """Return the study as a treatment of missing figures leaves it, and say what rows it lost."""
+    """Return the study as a treatment of missing values leaves it, and say what rows it lost."""
     kept = treat(study.matrix, missing)
     lost = len(study.matrix.rows) - len(kept.rows)
     if not lost:
@@ -51,8 +51,8 @@ def without_gaps(study: Study, missing: str) -> Study:
     pairs = len(study.matrix.rows[PAIR].drop_duplicates()), len(kept.rows[PAIR].drop_duplicates())
     if not kept.rows["in_focus"].any():
         raise DataError(
-            "learner.missing: complete leaves no focus pair with every factor known; leave the "
-            "factors with most gaps out, or choose impute"
+            "learner.missing: complete leaves no focus pair with every factor known; leave out the "
+            "factors with most missing values, or choose impute"
         )
     dropped = {
         "kind": "row",
@@ -79,7 +79,7 @@ def check_leaks(study: Study, config: Config) -> Made:
         raise DataError(
             "\n".join(lines)
             + "\nleave these factors out with factors.exclude, or set audit.enabled=false "
-            "to go on all the same"
+            "to continue anyway"
         )
     return {}, {"warnings": lines}
 
@@ -145,7 +145,7 @@ def score_unseen(
 
 
 def warn_of_unseen(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return a warning where the factor model explains nothing of focus pairs that it never saw.
+    """Return a warning where the factor model explains nothing of held-out focus pairs.
 
     >>> warn_of_unseen({"deviance_explained": {"focus_unseen": 0.8}})
     []
@@ -156,7 +156,7 @@ def warn_of_unseen(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     other = scores.get("ppml_deviance_explained", {}).get("focus_unseen", own)
     better = "; learner.name: ppml ranks by it" if other > 0 else ""
     return [
-        f"On focus pairs that it has not seen the factor model does worse than one rate for all "
+        "On held-out focus pairs the factor model predicts worse than one rate for all pairs "
         f"({100 * own:,.0f} % of the deviance explained, PPML {100 * other:,.0f} %{better}): its "
         "ranking may not hold for other pairs; fewer factors or more training countries help."
     ]
@@ -232,7 +232,7 @@ def compare_with_expected(
 
 
 def warn_of_neighbours(alike: Mapping[str, float] | None, level: float) -> list[str]:
-    """Return a warning where what factors leave runs by neighbourhood.
+    """Return a warning where the residuals of neighbouring partners are alike.
 
     >>> warn_of_neighbours({"moran": 0.02, "p": 0.3, "partners": 60}, 0.95)
     []
@@ -240,15 +240,16 @@ def warn_of_neighbours(alike: Mapping[str, float] | None, level: float) -> list[
     if alike is None or alike["p"] > 1 - level:
         return []
     return [
-        f"Neighbouring partners lie alike beside the works that factors suggest (Moran's I "
-        f"{alike['moran']:.2f}, p = {alike['p']:.2g}): they share causes that the panel lacks, and "
-        "a factor that runs by region may stand for them. Refits take what pairs share so for "
-        "chance of each, so ranks, orders and intervals promise more than they hold."
+        "Residuals are spatially autocorrelated: neighbouring partners deviate alike from the "
+        f"works that factors suggest (Moran's I {alike['moran']:.2f}, p = {alike['p']:.2g}). They "
+        "share causes that the panel lacks, and a factor that varies by region may stand in for "
+        "them. Refits treat what such pairs share as independent noise, so ranks, orders and "
+        "intervals are less certain than stated."
     ]
 
 
 def relate(study: Study, ranking: pd.DataFrame) -> Made:
-    """Show which factors move together, and whose ranks the data cannot tell apart."""
+    """Show which factors are collinear, and whose ranks are not distinguishable."""
     found = collinearity(study.matrix, ranking)
     files = {"collinearity.csv": found.factors, "correlations.csv": found.correlations}
     return files, {"warnings": found.warnings}
@@ -257,7 +258,7 @@ def relate(study: Study, ranking: pd.DataFrame) -> Made:
 def compare_gaps(
     whole: FeatureMatrix, config: Config, params: dict[str, Any], *, workers: int
 ) -> Made:
-    """Show how much the ranking hangs on the treatment of missing figures."""
+    """Show how much the ranking depends on the treatment of missing values."""
     entry, chosen = LEARNERS[config.learner.name], config.learner.missing
     found = compare_treatments(whole, entry, params, seed=config.seed, workers=workers)
     result: dict[str, Any] = {"notes": plain({**found.notes, "treatment": chosen})}

@@ -84,7 +84,7 @@ class Staged:
         """Stop at a feature that knows its target; `study` is the one with its gaps."""
         self._carry_out(
             "audit",
-            "does any feature know its target?",
+            "check for leaks of the target into features",
             fingerprint(self.data_key),
             lambda: compute.check_leaks(study, self.config),
         )
@@ -100,7 +100,7 @@ class Staged:
         )  # fmt: skip
         found = self._carry_out(
             "tune",
-            f"{settings.trials} trials a model",
+            f"{settings.trials} trials per model",
             key,
             lambda: search_settings(
                 study,
@@ -138,11 +138,11 @@ class Staged:
         return path
 
     def score(self, study: Study, parts: compute.Parts, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the deviance explained on unseen pairs, by part."""
+        """Return the deviance explained on held-out pairs, by part."""
         key = self._factor_key(params, self.config.evaluation.folds)
         result = self._carry_out(
             "score",
-            "the factor model on unseen pairs",
+            "the factor model on held-out pairs",
             key,
             lambda: compute.score_unseen(
                 study,
@@ -176,22 +176,22 @@ class Staged:
         return dict(result["notes"])
 
     def relate(self, study: Study) -> None:
-        """Show which factors move together."""
+        """Show which factors are collinear."""
         ranking = self.folder.read("factors.csv")
         self._carry_out(
             "collinearity",
-            "factors that move together",
+            "collinearity of factors",
             fingerprint(study.matrix.rows, study.matrix.X, ranking),
             lambda: compute.relate(study, ranking),
         )
 
     def expect(self, study: Study, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Set works beside those that factors suggest; return how alike neighbours lie."""
+        """Compare observed with expected works; return how alike neighbours deviate."""
         settings = self.config.explain
         key = self._factor_key(params, settings.level, settings.unit)
         result = self._carry_out(
             "expected",
-            "works beside those that factors suggest",
+            "observed vs expected works",
             key,
             lambda: compute.compare_with_expected(
                 study, self.config, self.learner, params, workers=self.workers
@@ -200,13 +200,13 @@ class Staged:
         return result.get("neighbours")
 
     def compare_missing(self, whole: FeatureMatrix, params: dict[str, Any]) -> dict[str, Any]:
-        """Rank under each treatment of gaps; `whole` has them."""
+        """Rank under each treatment of missing values; `whole` has them."""
         key = fingerprint(
             whole.rows, whole.X, self.config.learner.name, params, self.missing, self.config.seed
         )
         result = self._carry_out(
             "missing",
-            "the ranking under three treatments of gaps",
+            "the ranking under three treatments of missing values",
             key,
             lambda: compute.compare_gaps(whole, self.config, params, workers=self.workers),
         )
@@ -221,7 +221,7 @@ class Staged:
         )  # fmt: skip
         result = self._carry_out(
             "forecast",
-            f"backtest over {origins} origins, and next year",
+            f"backtest over {origins} origins, and the forecast",
             key,
             lambda: compute.forecast(
                 study,
@@ -238,7 +238,7 @@ class Staged:
         unit, seed = self.config.explain.unit, self.config.seed
         self._carry_out(
             "scenario",
-            "refits for what-if questions, and surprises",
+            "refits for scenarios, and surprises",
             fingerprint(self.data_key, self.config.learner.model_dump(), params, unit, seed, made),
             lambda: compute.prepare_scenarios(
                 study,

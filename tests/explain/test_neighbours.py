@@ -42,7 +42,7 @@ def test_what_runs_by_place_is_told_and_what_does_not_is_told_seldom() -> None:
     where = kilometres_between([*PARTNERS, "ZAF"])[-1, :-1] / 1e3
     found = neighbours_alike(table_of(where), seed=0)
     assert found is not None and found["moran"] > 0.5 and found["p"] < 0.001
-    assert "lie alike" in warn_of_neighbours(found, 0.95)[0]
+    assert "deviate alike" in warn_of_neighbours(found, 0.95)[0]
     rng = np.random.default_rng(1)
     p = [neighbours_alike(table_of(rng.normal(size=len(PARTNERS))), seed=0)["p"] for _ in range(60)]
     assert (

@@ -58,9 +58,10 @@ def test_a_sentence_stands_where_sign_or_standing_differ():
     table = join_witnesses(FACTORS, *by_hand(), {"b": "The second"}).set_index("factor")
     assert table["disagreement"].tolist()[::2] == ["", ""]
     assert table.loc["b", "disagreement"] == (
-        "The second goes with fewer works in the learner and with more in PPML; stands out by "
-        "SHAP values, permutation and PPML, not by permutation within its group; most of what it "
-        "tells, the rest of its group tells as well (rank 2 by SHAP, 2 by PPML, of 3)."
+        "The second is associated with fewer works in the learner and more in PPML; is "
+        "distinguishable from chance by SHAP values, permutation and PPML, not by permutation "
+        "within its group; most of its information is also in the rest of its group (rank 2 by "
+        "SHAP, 2 by PPML, of 3)."
     )
     assert table["permutation_rank"].tolist() == [1, 2, 3]
     assert table["conditional_rank"].tolist() == [1, 3, 2]
@@ -73,8 +74,8 @@ def test_a_factor_that_ppml_cannot_test_is_not_one_that_ppml_misses():
     regression.loc["b", ["ppml_p", "ppml_stands_out"]] = [float("nan"), False]
     table = join_witnesses(FACTORS, permutation, regression, players, {}).set_index("factor")
     sentence = table.loc["b", "disagreement"]
-    assert "stands out by SHAP values and permutation, not by permutation within" in sentence
-    assert "in PPML" not in sentence and "PPML cannot test it (rank 2 by SHAP" in sentence
+    assert "from chance by SHAP values and permutation, not by permutation within" in sentence
+    assert "in PPML" not in sentence and "cannot be tested by PPML (rank 2 by SHAP" in sentence
 
 
 def test_agreement_counts_and_taus():

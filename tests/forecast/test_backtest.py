@@ -574,7 +574,7 @@ def test_origins_and_their_warnings() -> None:
     assert reported == list(range(2011, 2021)) and len(warm) >= 3
     _, short, warnings = plan_origins(np.arange(2014, 2022))
     assert 2 <= len(short) < 6
-    assert any("rough" in w for w in warnings)
+    assert any("imprecise" in w for w in warnings)
     _, _, warnings = plan_origins(np.arange(2014, 2020))  # of three the first warms up
     assert [w[:14] for w in warnings] == ["Only 2 origins", "Only 1 origin "]
     _, _, warnings = plan_origins(np.arange(2014, 2018))
@@ -594,7 +594,7 @@ def test_the_fewest_years_named_are_enough_and_one_less_is_not(horizon: int) -> 
     # Invariant: what the error advises is accepted, and was needed.
     with pytest.raises(DataError) as refused:
         plan_origins(np.arange(2001, 2004), horizon)
-    told = re.search(r"give at least (\d+) on end", str(refused.value))
+    told = re.search(r"give at least (\d+) in a row", str(refused.value))
     assert told
     fewest = int(told[1])
     assert plan_origins(np.arange(fewest), horizon)[1]
@@ -617,7 +617,7 @@ def test_a_year_without_counts_is_no_evidence(horizon: int) -> None:
         assert both[f"{column}_gap"].to_numpy() == pytest.approx(both[column].to_numpy())
     last = found.table[found.table["origin"] == found.table["origin"].max()]
     assert last["lower"].notna().all() and found.calibration is not None
-    assert any("No counts of 2009" in w for w in found.warnings)
+    assert any("No counts for 2009" in w for w in found.warnings)
 
 
 def test_a_year_without_counts_is_not_tuned_on() -> None:

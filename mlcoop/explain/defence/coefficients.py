@@ -44,7 +44,7 @@ def regression_table(
         Columns of each factor.
     unit : {"pair", "country"}
     level : float
-        1 - level is the false discovery rate at which a factor stands out.
+        1 - level is the false discovery rate at which a factor is distinguishable from zero.
 
     Returns
     -------

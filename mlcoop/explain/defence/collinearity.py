@@ -1,4 +1,4 @@
-"""Which factors move together: rank correlations, the groups they suggest, ranks not told apart."""
+"""Collinearity of factors: rank correlations, the clusters they suggest, ranks not separable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEWEST_ROWS = 20
 
 @dataclass(frozen=True)
 class Collinearity:
-    """How the factors of a study move together.
+    """Collinearity of the factors of a study.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Collinearity:
         `factor, group, role, position, cluster, neighbour, spearman, close, told`, in the order
         of the tree. `cluster` numbers the suggested groups in that order; `neighbour` is the factor
         with the largest absolute rank correlation, which is `spearman`; `close` says that it
-        reaches `CLOSE`; `told` whether the rank sets of the two lie apart (missing where no
+        reaches `CLOSE`; `told` whether the rank sets of the two are disjoint (missing where no
         ranking was given).
     correlations : DataFrame
         `factor, other, spearman, rows`: every two factors once, rows where both are known.
@@ -189,7 +189,7 @@ def _warnings(
     ranking: pd.DataFrame | None,
     labels: Mapping[str, str],
 ) -> list[str]:
-    """Return one warning that names the close factors whose ranks cannot be told apart.
+    """Return one warning that names the collinear factors whose ranks are not distinguishable.
 
     Factors below the null line are left out: nothing is claimed of them anyhow.
     """
@@ -211,8 +211,8 @@ def _warnings(
     )
     more = f"; and {len(sets) - 4} more sets in collinearity.csv" if len(sets) > 4 else ""
     return [
-        f"ranks not told from those of close neighbours (rank correlation of {CLOSE} or more, and "
-        f"overlapping rank sets): {named}{more}"
+        f"ranks not distinguishable from those of collinear factors (rank correlation {CLOSE} or "
+        f"more, overlapping confidence sets for ranks): {named}{more}"
     ]
 
 

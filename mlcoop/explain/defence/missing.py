@@ -1,4 +1,4 @@
-"""How the ranking hangs on the treatment of missing figures, and whether gaps tell of size."""
+"""How the ranking depends on the treatment of missing values, and whether they proxy size."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 TREATMENTS = {
     "own": "the model’s own handling",
-    "impute": "filled from the other factors, inside each training window",
-    "complete": "rows with every factor known only",
+    "impute": "imputed from the other factors, inside each training window",
+    "complete": "complete rows only, with every factor known",
 }
 FOLDS = 5
 MOST_EXPLAINED = 1_500
@@ -39,7 +39,7 @@ TELLING, GROWN, LEAST_SHARE = 2.0, 1.5, 0.02
 
 @dataclass(frozen=True)
 class Treatments:
-    """The same ranking under three treatments of missing figures.
+    """The same ranking under three treatments of missing values.
 
     Attributes
     ----------
@@ -54,7 +54,8 @@ class Treatments:
         rank (`"own/impute"`), `tau` (Kendall's), `top` (how many of the first five are the same)
         and the largest change of rank among the first ten of either (`factor, from, to`).
     warnings : list of str
-        For a study that leaves gaps to its learner: factors that may owe their share to them.
+        For a study that leaves missing values to its learner: factors that may owe their share
+        to them.
     """
 
     table: pd.DataFrame
@@ -91,7 +92,7 @@ def compare_treatments(
     seed: int = 0,
     workers: int = 1,
 ) -> Treatments:
-    """Rank the factors under each treatment of missing figures, without resampling.
+    """Rank the factors under each treatment of missing values, without resampling.
 
     Cross-fitted mean absolute Shapley values over at most 1,500 focus rows: point rankings, so a
     change of neighbours is noise; what counts is the whole order and its first places.
@@ -99,7 +100,7 @@ def compare_treatments(
     Parameters
     ----------
     matrix : FeatureMatrix
-        With its gaps.
+        With its missing values.
     learner, params
         Entry of `LEARNERS`, untreated, and parameters that differ from its defaults.
     seed, workers : int
@@ -156,7 +157,7 @@ def compare_treatments(
 def cross_fitted_values(
     matrix: FeatureMatrix, learner: Learner, params: dict[str, Any], *, seed: int, workers: int = 1
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return Shapley values of focus rows by models that never saw their pair, and those rows' X.
+    """Return Shapley values of focus rows by models trained without their pair, and those rows' X.
 
     Returns
     -------
@@ -218,9 +219,9 @@ def _warnings(table: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
     if names.empty:
         return []
     return [
-        "missing figures may stand in for the size of countries in "
-        f"{some(quoted(labels[n] for n in names))}: a share {GROWN} times "
-        "that with gaps filled; set learner.missing=impute"
+        "missing values may act as a proxy for the size of countries in "
+        f"{some(quoted(labels[n] for n in names))}: a share more than {GROWN} times "
+        "that with missing values imputed; set learner.missing=impute"
     ]
 
 

@@ -42,7 +42,7 @@ def permutation_importance(
     groups : dict
         Group of each factor.
     level : float
-        1 - level is the false discovery rate at which a factor stands out.
+        1 - level is the false discovery rate at which a factor is distinguishable from zero.
     seed, repeats : int
 
     Returns

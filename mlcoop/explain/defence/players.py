@@ -211,7 +211,7 @@ def drop_groups(
     seed: int,
     workers: int,
 ) -> pd.DataFrame:
-    """Return the deviance explained on unseen focus pairs with all groups and without each.
+    """Return the deviance explained on held-out focus pairs with all groups and without each.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ STEPS = 25
 
 
 def unseen_deviance(matrix: FeatureMatrix, explained: Explained) -> float:
-    """Return the share of deviance that the fold models explain on focus pairs they never saw.
+    """Return the share of deviance that the fold models explain on held-out focus pairs.
 
     Around the rate of the focus pairs in the other folds, whatever the models were trained on, so
     that wide and narrow training compare. (Around the rate of all pairs the share is larger.)

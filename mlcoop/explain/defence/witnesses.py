@@ -1,4 +1,4 @@
-"""Independent witnesses of what matters, side by side: where they agree, and where they do not."""
+"""Independent importance measures side by side: where they agree, and where they do not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def join_witnesses(
     players: pd.DataFrame,
     labels: dict[str, str],
 ) -> pd.DataFrame:
-    """Return one row per factor with what every witness says of it, most important first.
+    """Return one row per factor with the evidence of every witness, most important first.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def join_witnesses(
     DataFrame: `factor, group, shap_share, shap_rank, shap_stands_out, direction`, the columns of
     `permutation_importance` and `regression_table`, each with its rank, `group_lost,
     group_lost_ppml` (of the factor's group, the same for all its members), and `disagreement`: a
-    sentence where the witnesses do not say the same, else empty.
+    sentence where the witnesses disagree, else empty.
     """
     table = factors.set_index("factor")
     result = pd.DataFrame(
@@ -88,7 +88,7 @@ def join_witnesses(
 
 
 def _disagreement(label: str, row: dict[str, Any], of: int) -> str:
-    """Return in plain words where the witnesses of one factor part, or nothing."""
+    """Return in plain words where the witnesses of one factor disagree, or nothing."""
     tested = not np.isnan(row["ppml_p"])
     stands = {n: bool(row[f"{n}_stands_out"]) for n in WITNESSES if n != "ppml" or tested}
     for_it = [NAMES[n] for n, yes in stands.items() if yes]
@@ -98,16 +98,17 @@ def _disagreement(label: str, row: dict[str, Any], of: int) -> str:
     opposed = {"+": slope < 0, "-": slope > 0}.get(up, False)
     if tested and (stands["shap"] or stands["ppml"]) and opposed:
         words = ("more", "fewer") if up == "+" else ("fewer", "more")
-        said.append(f"goes with {words[0]} works in the learner and with {words[1]} in PPML")
+        said.append(f"is associated with {words[0]} works in the learner and {words[1]} in PPML")
     if for_it and against:
-        said.append(f"stands out by {_list(for_it)}, not by {_list(against, 'or')}")
+        not_by = _list(against, "or")
+        said.append(f"is distinguishable from chance by {_list(for_it)}, not by {not_by}")
     if not said:
         return ""
     replaced = row["conditional"] < row["permutation"] / 2  # never so where it is alone in it
     if stands["permutation"] and not stands["conditional"] and replaced:
-        said.append("most of what it tells, the rest of its group tells as well")
+        said.append("most of its information is also in the rest of its group")
     if not tested:
-        said.append("PPML cannot test it")
+        said.append("cannot be tested by PPML")
     ranks = f"rank {row['shap_rank']} by SHAP, {row['ppml_rank']} by PPML, of {of}"
     return f"{label} {'; '.join(said)} ({ranks})."
 
@@ -125,8 +126,8 @@ def witness_agreement(
     -------
     dict
         `factors` and `groups`: a list of `a, b, tau_b, weighted_tau, rbo`, one per two witnesses;
-        `stand_out`: how many factors stand out by each witness; `all_agree`: factors that stand
-        out by all; `disagree`: factors with a sentence.
+        `stand_out`: how many factors are distinguishable from chance by each witness;
+        `all_agree`: factors that are so by all; `disagree`: factors with a sentence.
     """
     own = factors.set_index("factor")["importance"].reindex(witnesses["factor"])
     sizes = np.array(

@@ -46,7 +46,7 @@ def observed_over_expected(
     seed: int = 0,
     workers: int = 1,
 ) -> pd.DataFrame:
-    """Return the works of the focus pairs in the last years beside those their factors suggest.
+    """Return observed and expected works of the focus pairs in the last years.
 
     Parameters
     ----------
@@ -66,15 +66,16 @@ def observed_over_expected(
         ratio_high, p, told`, a row per focus pair with known works in the last `YEARS` years, the
         largest ratio first. `expected` comes from models that were not trained on the pair, at the
         level that all other pairs have in the same years, and is a mean: where pairs differ much,
-        most lie below it. `told` is "more", "less" or ""; nothing is told where `lead_astray`.
+        most lie below it. `told` is "more" or "less" where the ratio is distinguishable from one,
+        else ""; always "" where `lead_astray`.
 
     Notes
     -----
     The interval is of the pair's mean works over the expected ones: Jeffreys' for a Poisson mean,
     over an expectation that is uncertain by refits on resampled pairs or countries (or by the
     learner's posterior where that is wider). Between counts of one pair more may vary than a
-    Poisson law has it; for small counts the interval is then too narrow. A ratio tells what the
-    study's factors leave open, which is as well a factor that it lacks as room to grow.
+    Poisson law has it; for small counts the interval is then too narrow. A ratio shows what the
+    study's factors leave unexplained, which may be an omitted factor as well as room to grow.
 
     References
     ----------

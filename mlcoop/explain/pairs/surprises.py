@@ -23,7 +23,7 @@ def name_factors(
     Parameters
     ----------
     surprises : DataFrame
-        `forecast.find_surprises`; the focus pairs and then the largest of the others are told of.
+        `forecast.find_surprises`; the focus pairs and then the largest of the others are described.
     matrix : FeatureMatrix
         Holds the surprising year.
     estimator : fitted Estimator
@@ -31,7 +31,7 @@ def name_factors(
     seed : int
         Draws the focus pairs that stand for all, where there are more than 200.
     most : int
-        Pairs told of.
+        Pairs described.
 
     Returns
     -------
