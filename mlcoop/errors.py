@@ -1,6 +1,6 @@
 """Errors that mlcoop raises, all derived from `MlcoopError`.
 
-A message is one line: what is wrong, where, and how to mend it.
+A message is one line: what is wrong, where, and how to correct it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ class MlcoopError(Exception):
 
 
 class ConfigError(MlcoopError):
-    """An experiment file or an option that its author can mend."""
+    """An experiment file or an option that its author can correct."""
 
     exit_code = 2
 
 
 class DataError(MlcoopError):
-    """A table or a file whose owner can mend it."""
+    """A table or a file whose owner can correct it."""
 
     exit_code = 2
 

@@ -119,7 +119,7 @@ def _learn(
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Carry out the stages that are asked for; return their metrics and the settings found.
 
-    `study` has the gaps that `kept` has not.
+    `study` has the missing values that `kept` has not.
     """
     config = staged.config
     for line in describe(study):

@@ -1,4 +1,4 @@
-"""The commands, and the exit codes: 0 done, 2 something to mend, 1 a source's or our fault."""
+"""The commands, and the exit codes: 0 done, 2 the user can correct it, 1 a source or a bug."""
 
 from __future__ import annotations
 

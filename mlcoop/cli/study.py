@@ -196,7 +196,7 @@ def _focus_words(plan: Plan) -> str:
 
 
 def _years_ahead(config: Config) -> dict[str, Any]:
-    """Return how many years ahead will be forecast, and why fewer than asked, where years tell."""
+    """Return how many years ahead will be forecast, and why fewer than asked, if known."""
     import numpy as np
 
     from mlcoop.forecast.origins import forecast_horizons

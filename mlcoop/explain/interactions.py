@@ -86,7 +86,7 @@ def interaction_table(
     A log-linear fit looks at up to 105 products and keeps those past a cut of its own, in most
     folds. Counting all that it looked at would be the stricter reading. On 32 planted worlds
     of four kinds (seeds 900 on) the cut let no product pass that was not planted, and of 16 that
-    were the stricter count would have told 15 instead of 16.
+    were the stricter count would have established 15 instead of 16.
     """
     rows = []
     half = float(stats.t.ppf(0.5 + level / 2, freedom))

@@ -30,7 +30,7 @@ Params = dict[str, Any]
 
 
 class Asked(NamedTuple):
-    """What a model is asked about, its gaps filled as the model fills them."""
+    """What a model is asked about, missing values imputed as the model imputes them."""
 
     target: pd.DataFrame
     background: pd.DataFrame

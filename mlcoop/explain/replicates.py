@@ -111,7 +111,7 @@ def choose_unit(rows: pd.DataFrame, unit: str) -> str:
     With a focal country in every pair its partner *is* the pair, and resampling the focal country
     would resample nothing. Of two focal countries with the same partners every partner has two
     pairs, which share what is the partner's: resampled apart, on planted worlds of two and 40
-    8 % of the orders told were wrong and rank sets held in 6 of 9, by country none and in all 9.
+    8 % of claimed orders were wrong and rank sets held in 6 of 9, by country none and in all 9.
     """
     if unit != "auto":
         return unit

@@ -11,7 +11,7 @@ from mlcoop.features.build import FeatureMatrix, columns_by, explain_rows
 
 
 def known_shares(matrix: FeatureMatrix) -> dict[str, Any]:
-    """Return the share of explained rows in which each factor with gaps is known.
+    """Return the share of explained rows in which each factor with missing values is known.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ def known_shares(matrix: FeatureMatrix) -> dict[str, Any]:
     -------
     dict
         `by_year` and `by_country`, each a list of rows `{"factor": …, KEY: share, …}` with years or
-        countries as keys; factors without a gap are left out. A country's rows are those of its
-        pairs with the focal country, or all its pairs where there is none.
+        countries as keys; factors without missing values are left out. A country's rows are those
+        of its pairs with the focal country, or all its pairs where there is none.
     """
     shown = matrix.take(explain_rows(matrix))
     columns = columns_by(matrix.features, lambda f: f.factor)

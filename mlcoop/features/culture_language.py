@@ -74,7 +74,7 @@ FACTORS = (
         sign=1,
         kind="level",
         definition="CEPII's index of common religion: shares of the main religions in either "
-        "country, multiplied and summed. One figure for all years; the nearest that CEPII comes to "
+        "country, multiplied and summed. One value for all years; the nearest that CEPII comes to "
         "cultural distance, and religion only.",
         reference="Melitz and Toubal (2014), doi:10.1016/j.jinteco.2014.04.004; data: CEPII "
         "Gravity, variable comrelig, CEPII working paper 2022-05",

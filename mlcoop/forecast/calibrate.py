@@ -80,7 +80,7 @@ def calibrate(
         Width factor of each bin, as `adapt` moves them; None for 1.
     common : sequence of float
         Log errors of the common growth in all years known, which begin before the first outcome;
-        they tell more of the world's shock than a few origins do.
+        they say more of the world's shock than a few origins do.
     horizon : int
         Years ahead; the prior of a shock grows with it (`SHOCK_POWER`).
 

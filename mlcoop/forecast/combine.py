@@ -24,16 +24,16 @@ so those that follow its last growth start higher there (22 sets: docs/tried-for
 few rows train them, the fitted experts start low."""
 
 FEW_ROWS = 500.0
-"""Counts known at which a prior is half that of few rows, and a forecast half the simple rules'.
+"""Counts known at which a prior is half that of few rows, and a forecast half the baselines'.
 
 Measured on 24 small studies (30 pairs of one country over eight years, four origins each): error
-over that of the best simple rule of each, in hindsight, 1.09 on average and 1.53 at worst for the
+over that of the best baseline of each, in hindsight, 1.09 on average and 1.53 at worst for the
 blend alone, 1.02 and 1.12 for the mean of five-year drift and group growth. On all pairs of 12 to
 20 countries the blend is the better one (docs/tried-forecasts.md)."""
 
 
 def trust_of(rows: int) -> float:
-    """Return the weight of the fitted model beside simple rules, given how many counts are known.
+    """Return the weight of the fitted model relative to baselines, given how many counts are known.
 
     >>> round(trust_of(240), 3), trust_of(500), round(trust_of(10_000), 4)
     (0.187, 0.5, 0.9975)

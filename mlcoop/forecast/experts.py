@@ -240,7 +240,7 @@ def fit_linear(X: pd.DataFrame, target: FloatArray, weight: FloatArray) -> Linea
 
     The penalty on squared standardised slopes, per unit of weight, is 0.001 plus 50 over the number
     of rows. With 30 pairs over 8 years, 0.001 alone made the forecast 40 % worse than the best
-    simple rule; on 40,000 rows the second term hardly counts.
+    baseline; on 40,000 rows the second term hardly counts.
 
     Iteratively reweighted least squares; residuals below 0.01 (one per cent) count alike, which
     bounds the weights and moves the solution by less than the noise.

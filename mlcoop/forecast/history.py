@@ -172,7 +172,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def carry_forward(counts: FloatArray) -> FloatArray:
-    """Return `counts` with gaps filled from the last year seen; NaN before the first one.
+    """Return `counts` with missing values filled from the last year seen; NaN before the first one.
 
     >>> carry_forward(np.array([[np.nan, 2.0, np.nan, 5.0]]))
     array([[nan,  2.,  2.,  5.]])

@@ -1,7 +1,7 @@
 """Positions of pairs in the network of all works: inputs of the forecast model alone.
 
-They are made of the counts themselves, so the factor model, whose ranking is about what goes with
-collaboration rather than about collaboration, must not see them.
+They are made of the counts themselves, so the factor model, whose ranking is about what is
+associated with collaboration rather than about collaboration, must not see them.
 """
 
 from __future__ import annotations

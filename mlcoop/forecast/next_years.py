@@ -63,8 +63,8 @@ def forecast_totals(
     -----
     Outcomes are drawn jointly: the shocks of the year and of the countries are shared, the rest
     is each pair's own. Sums of bounds would be too wide, independent pairs too narrow; where few
-    pairs make a sum, shocks that few origins tell of could reach beyond the pairs' own bounds, and
-    are kept inside. None is narrower than Poisson's law: the bounds of many pairs that are each
+    pairs make a sum, shocks estimated from few origins could reach beyond the pairs' own bounds,
+    and are kept inside. None is narrower than Poisson's law: the bounds of many pairs that are each
     likely to have no work are zeros, those of their sum are not.
     """
     years = forecast["year"].unique()

@@ -100,7 +100,7 @@ def _sizes(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _plain(means: pd.Series) -> dict[str, float | None]:
-    """Return the figures with None for what cannot be told, such as deviance of a single pair."""
+    """Return the scores with None for what is undefined, such as deviance of a single pair."""
     return {str(k): None if pd.isna(v) else float(v) for k, v in means.items()}
 
 

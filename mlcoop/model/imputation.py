@@ -1,4 +1,4 @@
-"""Missing figures filled from the other factors, learnt from training rows only."""
+"""Missing values imputed from the other factors, learnt from training rows only."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Imputer:
     residuals: np.ndarray
 
     def fill(self, X: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
-        """Return X with its gaps filled; what is known stays as it is.
+        """Return X with missing values imputed; what is known stays as it is.
 
         A filled value is the regression's, and for the spread of known ones plus a residual of
         another row. Which one depends on the row's known values alone: the same row is filled
@@ -81,7 +81,7 @@ def _mixed(x: np.ndarray) -> np.ndarray:
 
 
 def from_own_years(rows: pd.DataFrame, X: pd.DataFrame) -> pd.DataFrame:
-    """Return X with gaps of standing factors filled by the pair's own value of the nearest year.
+    """Return X with missing values of standing factors taken from the pair's own nearest year.
 
     Parameters
     ----------
@@ -114,14 +114,15 @@ def from_own_years(rows: pd.DataFrame, X: pd.DataFrame) -> pd.DataFrame:
 
 
 def learn_imputer(X: pd.DataFrame, *, seed: int = 0) -> Imputer:
-    """Learn how to fill gaps from the rows of a training window.
+    """Learn how to impute missing values from the rows of a training window.
 
     A ridge regression of each factor with gaps on all others, whose own gaps stand at their mean,
     plus a residual drawn from those of the rows where it is known: one round of chained equations
     (van Buuren 2011, doi:10.18637/jss.v045.i03), and a single filling, since the ranking's
     uncertainty comes from resampled pairs. Without the residual, filled values lie so close
-    together that trees tell them from known ones: in a planted world where a factor without effect
-    is missing for countries of low capacity, it then took 29 % of the importance, with it 6 %.
+    together that trees distinguish them from known ones: in a planted world where a factor without
+    effect is missing for countries of low capacity, it then took 29 % of the importance, with it
+    6 %.
     A factor that was never seen is filled with 0.
 
     Parameters
@@ -160,7 +161,7 @@ def learn_imputer(X: pd.DataFrame, *, seed: int = 0) -> Imputer:
 
 
 class Imputing:
-    """An estimator that never sees a gap: they are filled from its own training rows.
+    """An estimator that never sees a missing value: they are imputed from its training rows.
 
     Whether a figure is missing then says nothing to the model, so that gaps of small countries'
     statistics cannot stand in for the countries' size. Trees need the spread of known values for
@@ -184,7 +185,7 @@ class Imputing:
         self.spread, self.lines = spread, lines
 
     def fit(self, X: pd.DataFrame, y: np.ndarray, **given: Any) -> Imputing:
-        """Fit on rows of factors and counts, gaps filled."""
+        """Fit on rows of factors and counts, missing values imputed."""
         self.imputer = learn_imputer(X, seed=self.seed)
         n = len(X)
         n_pairs = n if given.get("pairs") is None else len(np.unique(given["pairs"]))
@@ -259,7 +260,7 @@ class Imputing:
 
 
 def imputing(learner: Learner) -> Learner:
-    """Return the catalogue's entry with every gap filled before the learner sees it."""
+    """Return the catalogue's entry with missing values imputed before the learner sees them."""
     return replace(learner, make=partial(_make, learner))
 
 

@@ -67,7 +67,7 @@ class Estimator(Protocol):
 
 
 def as_seen(estimator: Estimator, X: pd.DataFrame) -> pd.DataFrame:
-    """Return X as a fitted model takes it, its gaps filled where the model fills them.
+    """Return X as a fitted model takes it, missing values imputed where the model imputes them.
 
     Whoever changes a factor must do so after this: what fills a gap depends on all that is known
     of the row, so a gap of a changed row would be filled anew and a second factor change as well.

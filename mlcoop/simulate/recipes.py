@@ -79,8 +79,10 @@ RECIPES: dict[str, Recipe] = {
     "saturating": Recipe("effects that level off", shapes=("saturating", "linear")),
     "threshold": Recipe("effects that set in at a point", shapes=("threshold", "linear")),
     "interaction": Recipe("two products of drivers", interactions=2),
-    "collinear": Recipe("null twins of drivers, r = 0.9", collinear=0.9, twins=4),
-    "noisy": Recipe("strong lasting pair noise", pair_noise=0.8),
+    "collinear": Recipe(
+        "factors without effect that copy drivers, r = 0.9", collinear=0.9, twins=4
+    ),
+    "noisy": Recipe("strong persistent pair effects", pair_noise=0.8),
     "dispersed": Recipe("strong over-dispersion", dispersion=0.8),
     "sparse": Recipe("few works, many zeros", mean_works=0.8),
     "rare": Recipe("hardly any works: one in five pairs and years", mean_works=0.2),
@@ -103,16 +105,16 @@ RECIPES: dict[str, Recipe] = {
         mean_works=20.0,
     ),
     "lifelike": Recipe(
-        "national figures that move together as real ones do, every shape",
+        "national indicators as correlated as real ones, every shape",
         lifelike=True,
         shapes=ALL_SHAPES,
     ),
     "unlogged": Recipe(
-        "the same with straight effects of logs, figures given as they are",
+        "the same with linear effects of logs, indicators given without logs",
         lifelike=True,
         logged=False,
     ),
-    "null": Recipe("no factor matters", drivers=0, pair_noise=0.5, dispersion=0.2),
+    "null": Recipe("no factor has an effect", drivers=0, pair_noise=0.5, dispersion=0.2),
 }
 
 

@@ -81,7 +81,7 @@ class Staged:
         return result
 
     def audit(self, study: Study) -> None:
-        """Stop at a feature that knows its target; `study` is the one with its gaps."""
+        """Stop at a feature that knows its target; `study` is the one with missing values."""
         self._carry_out(
             "audit",
             "check for leaks of the target into features",

@@ -39,8 +39,7 @@ def print_power(power: Power) -> None:
     headings = ["log works per s.d.", "collaboration", "effect detected", "order established"]
     console.print(
         text_table(
-            "Power: probability that an effect of this size is detected, and that the order of two "
-            "factors that differ by it is established",
+            "Power: probability for an effect, or a difference of two, of this size",
             headings,
             rows,
         )

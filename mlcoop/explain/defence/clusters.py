@@ -208,7 +208,7 @@ def clustered(scores: np.ndarray, pairs: np.ndarray, unit: str, fixed: str = "")
     -----
     Times G / (G - 1) for G clusters, as is usual. A dyadic covariance may come out indefinite; its
     negative part is left out. With few countries a variance may by chance come out as next to
-    none, which makes anything stand out: none is less than with independent pairs.
+    none, which makes anything significant: none is less than with independent pairs.
 
     References
     ----------

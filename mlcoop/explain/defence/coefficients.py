@@ -53,7 +53,7 @@ def regression_table(
     `ppml_z, ppml_p, ppml_q, ppml_size` (standard deviation of what the factor contributes),
     `ppml_stands_out`. A factor with two ends has the sum of both coefficients, and a joint test
     with the smallest of their degrees of freedom. Interval, z, p and q are NaN, and the factor
-    does not stand out, where it cannot be tested: its information hangs on one pair (or one
+    is not significant, where it cannot be tested: its information rests on one pair (or one
     country), or there are no more pairs than coefficients.
 
     Notes

@@ -107,7 +107,7 @@ def rank_agreement(
     -------
     dict
         `tau`, and `tau_low`, `tau_high`: quantiles over replicates of both. Noise lowers the tau
-        of replicates, so the interval lies below what two exact rankings would give; it tells
+        of replicates, so the interval lies below what two exact rankings would give; it shows
         what may be seen, not what is true.
     """
     n = min(len(wide_moves), len(narrow_moves))
@@ -154,7 +154,7 @@ def focus_interactions(
         over factors of how many pairs, of equal weight, would carry as much (no more than
         countries would, where they are the unit and none is held fixed); `tested`, `differ`:
         how many factors. Those that fewer than four pairs carry are not tested, nor those that
-        move over years alone inside the focus set (the focal country's own), of which pairs tell
+        move over years alone inside the focus set (the focal country's own), of which pairs say
         nothing; where none is left, `p` and `clusters` are missing and the table is empty.
 
     Notes

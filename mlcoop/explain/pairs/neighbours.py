@@ -16,7 +16,7 @@ EVEN = 1e-9  # gaps that differ by less do so by rounding
 
 
 def neighbours_alike(table: pd.DataFrame, *, seed: int) -> dict[str, float] | None:
-    """Return how alike the gaps of neighbouring partners are, and how often chance does as much.
+    """Return how alike neighbouring partners deviate, and how often chance does as much.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def neighbours_alike(table: pd.DataFrame, *, seed: int) -> dict[str, float] | No
     dict or None
         `moran`: Moran's I of the log of works over expected works (half a work added to both), a
         partner's neighbours being the `NEAREST` other partners by distance between main cities;
-        `p`: one-sided, of gaps dealt out anew; `partners`. None where pairs have no end in common,
-        fewer than `FEWEST` partners are countries with a known place, or all gaps are the same.
+        `p`: one-sided, of deviations permuted; `partners`. None where pairs have no end in common,
+        fewer than `FEWEST` partners are countries with a known place, or all deviate the same.
 
     Notes
     -----
-    Resampled pairs count as independent. Where the gaps that factors leave run by neighbourhood,
+    Resampled pairs count as independent. Where what factors leave is spatially correlated,
     partners share causes that the panel lacks, and a factor that runs by region may stand for them:
     intervals, orders and the null line then promise more than they hold.
 
