@@ -222,7 +222,7 @@ def test_a_cut_off_run_goes_on_where_it_stopped(
     with monkeypatch.context() as patch:
         patch.setattr("mlcoop.stages.compute.forecast", stop)
         stopped = mlcoop("run", "world.yaml", "--workers", "1", cwd=tmp_path)
-    assert stopped.returncode == 1 and "goes on where it stopped" in stopped.stderr
+    assert stopped.returncode == 1 and "resumes where it stopped" in stopped.stderr
     resumed = mlcoop("run", "world.yaml", "--json", "--workers", "1", cwd=tmp_path)
     assert "explain: done (kept from an earlier run)" in resumed.stderr
     assert json.loads(resumed.stdout)["factors"] == json.loads(done.stdout)["factors"]

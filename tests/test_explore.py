@@ -257,7 +257,7 @@ def test_a_study_without_forecast_says_so(folder: Path, monkeypatch: pytest.Monk
         SETTINGS,
         json.dumps({**json.loads(os.environ[SETTINGS]), "names": ["planted-ppml"]}),
     )
-    assert "No forecast stands in this folder" in words(opened("What if").info)
+    assert "This folder holds no forecast" in words(opened("What if").info)
 
 
 def test_it_serves_loopback_alone(folder: Path) -> None:

@@ -226,7 +226,7 @@ def main() -> None:
         sys.exit(1)
     # The library turns an interrupt into a code or an abort, by its version.
     if code == INTERRUPTED:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("interrupted; the same command resumes where it stopped", file=sys.stderr)
         sys.exit(1)
     sys.exit(code)
 

@@ -68,7 +68,7 @@ def test_parquet_with_numbers_as_ends(tmp_path: Path) -> None:
         ("x,a,b,,3,1,1,1\n", "t: .*'' .row 2"),
         ("x,a,a,2001,3,1,1,1\n", "two sides are the same: a .row 2"),
         ("x,a,,2001,3,1,1,1\n", "j: an empty cell: '' .row 2"),
-        ("x,a,b,2001,,1,1,1\n", "y: no value at all"),
+        ("x,a,b,2001,,1,1,1\n", "y: no value in any row"),
         ("x,a,b,2001,3,1,,1\n", "no value in any row of f"),
         ("x,a,b,2001,3,1,1,1\nx,b,a,2001,3,1,1,1\n", "in both orders: a b 2001 .row 2, row 3"),
         ("", "no rows"),
