@@ -522,7 +522,7 @@ def test_levels_that_differ_are_told() -> None:
     (note,) = [n for n in compare([one, other]).notes if "explain.level" in n]
     assert "that of one (0.9)" in note and "two (0.995) use their own" in note
     (note,) = [n for n in compare([other, one]).notes if "explain.level" in n]
-    assert "that of two (0.995)" in note and "one (0.9) are at" in note
+    assert "that of two (0.995)" in note and "one (0.9) use" in note
     assert compare([other, one]).level == 0.995
 
 
