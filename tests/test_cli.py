@@ -99,7 +99,7 @@ def test_a_killed_command_ends_as_an_interrupted_one(number: signal.Signals) -> 
         assert run.stdout is not None and run.stdout.readline() == b"up\n"
         run.send_signal(number)
         _, said = run.communicate(timeout=30)
-    assert run.returncode == 1 and said.startswith(b"interrupted; the same command goes on")
+    assert run.returncode == 1 and said.startswith(b"interrupted; the same command resumes")
 
 
 def test_a_damaged_study_does_not_hide_the_others(panel_run, tmp_path: Path) -> None:
