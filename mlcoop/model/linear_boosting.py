@@ -9,14 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.model.basis import Basis, Term, basis_interactions, basis_shapley, learn_basis
-from mlcoop.model.loglinear import (
-    MixedFit,
-    Rows,
-    draw_coef,
-    fit_mixed,
-    pair_influences,
-    without_pair_levels,
-)
+from mlcoop.model.loglinear import fit_mixed
+from mlcoop.model.mixed_doubt import draw_coef, pair_influences, without_pair_levels
+from mlcoop.model.mixed_fit import MixedFit, Rows
 from mlcoop.model.mixed_rows import mixed_rows
 from mlcoop.model.scales import scales_of
 from mlcoop.model.shallow import read_shallow, shallow_interactions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlcoop.model.basis import Basis
-from mlcoop.model.loglinear import Rows
+from mlcoop.model.mixed_fit import Rows
 from mlcoop.model.training import Training
 
 FEWEST_YEARS = 3  # of fewer, a year cannot be told from the others

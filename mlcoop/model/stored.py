@@ -12,7 +12,7 @@ from mlcoop.errors import DataError
 from mlcoop.model.basis import Basis, Scale, Smooth
 from mlcoop.model.imputation import Imputer, Imputing
 from mlcoop.model.learners import PPML, Estimator, LinearBoosting, PoissonBoosting
-from mlcoop.model.loglinear import MixedFit
+from mlcoop.model.mixed_fit import MixedFit
 
 
 def to_json(estimator: Estimator) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from sklearn.linear_model import PoissonRegressor
 
 from mlcoop.model import loglinear
 from mlcoop.model.basis import learn_basis
-from mlcoop.model.loglinear import LINEAR_TERMS, MixedFit, Rows, fit_mixed, score_alone
+from mlcoop.model.loglinear import LINEAR_TERMS, fit_mixed, score_alone
+from mlcoop.model.mixed_fit import MixedFit, Rows
 from mlcoop.model.mixed_rows import mixed_rows
 from mlcoop.model.training import Training, arrange
 
