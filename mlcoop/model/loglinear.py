@@ -90,7 +90,7 @@ def fit_mixed(
     law = some_apart if state.apart.any() else all_alike
     state = _iterate(rows, state, law, steps, tolerance, bound=bound, poisson=poisson)
     few = len(rows.starts) < MANY_PAIRS
-    if few and not poisson and not state.apart.any() and rows.without_works.any():
+    if few and not poisson and not state.apart.any():
         state = look_apart(rows, state, _iterate, steps=steps, tolerance=tolerance)
     if z_cut:
         dropped = _weak_blocks(rows, state, z_cut)

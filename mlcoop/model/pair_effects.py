@@ -1,9 +1,11 @@
 """Laws of the lasting effects of pairs, and the evidence that chooses between them.
 
-They are normal, but for pairs without any work that stand apart, whose effects are drawn from a
+Effects are normal, but some pairs may have no works for reasons of their own. With a chance that is
+the same for all and learnt, a pair stands apart: then it has none, and its effect is drawn from a
 variance `WIDER` times as large (contaminated normal, Box and Tiao 1968,
-doi:10.1093/biomet/55.1.119): a pair that cannot have works then neither bends the slopes nor makes
-all others look doubtful.
+doi:10.1093/biomet/55.1.119), so it neither bends the slopes nor makes all others look doubtful. A
+pair with works does not stand apart, and says so much less often pairs do: without that, pairs
+that have none by chance, where works are few, would always look as if they stood apart.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from mlcoop.model.mixed_fit import MixedFit, Rows, working
 
 WIDER = 100.0
 """How many times as large the variance of effects is among pairs that stand apart."""
-NORMAL_OF_CAUCHY = 2.2
-"""Variance of the normal law whose middle half is as wide as that of a Cauchy law of scale one."""
+VARIANCE_OF_MEDIAN = 2.2
+"""Variance of a normal law around zero whose median square is one."""
+LEAST_SHARE = 1e-4  # of pairs apart, and of all others
 
 Law = Callable[[Rows, MixedFit, np.ndarray], tuple[np.ndarray, float]]
 """From a fit and the expected squares of pair effects to the closeness of pairs, their variance."""
@@ -33,16 +36,22 @@ def look_apart(
 ) -> MixedFit:
     """Return the fit in which some pairs stand apart where that is likelier, else the same.
 
-    A few such pairs make the variance of all so large that none of them looks far. With Cauchy
-    effects they do, so that is where the search starts. Where works are few it may find some that
-    have none by chance; which of both fits holds is for their evidence to say.
+    A few such pairs make the variance of all so large that none of them looks far. So the search
+    starts from all pairs without works apart and takes those back that the others explain; which of
+    both fits holds is for their evidence to say.
     """
-    # What a variance too large has shrunk to nothing would come back too slowly.
-    opened = np.where(np.isfinite(state.penalty), np.minimum(state.penalty, 1.0), np.inf)
-    free = replace(state, penalty=opened)
-    robust = iterate(rows, free, cauchy, steps // 2, 5 * tolerance)
-    wider = replace(robust, pair_variance=NORMAL_OF_CAUCHY * robust.pair_variance)
-    found = iterate(rows, wider, some_apart, steps, tolerance)
+    none = rows.without_works
+    if none.all() or not none.any():
+        return state
+    others = np.median(state.pair_effect[~none] ** 2)
+    start = replace(
+        state,
+        # What a variance too large has shrunk to nothing would come back too slowly.
+        penalty=np.where(np.isfinite(state.penalty), np.minimum(state.penalty, 1.0), np.inf),
+        pair_variance=max(VARIANCE_OF_MEDIAN * float(others), 1e-3),
+        closeness=np.where(none, 1 / WIDER, 1.0),
+    )
+    found = iterate(rows, start, some_apart, steps, tolerance)
     if not found.apart.any():
         return state
     # From where the other ended: near a variance of none one that has come farther looks likelier.
@@ -54,12 +63,6 @@ def look_apart(
 def all_alike(rows: Rows, state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
     """All effects from one normal law."""
     return np.ones(len(square)), float(square.mean())
-
-
-def cauchy(rows: Rows, state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
-    """Effects from a Cauchy law, the variance being its squared scale."""
-    closeness = 2 / (1 + square / state.pair_variance)
-    return closeness, float((closeness * square).mean())
 
 
 def some_apart(rows: Rows, state: MixedFit, square: np.ndarray) -> tuple[np.ndarray, float]:
@@ -75,7 +78,8 @@ def some_apart(rows: Rows, state: MixedFit, square: np.ndarray) -> tuple[np.ndar
 
 
 def _share_apart(state: MixedFit) -> float:
-    return float(np.clip(np.maximum(1 - state.closeness, 0).mean(), 1e-4, 0.5))
+    share = (1 - state.closeness).mean() / (1 - 1 / WIDER)
+    return float(np.clip(share, LEAST_SHARE, 1 - LEAST_SHARE))
 
 
 def log_evidence(rows: Rows, state: MixedFit) -> float:
@@ -92,7 +96,9 @@ def log_evidence(rows: Rows, state: MixedFit) -> float:
     if state.apart.any():
         share = _share_apart(state)
         far = stats.norm.logpdf(state.pair_effect, scale=np.sqrt(WIDER) * spread)
-        effect = np.logaddexp(np.log1p(-share) + effect, np.log(share) + far)
+        effect += np.log1p(-share)
+        either = np.logaddexp(effect, np.log(share) + far)
+        effect = np.where(rows.without_works, either, effect)
     known = np.add.reduceat(weight, rows.starts) + 1 / state.effect_variance
     held = np.isfinite(state.penalty) & (state.penalty > 0)
     penalty, coef = state.penalty[held], state.coef[held]

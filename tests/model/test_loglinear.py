@@ -162,6 +162,21 @@ def test_pairs_without_works_leave_the_slopes_to_the_others(seed: int, share: fl
     np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance)[1:]), error, rtol=0.15)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_pairs_without_works_do_not_hide_behind_a_factor_that_they_share(seed: int) -> None:
+    """Fifteen among the highest of an idle factor, against a fit that never saw them.
+
+    Taken as any others they move its slope by twenty standard errors.
+    """
+    rows, _ = planted(seed)
+    high = rows.design[rows.starts, 2] + np.random.default_rng(seed).normal(scale=0.5, size=PAIRS)
+    odd = np.argsort(-high)[:15]
+    moved = replace(rows, y=np.where(np.isin(rows.pair, odd), 0.0, rows.y))
+    fit, other = fit_mixed(moved), fit_mixed(without(rows, odd))
+    assert set(odd) == set(np.flatnonzero(fit.apart))
+    assert abs(fit.coef - other.coef)[2] < 1.5 * np.sqrt(other.covariance[2, 2])
+
+
 def test_pairs_with_works_never_stand_apart() -> None:
     """Three pairs of fifty have thirty times as many: that is for factors to explain."""
     rows, _ = planted(0)
