@@ -58,8 +58,9 @@ class Ranking:
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
         "log" or "started log"; `of_years`: factors that hardly differ between pairs, each with the
         number of years behind it; `apart`: both ends of pairs without works that
-        hardly count; `weights`, the `weights_key` of the refits; and
-        `stability`: what `replicate_stability` says of factors, groups and dimensions.
+        hardly count, `stopped`: of pairs whose years after their last work do not count;
+        `weights`, the `weights_key` of the refits; and `stability`: what `replicate_stability`
+        says of factors, groups and dimensions.
     effects : DataFrame
         Effect curves: `factor, value, effect, low, high, density, effect_unit`.
     orders : DataFrame
@@ -201,6 +202,7 @@ def rank_factors(
             "scales": scales,
             "of_years": _of_years_alone(matrix),
             "apart": shown_ends(explained.apart),
+            "stopped": shown_ends(explained.stopped),
             "stability": {
                 f"{kind}s": replicate_stability(
                     judged.importance, judged.deviations, judged.table["tier"].to_numpy()

@@ -101,7 +101,15 @@ class Explained:
     @property
     def apart(self) -> list[str]:
         """Pairs, by `pair_names`, that most of the models trained on them hold apart."""
-        held = Counter(p for e in self.estimators for p in getattr(e, "apart", frozenset()))
+        return self._agreed("apart")
+
+    @property
+    def stopped(self) -> list[str]:
+        """Pairs of which most of the models trained on them leave out the last years."""
+        return self._agreed("stopped")
+
+    def _agreed(self, told: str) -> list[str]:
+        held = Counter(p for e in self.estimators for p in getattr(e, told, frozenset()))
         return sorted(p for p, n in held.items() if n > (len(self.estimators) - 1) / 2)
 
 

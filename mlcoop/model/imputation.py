@@ -221,6 +221,11 @@ class Imputing:
         """Training pairs that the model holds apart, if it tells."""
         return getattr(self.inner, "apart", frozenset())
 
+    @property
+    def stopped(self) -> frozenset[str]:
+        """Training pairs of which the model leaves out the last years, if it tells."""
+        return getattr(self.inner, "stopped", frozenset())
+
     def year_doubt(self) -> YearDoubt | None:
         """Return how year shocks widen standard errors, where the learner says."""
         tell = getattr(self.inner, "year_doubt", None)

@@ -15,6 +15,7 @@ from mlcoop.model.mixed_fit import MixedFit, Rows
 from mlcoop.model.mixed_rows import mixed_rows
 from mlcoop.model.scales import scales_of
 from mlcoop.model.shallow import read_shallow, shallow_interactions
+from mlcoop.model.stopped import while_active
 from mlcoop.model.training import MANY_PAIRS, Training, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 from mlcoop.model.year_shocks import YearDoubt, year_doubt, year_shocks
@@ -57,6 +58,8 @@ class LinearBoosting:
 
     def __init__(self, params: Params, seed: int) -> None:
         self.params, self.seed = params, seed
+        self.stopped: frozenset[str] = frozenset()
+        """Training pairs whose years after their last work are left out of the fit."""
         self._pulls: np.ndarray | None = None
 
     def fit(
@@ -74,6 +77,9 @@ class LinearBoosting:
         data = arrange(*given, self.params["most_rows"], self.seed)
         many = len(data.pair_names) >= FEWEST_PAIRS_TO_BOOST
         boost = bool(many and self.params["trees"])
+        self.level_data_ = data
+        if not many:
+            data, self.stopped = while_active(data)
         terms = self.params.get("terms")
         smooth = self.params["smooth"] and not boost
         scales = scales_of(data, terms) if smooth and not many else ()
@@ -92,10 +98,10 @@ class LinearBoosting:
         if not boost:  # with trees no term has been dropped
             basis, rows, fit = _without_dropped(basis, data, fit)
         self.data_, self.rows_, self.basis_, self.fit_ = data, rows, basis, fit
-        self.tree_data_, self.binned_ = None, None
+        self.binned_ = None
         if boost:
-            self.tree_data_ = arrange(*given, self.params["tree_rows"], self.seed)
-            self.binned_ = BinnedRows(self.tree_data_.X, self.tree_data_.y)
+            self.level_data_ = arrange(*given, self.params["tree_rows"], self.seed)
+            self.binned_ = BinnedRows(self.level_data_.X, self.level_data_.y)
         self._boost(None, self.seed)
         return self
 
@@ -106,8 +112,8 @@ class LinearBoosting:
         copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
         move = (times - 1) @ self._influences()
         copy.fit_ = replace(self.fit_, coef=self.fit_.coef + move)
-        copy.tree_data_ = self.tree_data_
-        copy.binned_ = self.binned_
+        copy.level_data_, copy.binned_ = self.level_data_, self.binned_
+        copy.stopped = self.stopped
         copy._boost(multiplicity, seed)
         return copy
 
@@ -122,7 +128,7 @@ class LinearBoosting:
         copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
         coef = draw_coef(self.fit_, np.random.default_rng(seed))
         copy.fit_, copy.booster_ = replace(self.fit_, coef=coef), self.booster_
-        copy.level_ = self.level_
+        copy.level_, copy.stopped = self.level_, self.stopped
         return copy
 
     @property
@@ -177,7 +183,7 @@ class LinearBoosting:
         The mean of works lies above the exponential of the mean log, which lasting effects of
         pairs move; forecasts and deviance are about the mean of works.
         """
-        data = self.data_ if self.tree_data_ is None else self.tree_data_
+        data = self.level_data_
         weight = data.weight
         if multiplicity is not None:
             weight = weight * multiplicity.reindex(data.pair_names).to_numpy(float)[data.pair]

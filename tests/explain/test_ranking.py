@@ -80,6 +80,27 @@ def test_pairs_without_works_hardly_count_and_are_named(world):
     assert (with_them["above_null"] == without["above_null"]).all()
 
 
+def test_pairs_that_stop_are_named_and_the_years_after_do_not_count(world):
+    """Ten of sixty pairs stop in the fifth year: ranked as if those years were not there."""
+    matrix = matrix_of(world)
+    rows = matrix.rows
+    gone = (
+        np.isin(pair_names(rows), np.unique(pair_names(rows))[3:60:6])
+        & (rows["year"] >= rows["year"].min() + 4).to_numpy()
+    )
+    stopped = dataclasses.replace(matrix, rows=rows.assign(works=rows["works"].where(~gone, 0.0)))
+    learner = imputing(LEARNERS["linear_boosting"])  # as studies have it
+    found = rank_factors(stopped, learner, seed=1, resamples=20)
+    assert {"|".join(ends) for ends in found.notes["stopped"]} == set(pair_names(rows)[gone])
+    assert not found.notes["apart"]
+    others = FeatureMatrix(rows[~gone], matrix.X[~gone], matrix.features)
+    other = rank_factors(others, "linear_boosting", seed=1, resamples=20)
+    with_them, without = (r.factors.set_index("factor").sort_index() for r in (found, other))
+    moved = (with_them["importance"] - without["importance"]).abs()
+    assert (moved < without["importance_se"]).all()
+    assert (with_them["above_null"] == without["above_null"]).all()
+
+
 def test_a_dimension_is_the_sum_of_its_groups(world, ranking):
     """By hand: mean size of the sum of its columns' values; of a user's own groups none."""
     assert not len(ranking.dimensions)

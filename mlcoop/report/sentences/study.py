@@ -324,6 +324,22 @@ def apart_sentence(pairs: Sequence[Sequence[str]], focal: str | None) -> str:
     )
 
 
+def stopped_sentence(pairs: Sequence[Sequence[str]], focal: str | None) -> str:
+    """Return of which pairs the years after their last work do not count in the ranking.
+
+    >>> stopped_sentence([["CHN", "PRK"]], "CHN")[:53]
+    'China–North Korea has no works from some year on, tho'
+    """
+    if not pairs:
+        return ""
+    has = "has" if len(pairs) == 1 else "have"
+    return (
+        f"{listing([pair_name(a, b, focal) for a, b in pairs])} {has} no works from some year on, "
+        "though factors and the years before suggest many. The ranking leaves those years out. The "
+        "panel does not show the reason."
+    )
+
+
 def planted_sentence(
     planted: Sequence[Planted], factors: Sequence[Ranked], tau: float | None
 ) -> str:
