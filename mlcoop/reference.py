@@ -54,7 +54,7 @@ def growth_claim() -> str:
     """Return what the published figures say of the claimed growth.
 
     >>> growth_claim()
-    'The paper speaks of "an increase of nearly five times"; its own totals go from 22066 in 2019 \
+    'The paper states "an increase of nearly five times"; its own totals go from 22066 in 2019 \
 to 36459 in 2022, 1.65 times.'
     """
     total = load(TABLE_1).query("field == 'all'").set_index("year")["works"]
