@@ -39,14 +39,14 @@ FACTORS = (
     ),
     _tie(
         name="ethnic_language",
-        label="Language spoken in both",
+        label="Common ethnic language",
         inputs=("common_ethnic_language",),
         function=column("common_ethnic_language"),
         definition="1 if a language is spoken by at least 9 % of the population of both countries.",
     ),
     Factor(
         name="spoken_language",
-        label="Chance of a common spoken language",
+        label="Common spoken language (probability)",
         group="culture_language",
         unit="probability",
         source="Unicode CLDR",
@@ -62,7 +62,7 @@ FACTORS = (
     ),
     Factor(
         name="common_religion",
-        label="Religion in common",
+        label="Common religion",
         group="culture_language",
         unit="index, 0 to 1",
         source="CEPII Gravity, imported",
@@ -104,7 +104,7 @@ FACTORS = (
     ),
     _tie(
         name="same_country",
-        label="Once one country",
+        label="Ever the same country",
         inputs=("same_country",),
         function=column("same_country"),
         definition="1 if the two were or are the same country.",

@@ -27,7 +27,7 @@ _country = partial(
 FACTORS = (
     _country(
         name="gdp",
-        label="Size of the economy",
+        label="GDP",
         unit="log USD of 2015",
         inputs=("gdp_usd2015",),
         function=log("gdp_usd2015"),
@@ -38,7 +38,7 @@ FACTORS = (
     ),
     _country(
         name="gdp_per_head",
-        label="Wealth per head",
+        label="GDP per capita",
         unit="log USD of 2015",
         inputs=("gdp_per_head_usd2015",),
         function=log("gdp_per_head_usd2015"),
@@ -89,7 +89,7 @@ FACTORS = (
     ),
     _country(
         name="migrants",
-        label="Migrants among the population",
+        label="Migrant share of population",
         unit="%",
         inputs=("migrants_pct",),
         carry=5,
@@ -103,7 +103,7 @@ FACTORS = (
     ),
     _country(
         name="tourist_arrivals",
-        label="Visitors from abroad",
+        label="International tourist arrivals",
         unit="log(1 + arrivals)",
         inputs=("tourist_arrivals",),
         function=log1p("tourist_arrivals"),
@@ -115,7 +115,7 @@ FACTORS = (
     ),
     Factor(
         name="bilateral_trade",
-        label="Trade between the two",
+        label="Bilateral trade",
         group="economy_market",
         unit="log(1 + thousand USD)",
         source="CEPII BACI or Gravity, imported",
@@ -135,7 +135,7 @@ FACTORS = (
     ),
     Factor(
         name="wealth_gap",
-        label="Gap of wealth per head",
+        label="GDP per capita gap",
         group="economy_market",
         unit="absolute log ratio",
         source=WDI,
@@ -151,7 +151,7 @@ FACTORS = (
     ),
     Factor(
         name="size_gap",
-        label="Gap of economic size",
+        label="GDP gap",
         group="economy_market",
         unit="absolute log ratio",
         source=WDI,
@@ -167,7 +167,7 @@ FACTORS = (
     ),
     Factor(
         name="gdp_product",
-        label="Product of both economies",
+        label="Product of both GDPs",
         group="economy_market",
         unit="log USD² of 2015",
         source=WDI,

@@ -55,7 +55,7 @@ _club = partial(Factor, group="integration_policy", role="pair", inputs=(), lag=
 FACTORS = (
     _club(
         name="economic_blocs",
-        label="Economic blocs in common",
+        label="Shared economic blocs",
         unit="blocs",
         source="mlcoop table blocs",
         function=economic_blocs,
@@ -95,7 +95,7 @@ FACTORS = (
     ),
     _club(
         name="forums",
-        label="Political forums in common",
+        label="Shared political forums",
         unit="forums",
         source="mlcoop table blocs",
         function=forums,
@@ -129,7 +129,7 @@ FACTORS = (
     ),
     _club(
         name="laboratories",
-        label="Laboratories in common",
+        label="Shared laboratories",
         unit="laboratories",
         source="mlcoop table research_programmes",
         function=laboratories,
@@ -140,7 +140,7 @@ FACTORS = (
     ),
     _club(
         name="experiments",
-        label="LHC experiments in common",
+        label="Shared LHC experiments",
         unit="experiments",
         source="mlcoop table research_programmes",
         function=experiments,

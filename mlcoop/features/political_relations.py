@@ -68,7 +68,7 @@ def _score(name: str, label: str, default: bool) -> Factor:
 FACTORS = (
     Factor(
         name="un_distance",
-        label="Distance of UN votes",
+        label="UN voting distance",
         group="political_relations",
         unit="ideal points",
         source=UN,
@@ -85,7 +85,7 @@ FACTORS = (
     ),
     Factor(
         name="un_distance_change",
-        label="Three-year change of UN voting distance",
+        label="Change in UN voting distance (3 years)",
         group="political_relations",
         unit="ideal points",
         source=UN,
@@ -119,7 +119,7 @@ FACTORS = (
     ),
     Factor(
         name="governance_gap",
-        label="Gap of governance quality",
+        label="Governance gap",
         group="political_relations",
         unit="standard score",
         source=WGI,
@@ -136,7 +136,7 @@ FACTORS = (
     ),
     Factor(
         name="voice_gap",
-        label="Gap of voice and accountability",
+        label="Voice and accountability gap",
         group="political_relations",
         unit="standard score",
         source=WGI,

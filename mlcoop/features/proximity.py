@@ -94,7 +94,7 @@ FACTORS = (
     ),
     Factor(
         name="time_difference",
-        label="Difference of solar time",
+        label="Time difference",
         group="proximity",
         unit="hours",
         source="GeoNames capitals",

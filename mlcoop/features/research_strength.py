@@ -70,7 +70,7 @@ FACTORS = (
     ),
     _country(
         name="works_with_others_per_head",
-        label="Works with third countries per head",
+        label="Works with third countries per capita",
         unit="log(1 + works per million)",
         source=COUNTS,
         inputs=("international_works", "works", "population"),
@@ -111,7 +111,7 @@ FACTORS = (
     ),
     _country(
         name="articles_per_head",
-        label="Scientific articles per head",
+        label="Scientific articles per capita",
         unit="log(1 + articles per million)",
         source=NSF,
         inputs=("articles", "population"),
@@ -124,7 +124,7 @@ FACTORS = (
     ),
     _country(
         name="rd_share",
-        label="R&D share of the economy",
+        label="R&D intensity",
         unit="% of GDP",
         source=UIS,
         inputs=("rd_pct_gdp",),
@@ -146,7 +146,7 @@ FACTORS = (
         carry=5,
         function=research_spending,
         kind="log",
-        definition="R&D share of the economy times gross domestic product.",
+        definition="R&D intensity (share of GDP) times gross domestic product at constant prices.",
         reference="UNESCO Institute for Statistics, indicator GB.XPD.RSDV.GD.ZS",
         default=False,
     ),
@@ -179,7 +179,7 @@ FACTORS = (
     ),
     _country(
         name="tertiary_enrolment",
-        label="Enrolment in higher education",
+        label="Tertiary enrolment",
         unit="% of the age group",
         source=UIS,
         inputs=("tertiary_enrolment_pct",),
@@ -194,7 +194,7 @@ FACTORS = (
     ),
     Factor(
         name="research_gap",
-        label="Gap of research output",
+        label="Research output gap",
         group="research_strength",
         unit="absolute log ratio",
         source=NSF,

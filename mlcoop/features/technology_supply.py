@@ -50,7 +50,7 @@ _country = partial(
 FACTORS = (
     _country(
         name="patents",
-        label="Patents per head",
+        label="Patents per capita",
         unit="log(1 + applications per million)",
         inputs=("patents_resident", "population"),
         lag=3,
@@ -141,7 +141,7 @@ FACTORS = (
     ),
     Factor(
         name="technology_gap",
-        label="Gap of patents per head",
+        label="Patents per capita gap",
         group="technology_supply",
         unit="absolute difference of logs",
         source=WDI,

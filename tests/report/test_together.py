@@ -32,8 +32,8 @@ def study(table):
 
 
 def test_numbers_are_those_of_the_table():
-    rows = gather_together(study(TABLE), {"gdp": "Size of the economy"})
-    assert [r.label for r in rows] == ["Size of the economy", "Distance"]
+    rows = gather_together(study(TABLE), {"gdp": "GDP"})
+    assert [r.label for r in rows] == ["GDP", "Distance"]
     assert (rows[0].strength, rows[0].low, rows[0].high) == (0.12, 0.08, 0.16)
     sentence = together_sentence(rows)
     assert "listed, 1 is distinguishable from zero" in sentence and "12 %" in sentence

@@ -188,9 +188,9 @@ def cut(text: str, room: float, size: float = 13) -> str:
 def cut_apart(texts: Iterable[str], room: float, size: float = 13) -> dict[str, str]:
     """Shorten texts as `cut` does; of those that would then be alike the end is kept.
 
-    >>> both = cut_apart(["Works with third countries", "Works with third countries per head"], 122)
-    >>> list(both.values())
-    ['Works…d countries', 'Works…es per head']
+    >>> alike = ["Works with third countries", "Works with third countries per capita"]
+    >>> list(cut_apart(alike, 122).values())
+    ['Works…d countries', 'Works…per capita']
     """
     shown = {text: cut(text, room, size) for text in texts}
     times = Counter(shown.values())
