@@ -162,7 +162,7 @@ class Staged:
         key = self._factor_key(params, settings.model_dump())
         result = self._carry_out(
             "explain",
-            f"{settings.resamples} refits on resampled pairs",
+            f"{settings.resamples} refits on resampled pairs or countries",
             key,
             lambda: compute.rank(
                 study,
