@@ -1,6 +1,6 @@
 """Rank the factors of planted worlds and say how often the claims were right.
 
-    python benchmarks/recovery.py --worlds 240 --workers 2 --page docs/recovery.md
+    python benchmarks/recovery.py --worlds 256 --workers 2 --page docs/recovery.md
 
 Worlds already in the results file are not run again, so a run that was cut off goes on. Seeds
 below 1000 were used while the method was being chosen; the page uses seeds from 1000 on.
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HERE / "recovery.jsonl")
     parser.add_argument("--page", type=Path, help="page whose table is replaced")
     parser.add_argument(
-        "--ceiling", action="store_true", help="only print tau of fits told which factors matter"
+        "--ceiling", action="store_true", help="only print tau of fits that know the drivers"
     )
     options = parser.parse_args()
     kinds = options.kinds.split(",")
