@@ -1,8 +1,8 @@
-"""Simple rules that a forecast must beat, all closed form and on the same counts.
+"""Baselines that a forecast must beat, all closed form and on the same counts.
 
 Each takes the counts up to the origin, as a matrix of pairs (rows) and years (columns), and the
-horizon in years, and returns the expected works of every pair. A rule is set as well as it can be
-without fitting it: a forecast that beats a badly set one has shown nothing.
+horizon in years, and returns the expected works of every pair. A baseline is set as well as it can
+be without fitting it: a forecast that beats a badly set one has shown nothing.
 """
 
 from __future__ import annotations
