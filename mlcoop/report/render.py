@@ -347,6 +347,8 @@ def _tiles(s: Summary) -> list[tuple[str, str, str]]:
             "lost": "more than the best baseline",
             "undecided": "not distinguishable from the best baseline",
         }[e.verdict]
+        if e.verdict == "undecided" and e.skill_low is None:
+            note = "no interval, so no verdict against the best baseline"
         error = percent(e.errors["model"], 1)
         tiles.append(("Forecast error (WAPE), one year ahead", error, note if e.best else ""))
     if s.calibration and s.calibration[0].mean is not None:

@@ -115,12 +115,14 @@ def lead_sentence(errors: SetErrors) -> str:
     """
     assert errors.skill is not None
     rule = f"the best baseline, {method_name(str(errors.best))}"
-    interval = "no interval was computed"
-    if errors.skill_low is not None and errors.skill_high is not None:
-        low, high = percent(errors.skill_low, 1), percent(errors.skill_high, 1)
-        interval = f"90 % interval over origins {low} to {high}"
-    side = "less" if errors.skill >= 0 else "more"
-    error = f"{percent(abs(errors.skill), 1)} {side} error ({interval})"
+    error = f"{percent(abs(errors.skill), 1)} {'less' if errors.skill >= 0 else 'more'} error"
+    if errors.skill_low is None or errors.skill_high is None:
+        return (
+            f"For {errors.label}, the forecast has {error} than {rule}; no interval was computed, "
+            "so no verdict."
+        )
+    low, high = percent(errors.skill_low, 1), percent(errors.skill_high, 1)
+    error += f" (90 % interval over origins {low} to {high})"
     if errors.verdict == "won":
         return f"For {errors.label}, the forecast beats {rule}: {error}."
     if errors.verdict == "lost":
