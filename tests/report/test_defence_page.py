@@ -171,6 +171,8 @@ def test_sentences_are_made_from_the_numbers(defended: Experiment) -> None:
     )
     assert "orders of groups at a false discovery rate of 5 %: at most 5 % are wrong" in text
     assert "Of these, 0 orders of factors and 0 orders of groups are established simult" in text
+    # Each kind is tested by itself, so nothing is promised of all three together.
+    assert "that is, all orders of one kind are right with 95 % confidence." in text
 
 
 def test_a_hostile_sentence_is_text_and_a_bare_study_has_no_section(

@@ -107,8 +107,9 @@ class OrderCount:
 class Defence:
     """Everything beside a ranking; an empty part was not made.
 
-    Of the orders told, a share of at most `1 - level` is wrong on average (false discovery rate);
-    those told at once are all right with probability `level` (family-wise).
+    Of the established orders of a kind (factors, groups, dimensions) a share of at most `1 - level`
+    is wrong on average (false discovery rate); those established at once are all right with
+    probability `level` (family-wise), kind by kind.
     """
 
     steps: tuple[Step, ...]

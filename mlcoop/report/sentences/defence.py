@@ -198,7 +198,8 @@ def order_sentence(d: Defence) -> str:
     if d.level is not None:
         wrong = percent(1 - d.level)
         rate = f" at a false discovery rate of {wrong}: at most {wrong} are wrong on average"
-        sure = f", that is, all of them are right with {percent(d.level)} confidence"
+        # Factors, groups and dimensions are tested apart, so the level is that of each list.
+        sure = f", that is, all orders of one kind are right with {percent(d.level)} confidence"
     return (
         f"The data establish {listing(told)}{rate}. Of these, {listing(at_once)} are established "
         f"simultaneously{sure}. Confidence sets for ranks, and tiers, rest on the latter alone: a "

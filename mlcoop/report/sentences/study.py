@@ -279,7 +279,7 @@ def resampling_sentence(n: int, unit: str | None, level: float, ends: str = "cou
         return "No resamples were drawn, so the ranking of factors has no confidence sets."
     what = {"pair": "pairs", "country": ends}.get(unit or "", f"pairs or {ends}")
     return (
-        f"Confidence sets for ranks, and the tiers built on them, come from {n} refits on "
+        f"Confidence sets for ranks, and tiers, come from {n} refits on "
         f"resampled {what} (bootstrap) and hold for all factors simultaneously at "
         f"{percent(level)}. Factors in the same tier should not be read as ordered."
     )
