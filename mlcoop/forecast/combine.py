@@ -29,7 +29,7 @@ FEW_ROWS = 500.0
 Measured on 24 small studies (30 pairs of one country over eight years, four origins each): error
 over that of the best baseline of each, in hindsight, 1.09 on average and 1.53 at worst for the
 blend alone, 1.02 and 1.12 for the mean of five-year drift and group growth. On all pairs of 12 to
-20 countries the blend is the better one (docs/tried-forecasts.md)."""
+20 countries the blend is the better one (docs/forecasting.md)."""
 
 
 def trust_of(rows: int) -> float:

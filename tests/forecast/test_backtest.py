@@ -679,7 +679,7 @@ def real_counts() -> pd.DataFrame:
 
 def test_real_counts_beat_the_best_rule() -> None:
     # Truth: real counts. 780 pairs of 40 countries and a small model; the margin on all of 126
-    # countries is in docs/tried-forecasts.md.
+    # countries is in docs/forecasting.md.
     result = run_backtest(real_counts(), None, origins=range(2013, 2021), params=FAST)
     skill = result.metrics["skill"]["all"]
     assert skill["value"] > 0

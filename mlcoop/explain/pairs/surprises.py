@@ -23,7 +23,8 @@ def name_factors(
     Parameters
     ----------
     surprises : DataFrame
-        `forecast.find_surprises`; the focus pairs and then the largest of the others are described.
+        `forecast.next_years.find_surprises`; the focus pairs and then the largest of the others
+        are described.
     matrix : FeatureMatrix
         Holds the surprising year.
     estimator : fitted Estimator
