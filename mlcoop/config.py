@@ -190,7 +190,7 @@ class Evaluation(Section):
 
     enabled: bool = True
     origins: int = Field(10, ge=1, le=40)
-    folds: int = Field(5, ge=2, le=20, description="parts of the pairs in unseen-pair scores")
+    folds: int = Field(5, ge=2, le=20, description="parts of the pairs in held-out scores")
 
 
 class Explain(Section):

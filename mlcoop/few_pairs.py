@@ -9,7 +9,7 @@ from mlcoop.errors import ConfigError
 from mlcoop.explain.repeated import FOLDS
 from mlcoop.schema import PAIR
 
-FEWEST = FOLDS  # a pair is explained by models that never saw it, so each fold must hold one
+FEWEST = FOLDS  # a pair is explained by models trained without it, so each fold must hold one
 
 
 def pairs_with_counts(rows: pd.DataFrame) -> int:

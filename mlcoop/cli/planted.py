@@ -98,7 +98,7 @@ def simulate(
         ("--pair-noise", pair_noise, f"write --set pair_noise={pair_noise}"),
     ):
         if given is not None:
-            raise ConfigError(f"{option} {given}: goes with --like; for a world's files {mend}")
+            raise ConfigError(f"{option} {given}: needs --like; for a world's files {mend}")
     from mlcoop.simulate.recipes import RECIPES, recipe_with
     from mlcoop.simulate.world import simulate_world
 

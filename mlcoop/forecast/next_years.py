@@ -1,7 +1,7 @@
 """The next years of every pair, with intervals, and what is made of them.
 
-Sums (a country, the focus set) get intervals from joint draws, since pairs err together; surprises
-are counts outside their interval.
+Totals (a country, the focus set) get intervals from joint draws, since errors of pairs are
+correlated; surprises are counts outside their interval.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def possible_origins(years: NDArray[np.int64], horizon: int) -> list[int]:
 
 
 def fewest_years(horizon: int) -> int:
-    """Return how many years on end leave an origin to learn from and check.
+    """Return how many consecutive years leave an origin to learn from and check.
 
     >>> [fewest_years(horizon) for horizon in (1, 2, 5)]
     [4, 6, 14]

@@ -48,8 +48,8 @@ class LinearBoosting:
 
     With many pairs (`FEWEST_PAIRS_TO_BOOST`) the log-linear part is PPML without lasting effects,
     and trees take the place of bent and product terms. Measured on China and 66 Belt and Road
-    countries, trained on all pairs of 126: deviance explained on unseen focus pairs 0.86 (mean of
-    twelve splits), boosted trees alone 0.86, PPML 0.81; of unseen pairs of the world 0.964, 0.956
+    countries, trained on all pairs of 126: deviance explained on held-out focus pairs 0.86 (mean of
+    twelve splits), boosted trees alone 0.86, PPML 0.81; of held-out pairs of the world 0.964, 0.956
     and 0.947; see `docs/defence.md`.
 
     Refits grow the trees again. With splits kept and only leaves fitted again a refit takes a tenth

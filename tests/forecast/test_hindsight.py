@@ -1,4 +1,4 @@
-"""A forecast scored later. Truth: sums by hand, and the simple rules' own closed forms."""
+"""A forecast scored later. Truth: sums by hand, and the baselines' own closed forms."""
 
 import numpy as np
 import pandas as pd

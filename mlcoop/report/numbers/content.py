@@ -77,7 +77,7 @@ class Together:
 class Beyond:
     """Works of a pair in its last years (first and last; none of a cross-section), and expected.
 
-    `told` is "more", "less", or "" where the data cannot tell the ratio from one.
+    `told` is "more", "less", or "" where the ratio is not distinguishable from one.
     """
 
     label: str

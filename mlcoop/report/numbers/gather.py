@@ -173,7 +173,7 @@ def _thickness(value: np.ndarray, share: np.ndarray) -> tuple[float, ...]:
 
 
 def factor_data(coverage: Mapping[str, Any]) -> tuple[FactorData, ...]:
-    """Return source, lag and share of figures at hand for every factor, gappiest first."""
+    """Return source, lag and share of values available for every factor, gappiest first."""
     rows = [
         FactorData(
             key=str(row["factor"]),

@@ -22,7 +22,7 @@ def _points(share: float) -> Cell:
 
 
 def _lost(share: float, explained: float | None) -> Cell:
-    """Return what goes without a group: of a model that explains nothing with all, nothing."""
+    """Return what is lost without a group: of a model that explains nothing with all, nothing."""
     return Cell("–", share) if explained is not None and explained <= 0 else _points(share)
 
 
@@ -31,7 +31,7 @@ def _number(value: float | None, digits: int = 2) -> Cell:
 
 
 def steps(rows: Sequence[Step]) -> Table:
-    """Return the effect of a natural step of each factor told from chance."""
+    """Return the effect of a natural step of each factor distinguishable from chance."""
     columns = (
         Column("factor", "Factor", numeric=False),
         Column("step", "Step", numeric=False),
@@ -54,7 +54,7 @@ def steps(rows: Sequence[Step]) -> Table:
 
 
 def witnesses(rows: Sequence[Witness]) -> Table:
-    """Return every factor's size and rank by each of four methods, starred if told from chance."""
+    """Return every factor's size and rank by four methods, starred where distinguishable."""
     columns = (
         Column("factor", "Factor", numeric=False),
         Column("shap_share", "SHAP share"),

@@ -31,7 +31,7 @@ NOT_CAUSE = (
 
 
 def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -> str:
-    """Return which factor leads, with its intervals, and how many are told from chance."""
+    """Return which factor leads, with its intervals, and how many are above the null line."""
     first, of = factors[0], len(factors)
     told = [f.above_null for f in factors if f.above_null is not None]
     null = ""
@@ -74,7 +74,7 @@ def dimension_sentence(dimensions: Sequence[Ranked], level: float) -> str:
         then = [f"{_in_sentence(d)} ({small_percent(d.share)}, {_bounds(d)})" for d in rest]
         text += f" Next in order: {listing(then)}."
     chance = [_in_sentence(d) for d in dimensions if d.above_null is False]
-    # Single factors and groups of such a dimension may be told from chance all the same.
+    # Single factors and groups of such a dimension may be distinguishable all the same.
     text += f" Not distinguishable from chance as a whole: {listing(chance)}." if chance else ""
     return text
 
