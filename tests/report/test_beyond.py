@@ -82,7 +82,8 @@ def test_where_what_is_expected_is_far_off_no_pair_is_named() -> None:
 def test_whether_neighbours_lie_alike_is_said_as_the_test_has_it() -> None:
     rows = gather_beyond(study(TABLE), "CHN")
     cases = {
-        0.4: "no more alike than any others (Moran’s I 0.31, p = 0.4)",
+        0.4: "no evidence that neighbouring partners have more similar ratios than others "
+        "(Moran’s I 0.31, p = 0.4)",
         0.0002: "have similar ratios (Moran’s I 0.31, p = 0.0002). They share causes",
     }
     for p, words in cases.items():

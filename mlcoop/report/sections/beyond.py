@@ -105,7 +105,10 @@ def _alike(neighbours: Mapping[str, float] | None, level: float) -> list[str]:
         return []
     size = f"Moran’s I {number(neighbours['moran'], 2)}, p = {neighbours['p']:.2g}"
     if neighbours["p"] > 1 - level:
-        return [f"Neighbouring partners have ratios no more alike than any others ({size})."]
+        return [
+            "There is no evidence that neighbouring partners have more similar ratios than others "
+            f"({size})."
+        ]
     return [
         f"Neighbouring partners have similar ratios ({size}). They share causes that the panel "
         "lacks, which the intervals here and in the ranking treat as independent noise."
