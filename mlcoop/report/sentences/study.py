@@ -39,8 +39,8 @@ def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -
         null = f" Of the {of} factors, {_are(sum(told))} distinguishable from chance "
         null += f"(at a false discovery rate of {percent(1 - level)})."
     return (
-        f"{'In this simulated world, ' if simulated else ''}{in_quotes(first.label)} is most "
-        f"strongly associated with collaboration. It accounts for {small_percent(first.share)} of "
+        f"{'In this simulated world, ' if simulated else ''}{in_quotes(first.label)} ranks "
+        f"first by association with collaboration. It accounts for {small_percent(first.share)} of "
         f"the total importance of {of} factors ({_interval(first, level)}) and has "
         f"{_rank(first, of, level)}: {_order(first, factors, 'factor', level)}.{null}"
     )
