@@ -67,6 +67,13 @@ def test_every_artefact_says_what_it_was_made_from(panel_run) -> None:
     assert not list(folder.glob("**/.*.tmp"))
 
 
+def test_a_folder_of_studies_that_is_not_there_is_not_empty(tmp_path: Path) -> None:
+    lost = mlcoop("list", "--experiments", "lost", cwd=tmp_path)
+    assert lost.returncode == 2 and lost.stderr.startswith("--experiments lost: no such folder")
+    fresh = mlcoop("list", cwd=tmp_path)  # a project without a study yet
+    assert fresh.returncode == 0 and not fresh.stderr
+
+
 def test_a_path_that_the_machine_refuses_is_one_line(tmp_path: Path) -> None:
     far = "x" * 300
     for command in (("run", f"{far}.yaml"), ("list", "--experiments", far), ("report", far)):

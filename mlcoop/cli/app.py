@@ -26,7 +26,7 @@ from mlcoop.cli.shared import (
     Name,
     print_json,
 )
-from mlcoop.errors import DataError, MlcoopError, lower_first, some
+from mlcoop.errors import ConfigError, DataError, MlcoopError, lower_first, some
 
 if TYPE_CHECKING:
     from mlcoop.schema import Experiment
@@ -152,6 +152,8 @@ def list_studies(as_json: Json = False, experiments: Experiments = EXPERIMENTS) 
     from mlcoop.experiments import list_experiments, read_experiment
     from mlcoop.terminal.study import print_list
 
+    if experiments != EXPERIMENTS and not experiments.is_dir():
+        raise ConfigError(f"--experiments {experiments}: no such folder; name one of studies")
     rows, damaged = [], []
     for path in list_experiments(experiments):
         try:
