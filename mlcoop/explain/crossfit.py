@@ -55,7 +55,7 @@ def shown_ends(names: Iterable[str]) -> list[list[str]]:
     >>> shown_ends(pair_names(pd.DataFrame({"country_a": ["x|y"], "country_b": ["z"]})))
     [['x|y', 'z']]
     """
-    return [[end.replace(NO_BAR, "|") for end in str(name).split("|")] for name in names]
+    return [[end.replace(NO_BAR, "|") for end in ends] for ends in pair_ends(names).tolist()]
 
 
 def split_pairs(pairs: np.ndarray, folds: int, seed: int) -> np.ndarray:

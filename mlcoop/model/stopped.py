@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from mlcoop.model.basis import learn_basis
@@ -48,7 +46,7 @@ def while_active(data: Training) -> tuple[Training, frozenset[str]]:
         if not gone.any():
             return data, frozenset(names)
         names |= set(data.pair_names[np.unique(data.pair[gone])])
-        data = _without(data, gone)  # what they hid of the others shows in the next fit
+        data = data.take(~gone)  # what they hid of the others shows in the next fit
 
 
 def _after_last_work(data: Training) -> np.ndarray:
@@ -89,18 +87,3 @@ def _stopped(rows: Rows, fit: MixedFit, run: np.ndarray) -> np.ndarray:
     # of that shape, over which a Poisson chance averages to this. Of few works little is known.
     chance = -known * np.log1p(surprise / known)
     return np.asarray(chance < np.log(RARE / len(rows.starts)))
-
-
-def _without(data: Training, gone: np.ndarray) -> Training:
-    left = ~gone
-    pair = data.pair[left]
-    return replace(
-        data,
-        X=data.X[left],
-        y=data.y[left],
-        offset=data.offset[left],
-        weight=data.weight[left],
-        pair=pair,
-        starts=np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]]),
-        years=None if data.years is None else data.years[left],
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,20 @@ class Training:
     starts: np.ndarray
     pair_names: np.ndarray
     years: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> Training:
+        """Return some rows, by a mask that leaves every pair one or more."""
+        pair = self.pair[rows]
+        return replace(
+            self,
+            X=self.X[rows],
+            y=self.y[rows],
+            offset=self.offset[rows],
+            weight=self.weight[rows],
+            pair=pair,
+            starts=_starts(pair),
+            years=None if self.years is None else self.years[rows],
+        )
 
 
 def arrange(
@@ -63,17 +77,21 @@ def arrange(
     unique, code = np.unique(names[chosen], return_inverse=True)
     order = np.argsort(code, kind="stable")
     chosen, code = chosen[order], code[order]
-    starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
     return Training(
         X=np.asarray(X, dtype=float)[chosen],
         y=values[chosen],
         offset=np.log(exposure[chosen]),
         weight=drawn[order],
         pair=code,
-        starts=starts,
+        starts=_starts(code),
         pair_names=unique,
         years=None if years is None else np.asarray(years)[chosen],
     )
+
+
+def _starts(pair: np.ndarray) -> np.ndarray:
+    """Return the first row of every pair, whose rows are neighbours."""
+    return np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]])
 
 
 def draw_rows(
