@@ -198,7 +198,7 @@ class Explain(Section):
 
     enabled: bool = True
     resamples: int = Field(100, ge=20, le=10_000)
-    level: Share = 0.95
+    level: float = Field(0.95, gt=0.5, lt=1)
     unit: Literal["auto", "pair", "country"] = "auto"
     witnesses: bool = True
 

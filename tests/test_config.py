@@ -57,6 +57,7 @@ def test_the_shortest_useful_config_is_six_lines(tmp_path: Path) -> None:
         ("name: x\nfocus: {focal: CHN}", ", focus: focal needs partners"),
         ("name: x\ntarget: {source: csv}", ", target: source csv needs path"),
         ("name: x\nyears: {start: 2010, end: 2011}", ", years: end 2011 leaves less"),
+        ("name: x\nexplain: {level: 0.4}", ", explain.level: input should be greater than 0.5"),
         ("name: x\nforecast: {level: 90}", ", forecast.level: input should be less than 1"),
         ("name: x\nseed: true", ", seed: a number, not true"),
         ("name: x\nyears: {end: false}", ", years.end: a number, not false"),
