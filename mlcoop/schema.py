@@ -248,3 +248,20 @@ class Experiment:
     group_players: pd.DataFrame | None = None
     interactions_with_focus: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
+
+    @property
+    def rank_level(self) -> float:
+        """The level of rank sets, shares and orders; 0.95 where the config says none.
+
+        Raises
+        ------
+        DataError
+            The folder's config holds something else in its place.
+        """
+        stated = (self.config.get("explain") or {}).get("level", 0.95)
+        if isinstance(stated, float) and 0.5 < stated < 1:
+            return stated
+        raise DataError(
+            f"{self.folder}/config.yaml, explain.level: {stated!r} is no number between 0.5 and 1; "
+            "run its config again with --force"
+        )

@@ -148,20 +148,14 @@ def same_counts(a: Experiment, b: Experiment) -> bool:
     return counted(a) == counted(b)
 
 
-def level_of(experiment: Experiment) -> float:
-    """Return the level of an experiment's rank sets, shares and orders."""
-    stated = (experiment.config.get("explain") or {}).get("level")
-    return float(stated) if stated else 0.95
-
-
 def weaknesses(experiments: Sequence[Experiment]) -> list[str]:
     """Return what weakens a comparison, a sentence each."""
     notes = []
     without = [e.name for e in experiments if e.resamples is None or not len(e.resamples)]
     if without:
         notes.append(f"No replicates in {some(without)}: their differences have no interval.")
-    first, level = experiments[0].name, level_of(experiments[0])
-    levels = [f"{e.name} ({level_of(e):g})" for e in experiments if level_of(e) != level]
+    first, level = experiments[0].name, experiments[0].rank_level
+    levels = [f"{e.name} ({e.rank_level:g})" for e in experiments if e.rank_level != level]
     if levels:
         notes.append(
             f"explain.level differs: changes and agreement use that of {first} ({level:g}); "

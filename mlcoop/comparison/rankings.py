@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from mlcoop.comparison.agreement import COLUMNS, agreement_table
 from mlcoop.comparison.changes import changes_of_rank
 from mlcoop.comparison.common import Common
-from mlcoop.comparison.differences import differences, level_of, weaknesses
+from mlcoop.comparison.differences import differences, weaknesses
 from mlcoop.countries import name_of
 from mlcoop.errors import DataError, counted, quoted, some
 from mlcoop.features.factor import DIMENSIONS, GROUPS, base_of
@@ -110,7 +110,7 @@ def compare(experiments: Sequence[Experiment]) -> Comparison:
     """
     _check(experiments)
     names = tuple(e.name for e in experiments)
-    level = level_of(experiments[0])
+    level = experiments[0].rank_level
     notes: list[str] = []
     ranks, changes, agreement = [], [], []
     for kind in KINDS:

@@ -77,7 +77,6 @@ def summarise(experiment: Experiment) -> Summary:
         experiment.groups, "group", focal="institution and its country" if home else focal
     )
     dimensions = gather.ranked(experiment.dimensions, "dimension")
-    rank_level = optional((config.get("explain") or {}).get("level")) or 0.95
     errors = gather_forecast.set_errors(experiment)
     calibration = gather_forecast.calibration(experiment)
     forecasts = gather_forecast.expected(experiment, focal)
@@ -115,7 +114,7 @@ def summarise(experiment: Experiment) -> Summary:
         asked=asked(config, coverage, simulated, forecast=bool(forecasts)),
         answer=(),
         trust=(),
-        rank_level=rank_level,
+        rank_level=experiment.rank_level,
         resamples=_replicates(experiment),
         factor_model=experiment.metrics.get("factor_model") or {},
         together=gather_together(experiment, labels),

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from page import Page
 
+from mlcoop.comparison import compare
 from mlcoop.errors import DataError
 from mlcoop.report.display import forecast_card
 from mlcoop.report.numbers import gather
@@ -217,6 +218,15 @@ def test_a_table_without_its_columns_is_refused(study: Experiment) -> None:
     spoilt = dataclasses.replace(study, factors=study.factors.drop(columns=["tier", "share_low"]))
     with pytest.raises(DataError, match="factors.csv: no column tier, share_low; run the study"):
         summarise(spoilt)
+
+
+@pytest.mark.parametrize("level", ["high", 95.0, None])
+def test_a_damaged_level_is_not_taken_for_the_default(study: Experiment, level: object) -> None:
+    """Truth: config.yaml is that of the run, so a level that no run takes was changed since."""
+    spoilt = dataclasses.replace(study, config={**study.config, "explain": {"level": level}})
+    for read in (summarise, lambda e: compare([e, dataclasses.replace(e, name="two")])):
+        with pytest.raises(DataError, match="config.yaml, explain.level: .* is no number between"):
+            read(spoilt)
 
 
 def test_why_nothing_was_forecast_stands_where_the_forecast_would(study: Experiment) -> None:

@@ -122,7 +122,7 @@ class Defence:
     interactions: tuple[Interaction, ...]
     orders: tuple[Orders, ...]
     order_counts: Mapping[str, OrderCount]
-    level: float | None
+    level: float
     wide: Mapping[str, Any] | None
     stability: Mapping[str, Mapping[str, float]]
     pair_halves: Mapping[str, float] | None

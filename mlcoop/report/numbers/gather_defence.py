@@ -62,7 +62,7 @@ def defence(
         order_counts=_order_counts(
             orders, {"factor": len(factors), "group": 0 if groups is None else len(groups)}
         ),
-        level=notes.get("level"),
+        level=experiment.rank_level,
         wide=notes.get("wide"),
         stability=notes.get("stability") or {},
         pair_halves=notes.get("pair_halves"),

@@ -33,12 +33,12 @@ def witness_sentences(d: Defence) -> tuple[str, ...]:
         f"permutation on held-out pairs, {_count(counts.get('conditional'))} by permutation within "
         f"the group, {_count(counts.get('ppml'))} by PPML"
     )
-    rate = "T" if d.level is None else f"At a false discovery rate of {percent(1 - d.level)}, t"
     texts = [
-        f"Four methods assess each of {len(d.witnesses)} factors. {rate}he number of factors "
-        f"distinguishable from chance is {told}, and {_count(d.counts.get('all_agree'))} by all "
-        "four. Permutation losses are carried by the few pairs with most works, so in a small "
-        "focus set this test detects little, although its sizes still rank the factors."
+        f"Four methods assess each of {len(d.witnesses)} factors. At a false discovery rate of "
+        f"{percent(1 - d.level)}, the number of factors distinguishable from chance is {told}, and "
+        f"{_count(d.counts.get('all_agree'))} by all four. Permutation losses are carried by the "
+        "few pairs with most works, so in a small focus set this test detects little, although its "
+        "sizes still rank the factors."
     ]
     taus = [a for a in d.agreement if a.tau is not None]
     if taus:
@@ -194,17 +194,14 @@ def order_sentence(d: Defence) -> str:
     counts = d.order_counts.items()
     told = [f"{number(c.told)} of the {number(c.of)} pairwise orders of {k}s" for k, c in counts]
     at_once = [f"{number(c.at_once)} orders of {k}s" for k, c in counts]
-    rate = sure = ""
-    if d.level is not None:
-        wrong = percent(1 - d.level)
-        rate = f" at a false discovery rate of {wrong}: at most {wrong} are wrong on average"
-        # Factors, groups and dimensions are tested apart, so the level is that of each list.
-        sure = f", that is, all orders of one kind are right with {percent(d.level)} confidence"
+    wrong = percent(1 - d.level)
+    # Factors, groups and dimensions are tested apart, so the level is that of each list.
     return (
-        f"The data establish {listing(told)}{rate}. Of these, {listing(at_once)} are established "
-        f"simultaneously{sure}. Confidence sets for ranks, and tiers, rest on the latter alone: a "
-        "tier ends only where everything before it is established simultaneously above everything "
-        "after it."
+        f"The data establish {listing(told)} at a false discovery rate of {wrong}: at most {wrong} "
+        f"are wrong on average. Of these, {listing(at_once)} are established simultaneously, that "
+        f"is, all orders of one kind are right with {percent(d.level)} confidence. Confidence sets "
+        "for ranks, and tiers, rest on the latter alone: a tier ends only where everything before "
+        "it is established simultaneously above everything after it."
     )
 
 
