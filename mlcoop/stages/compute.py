@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from mlcoop.artefacts import plain
 from mlcoop.config import Config
 from mlcoop.errors import DataError
-from mlcoop.explain.crossfit import cross_validated_deviance, pair_names
+from mlcoop.explain.crossfit import cross_validated_deviance, fit_rows, pair_names
 from mlcoop.explain.defence.collinearity import collinearity
 from mlcoop.explain.defence.defend import defend
 from mlcoop.explain.defence.missing import compare_treatments, treat, treated
@@ -317,16 +317,9 @@ def fit_factor_model(
     matrix: FeatureMatrix, learner: Learner, params: dict[str, Any], seed: int
 ) -> Estimator:
     """Return the factor model fitted on all rows with counts."""
-    known = matrix.take(matrix.rows["works"].notna())
-    rows = known.rows
-    return learner.make({**learner.defaults, **params}, seed).fit(
-        known.X,
-        rows["works"].to_numpy(float),
-        exposure=rows["exposure"].to_numpy(float),
-        weight=rows["weight"].to_numpy(float),
-        pairs=pair_names(rows),
-        years=rows["year"].to_numpy(),
-    )
+    known = np.flatnonzero(matrix.rows["works"].notna())
+    settings = {**learner.defaults, **params}
+    return fit_rows(matrix, learner, settings, seed, known, pair_names(matrix.rows))
 
 
 def at_once(work: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> list[Any]:

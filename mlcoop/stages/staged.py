@@ -62,7 +62,7 @@ class Staged:
         stage: str,
         what: str,
         key: str,
-        work: Callable[[], tuple[dict[str, Any], dict[str, Any]]],
+        work: Callable[[], compute.Made],
     ) -> dict[str, Any]:
         """Run a stage unless its results from the same inputs are there; return its numbers."""
         if self.folder.holds(stage, key):

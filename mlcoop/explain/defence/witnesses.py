@@ -74,10 +74,7 @@ def join_witnesses(
     result = result.join(permutation).join(regression)
     for name, (size, _) in WITNESSES.items():
         if name != "shap":
-            order = np.argsort(-result[size].to_numpy(), kind="stable")
-            rank = np.empty(len(order), dtype=int)
-            rank[order] = np.arange(1, len(order) + 1)
-            result[f"{name}_rank"] = rank
+            result[f"{name}_rank"] = (-result[size]).rank(method="first").astype(int)
     result["group_lost"] = players["learner_lost"].reindex(result["group"]).to_numpy()
     result["group_lost_ppml"] = players["ppml_lost"].reindex(result["group"]).to_numpy()
     rows = zip(result.index, result.to_dict("records"), strict=True)
