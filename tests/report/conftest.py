@@ -204,7 +204,7 @@ def _effects(rng: np.random.Generator, factors: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for row in factors.head(14).itertuples():
         x = np.linspace(0, 10, 24)
-        shape = np.tanh((x - 4) / 3) * row.effect_low_to_high / 200
+        shape = np.tanh((x - 4) / 3) * row.effect_low_to_high / 2
         density = np.exp(-(((x - 4) / 2.5) ** 2))
         parts.append(
             pd.DataFrame(
@@ -212,8 +212,8 @@ def _effects(rng: np.random.Generator, factors: pd.DataFrame) -> pd.DataFrame:
                     "factor": row.factor,
                     "value": x,
                     "effect": shape,
-                    "low": shape - 0.05 - 0.01 * np.abs(x - 5),
-                    "high": shape + 0.05 + 0.01 * np.abs(x - 5),
+                    "low": shape - 5 - np.abs(x - 5),
+                    "high": shape + 5 + np.abs(x - 5),
                     "density": density,
                 }
             )

@@ -296,16 +296,6 @@ def test_an_empty_study_is_a_page_of_reasons() -> None:
     assert "neither a ranking nor a forecast" in page.text
 
 
-def test_metrics_alone_are_made_up_for_from_the_backtest(study: Experiment) -> None:
-    """Truth: WAPE computed here from backtest.csv."""
-    page = Page(render_report(changed(study, metrics={})))
-    table = page.tables["backtest-backtest"]
-    row = table.rows[table.column("method").index("model")]
-    for year, part in study.backtest.groupby("year"):
-        wape = (part["predicted"] - part["observed"]).abs().sum() / part["observed"].sum()
-        assert float(row[table.keys.index(str(year))][0]) == pytest.approx(wape, abs=1e-12)
-
-
 def test_a_panel_of_no_countries_has_no_map(study: Experiment) -> None:
     own = study.forecast.assign(
         country_a=[f"i{k}" for k in range(len(study.forecast))], country_b="j"

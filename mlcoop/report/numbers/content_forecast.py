@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Calibration:
     mean: float | None
     width: float | None
     by_year: Mapping[int, float]
+
+    @classmethod
+    def read(cls, key: str, label: str, level: float, held: Mapping[str, Any]) -> Calibration:
+        """Return what metrics.json holds of one set of pairs."""
+        by_year = dict(sorted((int(y), float(v)) for y, v in held["by_year"].items()))
+        return cls(key, label, level, held["mean"], held["width_share"], by_year)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,15 @@ import pandas as pd
 
 from mlcoop.errors import DataError, some
 from mlcoop.features.factor import DIMENSIONS
-from mlcoop.report.names import base_group, factor_name, filled, group_name, optional, plain
+from mlcoop.report.names import (
+    base_group,
+    factor_name,
+    filled,
+    from_percent,
+    group_name,
+    optional,
+    plain,
+)
 from mlcoop.report.numbers.content import (
     Curve,
     FactorData,
@@ -25,38 +32,15 @@ from mlcoop.report.numbers.content import (
 from mlcoop.report.units import factor_unit
 from mlcoop.schema import RANKED, Experiment
 
+DIRECTIONS = {"+": "more", "-": "less", "mixed": "mixed"}
+
 
 def factor_labels(experiment: Experiment) -> dict[str, str]:
-    """Return the words for every factor that the catalogue or the ranking names."""
-    labels = {
+    """Return the words for every factor; see `names.factor_name` for one that has none."""
+    return {
         str(row["factor"]): str(row.get("label") or plain(str(row["factor"])))
         for row in experiment.coverage.get("factors") or []
     }
-    table = experiment.factors
-    if table is not None and "factor" in table:
-        own = table["label"] if "label" in table else table["factor"].map(lambda k: plain(str(k)))
-        for key, label in zip(table["factor"], own, strict=True):
-            labels.setdefault(str(key), str(label))
-    return labels
-
-
-def as_share(effect: Any, unit: Any) -> float | None:
-    """Return an effect as a relative change; without a unit it is read as a log difference.
-
-    >>> as_share(5, "percent"), as_share(1.05, "ratio"), round(as_share(0.1, None), 4)
-    (0.05, 0.05, 0.1052)
-    """
-    value = optional(effect)
-    if value is None:
-        return None
-    text = str(unit or "log").lower()
-    if "%" in text or "percent" in text or "per cent" in text or text == "pct":
-        return value / 100
-    if "ratio" in text or "times" in text:
-        return round(value - 1, 12)
-    if text in ("share", "relative"):
-        return value
-    return math.expm1(value)
 
 
 def ranked(
@@ -88,10 +72,10 @@ def ranked(
                 share=float(row["share"]),
                 share_low=float(row["share_low"]),
                 share_high=float(row["share_high"]),
-                direction=direction(row.get("direction")),
-                effect=as_share(row.get("effect_low_to_high"), row.get("effect_unit")),
-                effect_low=as_share(row.get("effect_low"), row.get("effect_unit")),
-                effect_high=as_share(row.get("effect_high"), row.get("effect_unit")),
+                direction=DIRECTIONS.get(str(row.get("direction")), ""),
+                effect=from_percent(row.get("effect_low_to_high")),
+                effect_low=from_percent(row.get("effect_low")),
+                effect_high=from_percent(row.get("effect_high")),
                 above_null=None if above is None or pd.isna(above) else bool(above),
             )
         )
@@ -105,29 +89,12 @@ def need(table: pd.DataFrame, columns: Sequence[str], where: str) -> None:
         raise DataError(f"{where}: no column {some(missing)}; run the study again with --force")
 
 
-def direction(value: Any) -> str:
-    """Return "more", "less", "mixed" or "" for the sign of a factor.
-
-    >>> direction("+"), direction(-1.0), direction("non-monotone"), direction(float("nan"))
-    ('more', 'less', 'mixed', '')
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, (int, float)):
-        return "more" if value > 0 else "less" if value < 0 else "mixed"
-    text = str(value).strip().lower()
-    if text in ("+", "+1", "1", "up", "more", "positive", "increasing"):
-        return "more"
-    if text in ("-", "−", "-1", "down", "less", "negative", "decreasing"):
-        return "less"
-    return "mixed" if text and text not in ("0", "none", "nan", "unclear") else ""
-
-
 def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[str, str]) -> tuple:
-    """Return the effect curves in rank order; effects on the log scale become relative changes."""
+    """Return the effect curves in rank order; effects in percent become relative changes."""
     table = experiment.effects
     if not filled(table):
         return ()
+    need(table, ["factor", "value", "effect", "low", "high", "density"], "effects.csv")
     own = bool(experiment.config.get("panel"))
     order = {f.key: f.rank for f in factors}
     groups = {f.key: f.group for f in factors}
@@ -137,23 +104,14 @@ def curves(experiment: Experiment, factors: Sequence[Ranked], labels: Mapping[st
         part = part.sort_values("value", kind="stable")
         if len(part) < 2:
             continue
-        unit = part["effect_unit"].iloc[0] if "effect_unit" in part else None
-        density = part["density"].fillna(0.0) if "density" in part else 0.0 * part["value"]
-
-        def column(name: str, part: pd.DataFrame = part, unit: Any = unit) -> tuple[float, ...]:
-            source = part[name].fillna(part["effect"]) if name in part else part["effect"]
-            return tuple(as_share(v, unit) or 0.0 for v in source)
-
         result.append(
             Curve(
                 key=str(key),
                 label=factor_name(key, labels),
                 group=groups.get(str(key), ""),
                 value=tuple(float(v) for v in part["value"]),
-                effect=column("effect"),
-                low=column("low"),
-                high=column("high"),
-                density=_thickness(part["value"].to_numpy(float), density.to_numpy(float)),
+                **{k: tuple((part[k] / 100).tolist()) for k in ("effect", "low", "high")},
+                density=_thickness(*part[["value", "density"]].to_numpy(float).T),
                 unit=factor_unit(str(key), own=own),
             )
         )
@@ -254,16 +212,14 @@ def tuning(trials: pd.DataFrame | None) -> tuple[Tuning, ...]:
     """
     if not filled(trials):
         return ()
-    value = next((c for c in ("loss", "value") if c in trials), None)
-    model = trials["model"] if "model" in trials else pd.Series("", index=trials.index)
     rows = []
-    for name, part in trials.groupby(model, sort=False):
-        losses = part[value].dropna() if value else pd.Series(dtype=float)
+    for name, part in trials.groupby("model", sort=False):
+        losses = part["loss"].dropna()
         rows.append(
             Tuning(
                 model=str(name),
                 trials=len(part),
-                best=optional(losses.min()) if len(losses) else None,
+                best=optional(losses.min()),
                 first=optional(losses.iloc[0]) if len(losses) else None,
             )
         )

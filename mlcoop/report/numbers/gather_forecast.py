@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from mlcoop.report.names import filled, optional, pair_name, set_name, told_apart
 from mlcoop.report.numbers.content_forecast import Calibration, Expected, Held, SetErrors
 from mlcoop.report.numbers.gather import need
-from mlcoop.schema import BASELINES, FORECAST_CSV, Experiment
+from mlcoop.schema import FORECAST_CSV, Experiment
 
 UNDECIDED = "undecided"
 
@@ -21,7 +20,7 @@ def focus_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
-    """Return the errors of model and baselines for every set, from `metrics` or the backtest."""
+    """Return the errors of model and baselines for every set."""
     metrics = experiment.metrics.get("forecast") or {}
     sets = metrics.get("sets") or {}
     by_year: dict[str, dict[int, dict[str, float]]] = {}
@@ -30,8 +29,6 @@ def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
         if wape is not None:
             years = by_year.setdefault(str(row["set"]), {})
             years.setdefault(int(row["year"]), {})[str(row["method"])] = wape
-    if not sets and not by_year and filled(experiment.backtest):
-        by_year["backtest"] = _wape_by_year(experiment.backtest)
     result = []
     for name in told_apart({s: (sets.get(s), by_year.get(s)) for s in {*sets, *by_year}}):
         years = dict(sorted(by_year.get(name, {}).items()))
@@ -39,7 +36,7 @@ def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
             method: float(values["wape"])
             for method, values in (sets.get(name) or {}).items()
             if optional((values or {}).get("wape")) is not None
-        } or _means(years)
+        }
         rivals = {m: e for m, e in errors.items() if m != "model"}
         best = min(rivals, key=lambda m: (rivals[m], m)) if rivals else None
         stated = (metrics.get("skill") or {}).get(name) or {}
@@ -50,7 +47,7 @@ def set_errors(experiment: Experiment) -> tuple[SetErrors, ...]:
         result.append(
             SetErrors(
                 key=name,
-                label="backtested pairs" if name == "backtest" else set_name(name),
+                label=set_name(name),
                 errors=errors,
                 by_year=years,
                 best=str(stated["against"]) if stated.get("against") in rivals else best,
@@ -73,65 +70,14 @@ def _verdict(
     return "won" if low > 0 else "lost" if high < 0 else UNDECIDED
 
 
-def _wape_by_year(backtest: pd.DataFrame) -> dict[int, dict[str, float]]:
-    known = focus_rows(backtest).dropna(subset=["observed"])
-    methods = {"model": "predicted", **{b: b for b in BASELINES if b in known}}
-    result: dict[int, dict[str, float]] = {}
-    for year, part in known.groupby("year"):
-        total = part["observed"].sum()
-        if total > 0:
-            result[int(str(year))] = {
-                method: float((part[column] - part["observed"]).abs().sum() / total)
-                for method, column in methods.items()
-                if part[column].notna().all()
-            }
-    return result
-
-
-def _means(by_year: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
-    methods = sorted({m for year in by_year.values() for m in year})
-    return {
-        m: float(np.mean([year[m] for year in by_year.values()]))
-        for m in methods
-        if all(m in year for year in by_year.values())
-    }
-
-
 def calibration(experiment: Experiment) -> tuple[Calibration, ...]:
-    """Return how often intervals held, by set and year, from `metrics` or the backtest."""
+    """Return how often intervals held, by set and year."""
     metrics = experiment.metrics.get("forecast") or {}
     held = metrics.get("coverage") or {}
-    level = optional(metrics.get("level")) or forecast_level(experiment)
-    result = []
-    for name in told_apart(held):
-        part = held[name] or {}
-        years = {int(y): optional(v) for y, v in (part.get("by_year") or {}).items()}
-        result.append(
-            Calibration(
-                key=name,
-                label=set_name(name),
-                level=level,
-                mean=optional(part.get("mean")),
-                width=optional(part.get("width_share")),
-                by_year={y: v for y, v in sorted(years.items()) if v is not None},
-            )
-        )
-    if not result and filled(experiment.backtest):
-        known = focus_rows(experiment.backtest).dropna(subset=["observed", "lower", "upper"])
-        inside = known["observed"].between(known["lower"], known["upper"])
-        if len(known):
-            by_year = {int(y): float(v) for y, v in inside.groupby(known["year"]).mean().items()}
-            mean = float(inside.mean())
-            width = float((known["upper"] - known["lower"]).sum() / known["observed"].sum())
-            result.append(Calibration("backtest", "backtested pairs", level, mean, width, by_year))
-    return tuple(result)
-
-
-def forecast_level(experiment: Experiment) -> float:
-    """Return the level of the forecast's intervals."""
-    if filled(experiment.forecast):
-        return float(experiment.forecast["level"].iloc[0])
-    return optional((experiment.config.get("forecast") or {}).get("level")) or 0.9
+    return tuple(
+        Calibration.read(name, set_name(name), metrics["level"], held[name])
+        for name in told_apart(held)
+    )
 
 
 def expected(experiment: Experiment, focal: str | None) -> tuple[Expected, ...]:

@@ -95,14 +95,13 @@ def gather_outlook(
 ) -> Outlook:
     """Return what the folder holds of sums, surprises, farther years and coverage by size."""
     metrics = experiment.metrics.get("forecast") or {}
-    level = optional(metrics.get("level")) or 0.9
     lead = [lead_sentence(e) for e in errors if e.key in ("focus", "all") and e.skill is not None]
     return Outlook(
         tuple(lead),
         _totals(experiment.totals),
         _surprises(experiment.surprises, focal),
         _horizons(metrics),
-        _by_size(metrics, level),
+        _by_size(metrics),
     )
 
 
@@ -208,15 +207,10 @@ def _horizons(metrics: dict) -> tuple[Ahead, ...]:
     return tuple(rows)
 
 
-def _by_size(metrics: dict, level: float) -> tuple[Calibration, ...]:
+def _by_size(metrics: dict) -> tuple[Calibration, ...]:
     held = metrics.get("coverage_by_size") or {}
-    rows = []
-    for key, label in SIZES.items():
-        part = held.get(key)
-        if not part or part.get("mean") is None:
-            continue
-        years = {int(y): optional(v) for y, v in (part.get("by_year") or {}).items()}
-        known = {y: v for y, v in sorted(years.items()) if v is not None}
-        width = optional(part.get("width_share"))
-        rows.append(Calibration(key, label, level, optional(part["mean"]), width, known))
-    return tuple(rows)
+    return tuple(
+        Calibration.read(key, label, metrics["level"], held[key])
+        for key, label in SIZES.items()
+        if key in held and held[key]["mean"] is not None
+    )

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from mlcoop.report.drawings.svg import ROWS_TOP, Canvas, dot_row, row_height, scale, ticks
 from mlcoop.report.names import factor_name, in_quotes, percent, small_percent, span
 from mlcoop.report.numbers.content import Together
-from mlcoop.report.numbers.gather import as_share, need
+from mlcoop.report.numbers.gather import need
 from mlcoop.report.sections.tables import Cell, Column, Table
 from mlcoop.schema import Experiment
 
@@ -27,7 +27,7 @@ def gather_together(
     rows = []
     for row in table.to_dict("records"):
         label, other = (factor_name(row[k], labels) for k in ("factor", "other"))
-        strength, low, high = (as_share(row[k], "percent") or 0.0 for k in NEEDED[2:5])
+        strength, low, high = (float(row[k]) / 100 for k in NEEDED[2:5])
         told = str(row["told"]) == "True"
         rows.append(Together(label, other, strength, low, high, float(row["share"]), told))
     return tuple(rows)
