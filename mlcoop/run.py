@@ -23,6 +23,7 @@ from mlcoop.model.learners import LEARNERS
 from mlcoop.plan import Plan
 from mlcoop.report.figures import draw_figures, names_not_drawn
 from mlcoop.report.render import render_report
+from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 from mlcoop.sources.service.http import Client
 from mlcoop.stages import compute
@@ -189,13 +190,14 @@ def _record(
     folder.write("record", staged.data_key, files, seconds=time.monotonic() - begun)
     experiment = read_experiment(folder.root)
     if config.report.enabled:
-        boxes = names_not_drawn(experiment)
+        summary = summarise(experiment)
+        boxes = names_not_drawn(summary)
         if boxes:
             staged.listener.note(
                 f"figures: boxes in place of signs of {some(quoted(boxes))}, which their font "
                 "lacks; the page shows them"
             )
         files = {"report.html": render_report(experiment)}
-        files |= {f"figures/{n}": data for n, data in draw_figures(experiment).items()}
+        files |= {f"figures/{n}": data for n, data in draw_figures(summary).items()}
         folder.write("report", staged.data_key, files, seconds=time.monotonic() - begun)
     staged.listener.end("report", time.monotonic() - begun, False)

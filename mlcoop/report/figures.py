@@ -22,8 +22,6 @@ from mlcoop.report.figures_factors import correlation_map, distribution, known_m
 from mlcoop.report.names import last_count_head, method_name, number, percent, percent_tick
 from mlcoop.report.numbers.content import Ranked, Summary
 from mlcoop.report.numbers.content_forecast import SetErrors
-from mlcoop.report.summary import summarise
-from mlcoop.schema import Experiment
 
 COLOURS = (  # as --g0 to --g9 in page.css
     *("#1f5f8b", "#b4532a", "#3b7a3d", "#7b4b94", "#a2790f"),
@@ -50,17 +48,16 @@ STYLE: dict[Any, Any] = {
 MOST_ROWS = 60
 
 
-def draw_figures(experiment: Experiment) -> dict[str, bytes]:
+def draw_figures(s: Summary) -> dict[str, bytes]:
     """Return the study's figures, by file name.
 
     Returns
     -------
     dict from str to bytes
         `ranking`, `groups`, `backtest`, `forecast`, `collinearity`, `known`, `coverage` as
-        `.png` and `.svg`; a figure
-        whose stage is off is left out. No file carries a time or a version.
+        `.png` and `.svg`; a figure whose stage is off is left out. No file carries a time or a
+        version.
     """
-    s = summarise(experiment)
     drawings: list[tuple[str, bool, Callable[[Summary], Figure]]] = [
         ("ranking", bool(s.factors), _ranking),
         ("groups", bool(s.groups), _groups),
@@ -85,12 +82,11 @@ def draw_figures(experiment: Experiment) -> dict[str, bytes]:
     return files
 
 
-def names_not_drawn(experiment: Experiment) -> list[str]:
+def names_not_drawn(s: Summary) -> list[str]:
     """Return names of factors, groups and ends of pairs whose characters the font here lacks."""
     held = get_font(findfont(STYLE["font.family"])).get_charmap()
-    s = summarise(experiment)
     rows = [r.label for r in (*s.factors, *s.groups)]
-    names = dict.fromkeys([*rows, *map(str, experiment.coverage.get("countries") or [])])
+    names = dict.fromkeys([*rows, *s.countries, s.focal or ""])  # an institution has a name
     return [name for name in names if any(ord(sign) not in held for sign in name)]
 
 

@@ -11,6 +11,7 @@ from page import Page
 
 from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
+from mlcoop.report.summary import summarise
 from mlcoop.schema import Experiment
 
 
@@ -66,7 +67,7 @@ def test_the_tree_is_drawn_and_left_out_with_its_tables(
     only = dataclasses.replace(
         related, factors=None, groups=None, backtest=None, forecast=None, metrics={}, coverage={}
     )
-    assert set(draw_figures(only)) == {"collinearity.png", "collinearity.svg"}
+    assert set(draw_figures(summarise(only))) == {"collinearity.png", "collinearity.svg"}
     assert "which factors move together" not in render_report(study)
 
 

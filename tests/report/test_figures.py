@@ -23,7 +23,7 @@ def test_every_figure_twice_the_same(simulated_study: Experiment) -> None:
         factors=simulated_study.factors.head(8),
         forecast=simulated_study.forecast.head(5),
     )
-    files = draw_figures(small)
+    files = draw_figures(summarise(small))
     assert set(files) == {f"{n}.{form}" for n in NAMES for form in ("png", "svg")}
     for name, content in files.items():
         if name.endswith(".png"):
@@ -31,12 +31,12 @@ def test_every_figure_twice_the_same(simulated_study: Experiment) -> None:
         else:
             assert ET.fromstring(content).tag.endswith("svg")
             assert b"<dc:date>" not in content
-    assert draw_figures(small) == files
+    assert draw_figures(summarise(small)) == files
 
 
 def test_a_stage_that_is_off_leaves_no_figure(study: Experiment) -> None:
     bare = dataclasses.replace(study, factors=None, groups=None, forecast=None)
-    assert {n.split(".")[0] for n in draw_figures(bare)} == {"backtest", "coverage"}
+    assert {n.split(".")[0] for n in draw_figures(summarise(bare))} == {"backtest", "coverage"}
 
 
 def test_a_dollar_sign_is_no_mathematics(study: Experiment) -> None:
@@ -44,7 +44,7 @@ def test_a_dollar_sign_is_no_mathematics(study: Experiment) -> None:
     small = dataclasses.replace(
         study, factors=spoilt, groups=None, forecast=None, backtest=None, metrics={}, coverage={}
     )
-    assert set(draw_figures(small)) == {"ranking.png", "ranking.svg"}
+    assert set(draw_figures(summarise(small))) == {"ranking.png", "ranking.svg"}
 
 
 def test_signs_that_the_font_lacks_are_told_by_their_names_alone(
@@ -57,9 +57,15 @@ def test_signs_that_the_font_lacks_are_told_by_their_names_alone(
         study, factors=factors, groups=None, forecast=None, backtest=None, metrics={},
         coverage={"countries": ["中国", "DEU"]},
     )  # fmt: skip
-    assert names_not_drawn(small) == ["Größe 人口", "中国"]
-    assert names_not_drawn(study) == []
-    assert set(draw_figures(small)) == {"ranking.png", "ranking.svg"}
+    assert names_not_drawn(summarise(small)) == ["Größe 人口", "中国"]
+    assert names_not_drawn(summarise(study)) == []
+    home = {"code": "CHN:I1", "name": "中国大学", "country": "CHN"}
+    assert "中国大学" in names_not_drawn(
+        summarise(
+            dataclasses.replace(small, coverage={"countries": ["CHN:I1"], "institution": home})
+        )
+    )
+    assert set(draw_figures(summarise(small))) == {"ranking.png", "ranking.svg"}
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from mlcoop.experiments import read_experiment
 from mlcoop.report.figures import draw_figures
 from mlcoop.report.render import render_report
+from mlcoop.report.summary import summarise
 study = read_experiment(Path(sys.argv[1]))
-files = draw_figures(study) | {"report.html": render_report(study).encode()}
+files = draw_figures(summarise(study)) | {"report.html": render_report(study).encode()}
 print({name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())})
 """
 
