@@ -39,7 +39,6 @@ def audit(
     *,
     panel: pd.DataFrame | None = None,
     factors: Sequence[Factor] = (),
-    horizon: int = 1,
     seed: int = 0,
 ) -> list[Finding]:
     """Return the leaks found in a feature matrix; an empty list when clean.
@@ -52,7 +51,7 @@ def audit(
     Parameters
     ----------
     matrix : FeatureMatrix
-    panel, factors, horizon
+    panel, factors
         What `build_features` made the matrix from.
     seed : int
         Of the sample of rows and of the noise.
@@ -70,7 +69,7 @@ def audit(
     findings = [Finding(*leak) for leak in value_leaks(matrix, seed=seed)]
     findings += _declared(factors)
     if panel is not None and factors:
-        findings += _rebuilt(matrix, panel, factors, horizon, seed)
+        findings += _rebuilt(matrix, panel, factors, seed)
     return findings
 
 
@@ -98,11 +97,7 @@ def _declared(factors: Sequence[Factor]) -> list[Finding]:
 
 
 def _rebuilt(
-    matrix: FeatureMatrix,
-    panel: pd.DataFrame,
-    factors: Sequence[Factor],
-    horizon: int,
-    seed: int,
+    matrix: FeatureMatrix, panel: pd.DataFrame, factors: Sequence[Factor], seed: int
 ) -> list[Finding]:
     """Compare features with those of the same panel with all later figures replaced by noise."""
     rng = np.random.default_rng(seed)
@@ -121,15 +116,9 @@ def _rebuilt(
     blame: dict[str, tuple[str, str]] = {}
 
     def build(table: pd.DataFrame, years: list[int], some: Sequence[Factor]) -> pd.DataFrame:
+        none = pairs.iloc[:0]
         return _keyed(
-            build_features(
-                table,
-                factors=some,
-                years=years,
-                focal=matrix.focal,
-                focus_pairs=[],
-                horizon=horizon,
-            )
+            build_features(table, factors=some, years=years, focal=matrix.focal, focus_pairs=none)
         )
 
     full = build(part, every_year, factors)
@@ -149,7 +138,7 @@ def _rebuilt(
                 "learnt across years",
             )
         for lag in sorted({factor.lag for factor in factors}):
-            known = year - lag - (horizon - 1)  # the last year whose figures may be used
+            known = year - lag  # the last year whose figures may be used
             if not (part["year"] > known).any():
                 continue
             group = [factor for factor in factors if factor.lag == lag]

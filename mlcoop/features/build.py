@@ -10,9 +10,10 @@ import pandas as pd
 
 from mlcoop.countries import home_of
 from mlcoop.errors import DataError, some
-from mlcoop.features.catalogue import PAIR_INPUTS, input_columns, split_input
+from mlcoop.features.catalogue import input_columns, split_input
 from mlcoop.features.factor import Factor, base_of
-from mlcoop.schema import IN_FULL, PAIR, PAIR_YEAR
+from mlcoop.features.grid import Grid, evaluate
+from mlcoop.schema import IN_FULL, PAIR
 from mlcoop.sources.openalex.institution import OWN_VARIABLES
 
 # Counts of the year before are what an origin is defined by; see `_exposure`.
@@ -68,16 +69,15 @@ def build_features(
     factors: Sequence[Factor],
     years: Iterable[int],
     focal: str | None = None,
-    focus_pairs: pd.DataFrame | Iterable[tuple[str, str]] | None = None,
-    horizon: int = 1,
+    focus_pairs: pd.DataFrame | None = None,
     exposure: bool = False,
 ) -> FeatureMatrix:
     """Build the features of every pair of the panel for the target years.
 
-    A factor's value for target year t at horizon h is its function of the inputs observed in
-    year t - lag - (h - 1), found by year and never by row. An input missing there is the last
-    known one at most `carry` years older; a factor that reads two years is carried finished.
-    Country factors become a feature for each end.
+    A factor's value for target year t is its function of the inputs observed in year t - lag,
+    found by year and never by row. An input missing there is the last known one at most `carry`
+    years older; a factor that reads two years is carried finished. Country factors become a
+    feature for each end.
 
     Parameters
     ----------
@@ -91,10 +91,9 @@ def build_features(
         ISO3 of the study's focal country. Then a country factor becomes two factors,
         `NAME_partner` and `NAME_focal`, and both feature columns keep these names. Without one,
         both columns belong to the factor NAME in role "both".
-    focus_pairs : DataFrame with country_a and country_b, or pairs of codes, or None
+    focus_pairs : DataFrame with country_a < country_b, or None
         The pairs that the study is about; None means all pairs, or with a focal country all its
         pairs.
-    horizon : int, at least 1
     exposure : bool
         Multiply expectation by both ends' international works with others over the total of the
         panel's countries, so that the model explains intensity instead of volume.
@@ -113,11 +112,11 @@ def build_features(
         if the exposure is unknown for some rows.
     """
     years = sorted(set(int(year) for year in years))
-    assert horizon >= 1 and years
+    assert years
     needed = {column for factor in factors for column in input_columns(factor)}
     if exposure:
         needed |= {"works", "international_works_a", "international_works_b"}
-    grid = _Grid(panel, sorted(needed | {"works"} | ({IN_FULL} & set(panel.columns))))
+    grid = Grid(panel, sorted(needed | {"works"} | ({IN_FULL} & set(panel.columns))))
     pairs = grid.pairs
     # Where every pair is the focal country's, rows from the other end would lend its own figures
     # what differs between its partners: it has but as many of its own as there are years.
@@ -128,14 +127,14 @@ def build_features(
     columns: dict[str, np.ndarray] = {}
     features: list[Feature] = []
     for factor in factors:
-        observed = [year - factor.lag - (horizon - 1) for year in years]
+        observed = [year - factor.lag for year in years]
         if factor.role == "pair":
-            value = _evaluate(factor, grid, observed, own=None)
+            value = evaluate(factor, grid, observed, own=None)
             columns[factor.name] = np.repeat(value, ways)
             features.append(Feature(factor.name, factor.name, factor.label, factor.group, "pair"))
             continue
-        at_a = _evaluate(factor, grid, observed, own="a")
-        at_b = _evaluate(factor, grid, observed, own="b")
+        at_a = evaluate(factor, grid, observed, own="a")
+        at_b = evaluate(factor, grid, observed, own="b")
         # Whose figure it is in a row that looks from a (focal a, partner b), and in one from b.
         by_role = {"partner": (at_b, at_a), "focal": (at_a, at_b)}
         for role, (if_from_a, if_from_b) in by_role.items():
@@ -151,8 +150,7 @@ def build_features(
     rows = _rows(grid, years, ways, focal)
     rows["works"] = np.repeat(grid.at("works", years, 0).ravel(), ways)
     if exposure:
-        observed = [year - EXPOSURE_LAG - (horizon - 1) for year in years]
-        rows["exposure"] = np.repeat(_exposure(grid, observed, years), ways)
+        rows["exposure"] = np.repeat(_exposure(grid, years), ways)
     rows["in_focus"] = np.repeat(_in_focus(pairs, focus_pairs, focal), len(years) * ways)
     X = pd.DataFrame(
         {name: values.astype(np.float32) for name, values in columns.items()}, index=rows.index
@@ -204,119 +202,6 @@ def seen_from_focal(matrix: FeatureMatrix) -> pd.Series:
     return (rows["focal"] == matrix.focal) | ~rows[PAIR].eq(matrix.focal).any(axis=1)
 
 
-class _Grid:
-    """The panel's columns as arrays of (pair, year), to look values up by year.
-
-    `own_works` names the column that is to be taken away from a country's works.
-    """
-
-    def __init__(self, panel: pd.DataFrame, columns: list[str]) -> None:
-        absent = [c for c in [*PAIR_YEAR, *columns] if c not in panel.columns]
-        if absent:
-            raise DataError(
-                f"panel: no column {some(absent)}; add it or leave out the factors that read it"
-            )
-        code_a, names_a = pd.factorize(panel["country_a"], sort=True)
-        code_b, names_b = pd.factorize(panel["country_b"], sort=True)
-        pairs, code = np.unique(code_a * len(names_b) + code_b, return_inverse=True)
-        self.pairs = pd.DataFrame(
-            {
-                "country_a": names_a.take(pairs // len(names_b)),
-                "country_b": names_b.take(pairs % len(names_b)),
-            }
-        )
-        year = panel["year"].to_numpy(int)
-        # What a factor looks up by country is an institution's home country's.
-        self._homes = self.pairs.apply(lambda end: end.map(home_of))
-        self.first = int(year.min())
-        self.width = int(year.max()) - self.first + 1
-        cell = code * self.width + (year - self.first)
-        if len(np.unique(cell)) < len(cell):
-            twice = panel[panel.duplicated(PAIR_YEAR)]
-            raise DataError(
-                f"panel: a pair and year stands twice: {some(twice[PAIR_YEAR].to_numpy().tolist())}"
-                "; keep one row each"
-            )
-        self.own_works = IN_FULL if IN_FULL in columns else "works"
-        self._repeated: dict[tuple[int, ...], pd.DataFrame] = {}
-        self._values: dict[str, np.ndarray] = {}
-        for name in columns:
-            flat = np.full(len(self.pairs) * self.width, np.nan)
-            flat[cell] = panel[name].to_numpy(float)
-            self._values[name] = flat.reshape(len(self.pairs), self.width)
-
-    def keys(self, observed: Sequence[int]) -> pd.DataFrame:
-        """Return the countries of pairs and the observed years, year changing fastest."""
-        key = tuple(observed)
-        if key not in self._repeated:
-            rows = self.pairs.index.repeat(len(observed))
-            table = self._homes.loc[rows].reset_index(drop=True)
-            self._repeated[key] = table.assign(year=np.tile(observed, len(self.pairs)))
-        return self._repeated[key]
-
-    def at(self, name: str, observed: Sequence[int], carry: int) -> np.ndarray:
-        """Return the values (pair, observed year), carried forward at most `carry` years."""
-        out = np.full((len(self.pairs), len(observed)), np.nan)
-        for j, year in enumerate(observed):
-            for back in range(carry + 1):
-                k = year - back - self.first
-                if k < 0:
-                    break
-                if k >= self.width:
-                    continue
-                hole = np.isnan(out[:, j])
-                if not hole.any():
-                    break
-                out[hole, j] = self._values[name][hole, k]
-        return out
-
-
-def _evaluate(factor: Factor, grid: _Grid, observed: Sequence[int], own: str | None) -> np.ndarray:
-    """Return the factor's value for every pair and observed year, flat in that order.
-
-    `own` is the end, "a" or "b", whose figures a country factor reads; None for a pair factor.
-    """
-    if not any(split_input(name)[1] for name in factor.inputs):
-        return _at_once(factor, grid, observed, own, factor.carry)
-    # Were the years of a change carried apart, a change over three years would at the end of a
-    # series be one over two or one. So the finished change is carried.
-    value = _at_once(factor, grid, observed, own, carry=0)
-    for back in range(1, factor.carry + 1):
-        hole = np.isnan(value)
-        if not hole.any():
-            break
-        before = _at_once(factor, grid, [year - back for year in observed], own, carry=0)
-        value[hole] = before[hole]
-    return value
-
-
-def _at_once(
-    factor: Factor, grid: _Grid, observed: Sequence[int], own: str | None, carry: int
-) -> np.ndarray:
-    """Return what `_evaluate` does, each input carried forward by itself at most `carry` years."""
-    keys = grid.keys(observed)
-    # Gathered first and made a table once: setting columns one by one costs more than they do.
-    columns: dict[str, object] = {"year": keys["year"]}
-    if own is None:
-        columns |= {end: keys[end] for end in PAIR}
-    else:
-        columns["iso3"] = keys[f"country_{own}"]
-    for name in factor.inputs:
-        variable, back = split_input(name)
-        then = [year - back for year in observed]
-        if variable in PAIR_INPUTS:
-            read = grid.own_works if variable == "works" else variable
-            columns[name] = grid.at(read, then, carry).ravel()
-        elif own is not None:
-            columns[name] = grid.at(f"{variable}_{own}", then, carry).ravel()
-        else:
-            for end in ("a", "b"):
-                columns[f"{name}_{end}"] = grid.at(f"{variable}_{end}", then, carry).ravel()
-    table = pd.DataFrame(columns)
-    # A copy, since a function may hand back one of the table's own columns.
-    return factor.function(table).to_numpy(float, copy=True)
-
-
 def _year_means(values: np.ndarray, n_years: int) -> np.ndarray:
     """Return the mean over pairs in each year in place of each pair's value.
 
@@ -339,7 +224,7 @@ def _role_feature(factor: Factor, name: str, role: str, focal: str | None) -> Fe
     return Feature(name, name, f"{factor.label}, {owner}", group, role)
 
 
-def _rows(grid: _Grid, years: list[int], ways: int, focal: str | None) -> pd.DataFrame:
+def _rows(grid: Grid, years: list[int], ways: int, focal: str | None) -> pd.DataFrame:
     """Return the rows of a matrix, works, exposure and focus still to be filled in."""
     repeat = len(years) * ways
     a = np.repeat(grid.pairs["country_a"].to_numpy(object), repeat)
@@ -362,34 +247,28 @@ def _rows(grid: _Grid, years: list[int], ways: int, focal: str | None) -> pd.Dat
 
 
 def _in_focus(
-    pairs: pd.DataFrame,
-    focus_pairs: pd.DataFrame | Iterable[tuple[str, str]] | None,
-    focal: str | None,
+    pairs: pd.DataFrame, focus_pairs: pd.DataFrame | None, focal: str | None
 ) -> np.ndarray:
     if focus_pairs is None:
-        if focal is None:
-            return np.ones(len(pairs), dtype=bool)
-        return ((pairs["country_a"] == focal) | (pairs["country_b"] == focal)).to_numpy()
-    if isinstance(focus_pairs, pd.DataFrame):
-        focus_pairs = focus_pairs[PAIR].itertuples(index=False, name=None)
-    wanted = {(min(pair), max(pair)) for pair in focus_pairs}
-    present = list(zip(pairs["country_a"], pairs["country_b"], strict=True))
-    missing = sorted(wanted - set(present))
-    if missing:
+        return pairs.eq(focal).any(axis=1).to_numpy() | (focal is None)
+    present, wanted = (pd.MultiIndex.from_frame(table[PAIR]) for table in (pairs, focus_pairs))
+    missing = wanted.difference(present)
+    if len(missing):
         raise DataError(
             f"focus: {some('-'.join(pair) for pair in missing)} not in the panel; drop these pairs "
             "from the focus or add their countries to the training set"
         )
-    return np.array([pair in wanted for pair in present])
+    return present.isin(wanted)
 
 
-def _exposure(grid: _Grid, observed: Sequence[int], years: list[int]) -> np.ndarray:
+def _exposure(grid: Grid, years: list[int]) -> np.ndarray:
     """Return expected works if countries mixed at random, from works without the pair's own.
 
     For countries i and j with w_i and w_j international works without each other, and T the sum
     of all countries' international works of that year, w_i w_j / T, as association strength does
     (van Eck and Waltman 2009, doi:10.1002/asi.21075). A country without any counts as one work.
     """
+    observed = [year - EXPOSURE_LAG for year in years]
     works = grid.at(grid.own_works, observed, EXPOSURE_CARRY)
     total_a = grid.at("international_works_a", observed, EXPOSURE_CARRY)
     total_b = grid.at("international_works_b", observed, EXPOSURE_CARRY)

@@ -55,8 +55,8 @@ class Factor:
         value three years before the observed one.
     lag : int
         Years from the observed figure to the first target year that may use it, publication
-        delay included, at horizon 1: 2 means that a forecast for 2022 made when the counts of
-        2021 are in uses the figure of 2020.
+        delay included: 2 means that a forecast for 2022 made when the counts of 2021 are in uses
+        the figure of 2020.
     carry : int
         How many years an input may be carried forward when a series has a gap or has ended: the
         last known figure at most so many years older than `lag` asks for. It uses past only. Where

@@ -32,29 +32,22 @@ def scramble(panel: pd.DataFrame, known: int, rng: np.random.Generator) -> pd.Da
 
 
 @cache
-def features_of_panel(year: int, horizon: int, lag: int, focal: str | None) -> pd.DataFrame:
+def features_of_panel(year: int, lag: int, focal: str | None) -> pd.DataFrame:
     factors = [factor for factor in ALL if factor.lag == lag]
-    return build_features(PANEL, factors=factors, years=[year], horizon=horizon, focal=focal).X
+    return build_features(PANEL, factors=factors, years=[year], focal=focal).X
 
 
-@given(
-    seed=st.integers(0, 10_000),
-    horizon=st.integers(1, 5),
-    year=st.integers(2008, 2013),
-    lag=st.sampled_from(LAGS),
-)
+@given(seed=st.integers(0, 10_000), year=st.integers(2008, 2013), lag=st.sampled_from(LAGS))
 @settings(max_examples=25)
-def test_values_not_yet_known_move_no_feature(seed: int, horizon: int, year: int, lag: int) -> None:
-    # At horizon h a factor with lag l may use nothing observed after year - l - (h - 1).
+def test_values_not_yet_known_move_no_feature(seed: int, year: int, lag: int) -> None:
+    # A factor with lag l may use nothing observed after year - l.
     factors = [factor for factor in ALL if factor.lag == lag]
-    known = year - lag - (horizon - 1)
+    known = year - lag
     assume(known < PANEL["year"].max())  # else there is nothing later to change
     changed = scramble(PANEL, known, np.random.default_rng(seed))
     for focal in (None, "CHN"):
-        changed_X = build_features(
-            changed, factors=factors, years=[year], horizon=horizon, focal=focal
-        ).X
-        pd.testing.assert_frame_equal(changed_X, features_of_panel(year, horizon, lag, focal))
+        changed_X = build_features(changed, factors=factors, years=[year], focal=focal).X
+        pd.testing.assert_frame_equal(changed_X, features_of_panel(year, lag, focal))
 
 
 @pytest.mark.parametrize("name", [n for n, f in FACTORS.items() if f.inputs])
@@ -74,10 +67,10 @@ def test_the_newest_value_allowed_does_move_the_feature(name: str) -> None:
     assert not np.allclose(before, build_features(changed, **kwargs).X)
 
 
-@given(seed=st.integers(0, 1000), horizon=st.integers(1, 3))
+@given(seed=st.integers(0, 1000))
 @settings(max_examples=4)
-def test_rows_in_any_order_and_ends_either_way_round(seed: int, horizon: int) -> None:
-    kwargs = {"factors": ALL, "years": range(2008, 2014), "horizon": horizon, "focal": "CHN"}
+def test_rows_in_any_order_and_ends_either_way_round(seed: int) -> None:
+    kwargs = {"factors": ALL, "years": range(2008, 2014), "focal": "CHN"}
     expected = build_features(PANEL, **kwargs)
     shuffled = PANEL.sample(frac=1, random_state=seed)
     found = build_features(shuffled, **kwargs)
@@ -116,12 +109,11 @@ def test_dropping_a_country_leaves_the_others_features() -> None:
     assert fewer.X.equals(all_.X[rows].reset_index(drop=True))
 
 
-@pytest.mark.parametrize("horizon", [1, 2, 5])
-def test_the_year_to_be_forecast_uses_all_counts_and_nothing_later(horizon: int) -> None:
-    matrix = build_features(PANEL, factors=ALL, years=[2012 + horizon], horizon=horizon)
-    assert matrix.rows["year"].unique().tolist() == [2012 + horizon]
+def test_the_year_to_be_forecast_uses_all_counts_and_nothing_later() -> None:
+    matrix = build_features(PANEL, factors=ALL, years=[2013])
+    assert matrix.rows["year"].unique().tolist() == [2013]
     assert matrix.rows["works"].isna().all()
-    # International works have lag 1: at every horizon the newest figure is that of 2012.
+    # International works have lag 1: the newest figure is that of 2012.
     cell = matrix.rows.query("focal == 'CHN' and partner == 'DEU'").index[0]
     row = PANEL.query("country_a == 'CHN' and country_b == 'DEU' and year == 2012").iloc[0]
     expected = np.log1p(row["international_works_a"] - row["works"])
