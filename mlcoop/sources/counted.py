@@ -39,8 +39,6 @@ class Counted(NamedTuple):
         Those that take part, most active first.
     totals : DataFrame
         `schema.INDICATORS`: every country's international works.
-    year_totals : dict of int to int
-        The world's international works by year; empty for a user's own counts.
     home : Institution or None
     records : list of Record
     own : list of dict
@@ -52,7 +50,6 @@ class Counted(NamedTuple):
     years: tuple[int, int]
     countries: list[str]
     totals: pd.DataFrame
-    year_totals: dict[int, int]
     home: Institution | None
     records: list[Record]
     own: list[dict[str, object]]
@@ -80,7 +77,6 @@ def count_works(request: GatherRequest, client: Client, progress: Progress | Non
         years=found.years,
         countries=found.countries,
         totals=counts.totals,
-        year_totals={},
         home=None,
         records=[],
         own=[told],
@@ -129,7 +125,6 @@ def _count_in_openalex(
         years=(first, last),
         countries=countries,
         totals=totals,
-        year_totals=year_totals,
         home=home,
         records=records,
         own=[],

@@ -50,9 +50,6 @@ class Gathered:
         Those that take part, most active first.
     years : (int, int)
         First and last year of counts, resolved.
-    year_totals : dict of int to int
-        The world's international works by year, which `years` was resolved with (empty for a
-        user's own counts).
     institution : Institution or None
         The institution that was asked for; its code is an end of its pairs.
     records : list of dict
@@ -71,7 +68,6 @@ class Gathered:
     ties: pd.DataFrame
     countries: list[str]
     years: tuple[int, int]
-    year_totals: dict[int, int] = field(default_factory=dict)
     institution: Institution | None = None
     records: list[dict[str, object]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -143,7 +139,6 @@ def _gather(request: GatherRequest, client: Client, progress: Progress | None) -
         ties=ties,
         countries=found.countries,
         years=found.years,
-        year_totals=found.year_totals,
         institution=home,
         records=own + summarise(records, client),
         warnings=warnings + client.warnings,

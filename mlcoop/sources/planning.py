@@ -16,7 +16,7 @@ from mlcoop.sources.request import (
     study_years,
     world_bank_variables,
 )
-from mlcoop.sources.service.asking import WORKERS, Answer, Progress, Request
+from mlcoop.sources.service.asking import Answer, Progress, Request
 from mlcoop.sources.service.http import Client
 
 
@@ -152,7 +152,6 @@ class _CacheReader:
         self,
         requests_: Sequence[Request],
         *,
-        workers: int = WORKERS,
         progress: Progress | None = None,
         what: str = "",
     ) -> list[Answer]:

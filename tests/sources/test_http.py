@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from mlcoop.errors import DataError, SourceError
-from mlcoop.sources.service.asking import WORKERS, BudgetSpent, NotFound, Request
-from mlcoop.sources.service.http import Client
+from mlcoop.sources.service.asking import BudgetSpent, NotFound, Request
+from mlcoop.sources.service.http import WORKERS, Client
 from mlcoop.sources.service.patience import ATTEMPTS
 
 KEY = "s3cret+key/=="

@@ -136,17 +136,17 @@ def read_filter(address: str) -> str:
     )
 
 
-def years_request(lo: int, hi: int, filters: Filters) -> Request:
-    """Return the request for the world's international works by year, `lo` to `hi`."""
-    return by_year_request([f"publication_year:{lo}-{hi}"], lo, hi, filters)
+def years_request(lo: int, hi: int, filters: Filters, *, countries: str | None = ">1") -> Request:
+    """Return the request for the world's works by year, `lo` to `hi`; see `Filters.clauses`."""
+    return by_year_request([], lo, hi, filters, countries=countries)
 
 
 def country_request(
     iso3: str, lo: int, hi: int, filters: Filters, *, countries: str | None = ">1"
 ) -> Request:
     """Return the request for a country's works by year, `lo` to `hi`; see `Filters.clauses`."""
-    clauses = [f"authorships.countries:{iso2_of(iso3)}", f"publication_year:{lo}-{hi}"]
-    return by_year_request(clauses, lo, hi, filters, countries=countries, country=iso3)
+    of = [f"authorships.countries:{iso2_of(iso3)}"]
+    return by_year_request(of, lo, hi, filters, countries=countries, country=iso3)
 
 
 def by_year_request(
@@ -158,7 +158,7 @@ def by_year_request(
     countries: str | None = ">1",
     **about: str,
 ) -> Request:
-    """Return the request for the works that clauses hold, by year; see `Filters.clauses`."""
+    """Return the request for works that clauses choose, by year; see `Filters.clauses`."""
 
     def of_those_years(content: bytes) -> None:
         groups = read_groups(content)
@@ -167,6 +167,7 @@ def by_year_request(
             raise ValueError(f"groups that are no years from {lo} to {hi}: {odd[:3]}")
 
     about = {"kind": "years", "years": f"{lo}-{hi}", **about}
+    clauses = [*clauses, f"publication_year:{lo}-{hi}"]
     request = group_request(clauses, "publication_year", filters, countries=countries, **about)
     return replace(request, check=of_those_years)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -276,8 +276,8 @@ def whole_lists(
 
 
 def _at_cursor(request: Request, cursor: str) -> Request:
-    params = tuple(p for p in request.params if p[0] != "cursor") + (("cursor", cursor),)
-    return Request(request.source, request.path, params, request.check, request.about)
+    rest = tuple(p for p in request.params if p[0] != "cursor")
+    return replace(request, params=(*rest, ("cursor", cursor)))
 
 
 class Unknown:

@@ -32,8 +32,8 @@ def resolve_latest(totals: Mapping[int, int], max_shortfall: float = 0.1) -> int
     2020
     """
     for year in sorted(totals, reverse=True):
-        before = [totals[y] for y in range(year - 3, year) if y in totals]
-        if before and totals[year] >= (1 - max_shortfall) * max(before):
+        before = _most(totals, range(year - 3, year))
+        if before and totals[year] >= (1 - max_shortfall) * before:
             return year
     raise ConfigError(
         f"years.end: latest: the source holds no complete year (works by year: {dict(totals)}); "
@@ -83,10 +83,8 @@ def name_holes(
     """
     found = []
     for year in range(lo, hi + 1):
-        before, after = (
-            max((totals[y] for y in span if y in totals), default=0)
-            for span in (range(year - 3, year), range(year + 1, year + 4))
-        )
+        before = _most(totals, range(year - 3, year))
+        after = _most(totals, range(year + 1, year + 4))
         if _fewer(totals[year], min(before, after), max_shortfall):
             found.append(f"{year} ({totals[year]:,} works; {before:,} before and {after:,} after)")
     return [f"{WHERE}: years that may be incomplete: {some(found)}"] if found else []
@@ -100,8 +98,12 @@ def falls_short(totals: Mapping[int, int], year: int, max_shortfall: float = 0.1
     >>> falls_short({2020: 9, 2021: 10, 2022: 5}, 2022)
     False
     """
-    before = max((totals[y] for y in range(year - 3, year) if y in totals), default=0)
-    return _fewer(totals[year], before, max_shortfall)
+    return _fewer(totals[year], _most(totals, range(year - 3, year)), max_shortfall)
+
+
+def _most(totals: Mapping[int, int], years: range) -> int:
+    """Return the works of the fullest of some years, 0 where the source holds none of them."""
+    return max((totals[y] for y in years if y in totals), default=0)
 
 
 def _fewer(works: int, others: int, max_shortfall: float) -> bool:

@@ -48,9 +48,10 @@ class Impact:
 
 def requests_for(years: Sequence[int], filters: Filters) -> list[Request]:
     """Return the requests that `fetch` sends; a country below a list's cut costs one more."""
+    lo, hi = min(years), max(years)
     kinds = [(f, c) for f in _both(filters) for c in SPANS.values()]
     lists = [api.totals_request(year, f, countries=c) for f, c in kinds for year in years]
-    return [*(_world_request(years, f, c) for f, c in kinds), *lists]
+    return [*(api.years_request(lo, hi, f, countries=c) for f, c in kinds), *lists]
 
 
 def fetch(
@@ -79,7 +80,9 @@ def fetch(
     warnings: list[str] = []
     for name, countries_of in SPANS.items():
         for kind, chosen in zip(("", "top_"), _both(filters), strict=True):
-            answer = client.get(_world_request(years, chosen, countries_of))
+            answer = client.get(
+                api.years_request(min(years), max(years), chosen, countries=countries_of)
+            )
             world = api.read_groups(answer.content).counts
             totals, seen, lines = collaboration.country_totals(
                 client, years, chosen, must=countries, countries=countries_of, progress=progress
@@ -201,13 +204,6 @@ def _of_snapshot(request: GatherRequest) -> Impact:
 
 def _both(filters: Filters) -> tuple[Filters, Filters]:
     return replace(filters, highly_cited=False), replace(filters, highly_cited=True)
-
-
-def _world_request(years: Sequence[int], filters: Filters, countries: str) -> Request:
-    lo, hi = min(years), max(years)
-    return api.by_year_request(
-        [f"publication_year:{lo}-{hi}"], lo, hi, filters, countries=countries
-    )
 
 
 def _shares(table: pd.DataFrame, *keys: str) -> pd.DataFrame:

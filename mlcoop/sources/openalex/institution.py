@@ -220,7 +220,7 @@ def output_request(
 ) -> Request:
     """Return the request for an institution's works by year, international or all of them."""
     return api.by_year_request(
-        [_part_of(institution), f"publication_year:{lo}-{hi}"],
+        [_part_of(institution)],
         lo,
         hi,
         filters,

@@ -28,6 +28,7 @@ from mlcoop.sources.openalex.snapshot_files import files_of_works
 if TYPE_CHECKING:
     import duckdb
 
+MEMORY = "1GB"  # DuckDB's limit for each worker; beyond it, it spills to a folder in `out`
 # Part of a part table's name: counts made by another version of the query are made again.
 QUERY_VERSION = "2"
 # Bytes of a line. Buffers are as large, so the larger size is taken only where a line needs it:
@@ -106,7 +107,6 @@ def aggregate(
     snapshot: str | Path,
     out: str | Path,
     *,
-    memory: str = "1GB",
     workers: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Aggregated:
@@ -120,8 +120,6 @@ def aggregate(
         Parquet. Where its `manifest.json` is there, only files that it lists are read.
     out : path
         Folder for the counts; a run that was cut off goes on here.
-    memory : str
-        DuckDB's limit for each worker; beyond it, it spills to a folder in `out`.
     workers : int
         Threads, each with a file at a time; a file's gzip cannot be read by two.
     progress : function of (done, total, what) or None
@@ -150,7 +148,7 @@ def aggregate(
     with writing(folder):
         parts.mkdir(parents=True, exist_ok=True)
     try:
-        done = _aggregate(root, files, folder, parts, memory, workers, progress)
+        done = _aggregate(root, files, folder, parts, workers, progress)
     except BaseException:
         # What is counted stays for the next run; a folder with nothing in it is of no use.
         for path in reversed(made):
@@ -165,17 +163,16 @@ def _aggregate(
     files: list[Path],
     folder: Path,
     parts: Path,
-    memory: str,
     workers: int,
     progress: Callable[[int, int, str], None] | None,
 ) -> Aggregated:
     wanted = {part_name(root, file): file for file in files}
     missing = {name: file for name, file in wanted.items() if not (parts / name).is_file()}
     jobs = [(file, parts / name) for name, file in missing.items()]
-    for i, _ in enumerate(_count_all(jobs, folder, memory, workers)):
+    for i, _ in enumerate(_count_all(jobs, folder, workers)):
         if progress:
             progress(len(files) - len(missing) + i + 1, len(files), "files")
-    with _connect(folder, memory) as connection:
+    with _connect(folder) as connection:
         links, warnings = _sum(connection, [parts / name for name in wanted], folder)
     return Aggregated(folder, len(files), len(missing), links, warnings)
 
@@ -187,11 +184,9 @@ def part_name(root: Path, file: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32] + ".parquet"
 
 
-def _count_all(
-    jobs: list[tuple[Path, Path]], folder: Path, memory: str, workers: int
-) -> Iterator[None]:
+def _count_all(jobs: list[tuple[Path, Path]], folder: Path, workers: int) -> Iterator[None]:
     if workers <= 1 or len(jobs) <= 1:
-        with _connect(folder, memory) as connection:
+        with _connect(folder) as connection:
             for file, part in jobs:
                 _count_file(connection, file, part)
                 yield
@@ -201,7 +196,7 @@ def _count_all(
     running: list[duckdb.DuckDBPyConnection] = []
 
     def one(file: Path, part: Path) -> None:
-        with _connect(folder, memory) as connection:
+        with _connect(folder) as connection:
             running.append(connection)
             try:
                 _count_file(connection, file, part)
@@ -232,10 +227,10 @@ def _duckdb() -> ModuleType:
     return duckdb
 
 
-def _connect(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
+def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
     return _duckdb().connect(
         config={
-            "memory_limit": memory,
+            "memory_limit": MEMORY,
             "threads": 1,
             "temp_directory": str(folder / "spill" / f"{os.getpid()}-{get_ident()}"),
             "preserve_insertion_order": False,

@@ -39,20 +39,15 @@ class Allowances:
                 return None
             return value if 0 <= value < _LARGEST else None
 
-        limit, left, reset = (
-            number(f"X-RateLimit-{name}") for name in ("Limit", "Remaining", "Reset")
-        )
-        if limit is None and left is None:
+        left, reset = (number(f"X-RateLimit-{name}") for name in ("Remaining", "Reset"))
+        if left is None:
             return
-        told = Budget(
-            limit=None if limit is None else int(limit),
-            remaining=None if left is None else int(left),
-            reset_at=None if reset is None else self._now() + timedelta(seconds=reset),
-        )
+        reset_at = None if reset is None else self._now() + timedelta(seconds=reset)
+        told = Budget(int(left), reset_at)
         with self._guard:
             before = self.budgets.get(source)
             # Answers of one day overtake each other on their way: the smallest number counts.
-            if before and _same_day(before, told) and _less(before, told):
+            if before and _same_day(before, told) and before.remaining < told.remaining:
                 return
             self.budgets[source] = told
 
@@ -67,7 +62,7 @@ class Allowances:
             facts = self._cache.noted(self._name(source))
             try:
                 reset_at = datetime.fromisoformat(str(facts["reset_at"]))
-                budget = Budget(None, int(str(facts["remaining"])), reset_at)
+                budget = Budget(int(str(facts["remaining"])), reset_at)
             except (KeyError, ValueError):
                 return None
         if budget.reset_at is None or budget.reset_at <= self._now():
@@ -82,7 +77,7 @@ class Allowances:
     def keep(self) -> None:
         """Write down what was said, for the next process."""
         for source, budget in self.budgets.items():
-            if budget.reset_at and budget.remaining is not None:
+            if budget.reset_at:
                 facts = {"remaining": budget.remaining, "reset_at": budget.reset_at.isoformat()}
                 self._cache.note(self._name(source), facts)
 
@@ -94,11 +89,3 @@ def _same_day(one: Budget, other: Budget) -> bool:
     if one.reset_at is None or other.reset_at is None:
         return one.reset_at is other.reset_at
     return abs(other.reset_at - one.reset_at) < timedelta(hours=1)
-
-
-def _less(one: Budget, other: Budget) -> bool:
-    return (
-        one.remaining is not None
-        and other.remaining is not None
-        and one.remaining < other.remaining
-    )

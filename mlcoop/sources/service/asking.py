@@ -12,8 +12,6 @@ from mlcoop.sources.service.cache import Record
 from mlcoop.sources.service.registry import Source
 
 Progress = Callable[[int, int, str], None]
-# Requests under way at once: what a second or so of waiting for each allows at ten a second.
-WORKERS = 12
 
 
 class NotFound(SourceError):
@@ -82,10 +80,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a service last said of the day's allowance (None: it did not say)."""
+    """What a service last said of the day's allowance; None: it did not say when it is reset."""
 
-    limit: int | None
-    remaining: int | None
+    remaining: int
     reset_at: datetime | None
 
 
@@ -100,7 +97,6 @@ class Asks(Protocol):
         self,
         requests_: Sequence[Request],
         *,
-        workers: int = WORKERS,
         progress: Progress | None = None,
         what: str = "",
     ) -> list[Answer]:

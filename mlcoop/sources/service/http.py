@@ -18,6 +18,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import count
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import platformdirs
@@ -28,7 +29,6 @@ from mlcoop import __version__
 from mlcoop.errors import DataError, SourceError
 from mlcoop.sources.service.allowance import Allowances
 from mlcoop.sources.service.asking import (
-    WORKERS,
     Answer,
     BudgetSpent,
     NotFound,
@@ -51,6 +51,8 @@ from mlcoop.sources.service.patience import (
 )
 from mlcoop.sources.service.registry import SOURCES, Source
 
+# Requests under way at once: what a second or so of waiting for each allows at ten a second.
+WORKERS = 12
 __all__ = ["Answer", "BudgetSpent", "Client", "NotFound", "Progress", "Request"]
 
 
@@ -110,7 +112,7 @@ class Client:
         self.allowances = Allowances(self.cache, kinds, now)
         self._timeout, self._now = timeout, now
         self._stop = threading.Event()
-        self._sleep: Callable[[float], object] = sleep or self._stop.wait
+        self._sleep: Callable[[float], Any] = sleep or self._stop.wait
         self._local = threading.local()
         self._guard = threading.Lock()
         self._next_turn: dict[str, datetime] = {}
@@ -244,7 +246,7 @@ class Client:
                 self._stop.is_set() or state.attempt_number >= failure_of(state).tries
             ),
             wait=lambda state: pause_before(failure_of(state), state.attempt_number),
-            sleep=self._nap,
+            sleep=self._sleep,
             reraise=True,
         )
         try:
@@ -269,9 +271,6 @@ class Client:
         )
         self.cache.write(key, content, record)
         return Answer(content, record)
-
-    def _nap(self, seconds: float) -> None:
-        self._sleep(seconds)
 
     def _once(
         self, source: Source, request: Request, address: str, earlier: Iterator[int]
