@@ -17,7 +17,6 @@ from mlcoop.features.build import (
     without_constant,
 )
 from mlcoop.features.catalogue import split_input
-from mlcoop.features.coverage import known_shares
 from mlcoop.features.factor import Factor
 from mlcoop.features.ready import copies, far_out, matrix_from_ready_panel
 from mlcoop.likeness import HISTORY_YEARS, planted_features, study_pairs
@@ -30,12 +29,7 @@ from mlcoop.sources.gather import Filters, Gathered, GatherRequest, gather
 from mlcoop.sources.imported.pair_files import how_to_get, imported_variables
 from mlcoop.sources.own import own_counts, ready_panel
 from mlcoop.sources.service.http import Client
-from mlcoop.study import (
-    Study,
-    factor_coverage,
-    study_from_panel,
-    why_not_forecast,
-)
+from mlcoop.study import Study, account_of, study_from_panel, why_not_forecast
 
 Progress = Callable[[int, int], None]
 
@@ -284,24 +278,10 @@ def _from_ready_panel(plan: Plan) -> Study:
     rows = matrix.rows
     history = rows[[*PAIR_YEAR, "works"]].drop_duplicates(PAIR_YEAR).reset_index(drop=True)
     focus = history[PAIR].drop_duplicates(ignore_index=True)
-    known = history["works"].notna()
-    warnings = far_out(matrix) + copies(matrix)
-    coverage = {
-        "countries": sorted(set(focus["country_a"]) | set(focus["country_b"])),
-        "dropped": [
-            {"kind": "factor", "what": name, "reason": "the same in every row", "count": 1}
-            for name in constant
-        ],
-        "factors": factor_coverage(matrix, {}),
-        "known": known_shares(matrix),
-        "years": [int(history["year"].min()), int(history["year"].max())] if given.year else [],
-        "pairs": len(focus),
-        "focus_pairs": len(focus),
-        "zeros": float((history.loc[known, "works"] == 0).mean()),
-        "missing": float(1 - known.mean()),
-        "simulated": False,
-        "warnings": warnings,
-    }
+    coverage = account_of(history, focus, matrix, [], constant)
+    coverage["warnings"] = far_out(matrix) + copies(matrix)
+    if not given.year:
+        coverage["years"] = []
     return Study(
         history=history,
         focus=focus,

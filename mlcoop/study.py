@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,7 +114,7 @@ def study_from_panel(
     }
     # The first year of counts has no year before it for the factors that lag counts by one year.
     matrix = build_features(panel.table, years=range(first + 1, last + 1), **settings)
-    matrix, dropped = without_constant(matrix)
+    matrix, constant = without_constant(matrix)
     ahead = build_features(panel.table, years=[last + 1], **settings)
     kept = [f.name for f in matrix.features]
     ahead = FeatureMatrix(ahead.rows, ahead.X[kept], matrix.features, ahead.focal)
@@ -122,32 +123,19 @@ def study_from_panel(
         {"kind": "factor", "what": factor.name, "reason": why, "count": 1}
         for factor, why in unusable
     ]
-    out += [
-        {"kind": "factor", "what": name, "reason": "the same in every row", "count": 1}
-        for name in dropped
-    ]
-    observed = table["works"].notna()
     trained_on = sorted(set(table["country_a"]) | set(table["country_b"]))
     coverage = {
-        "countries": sorted(set(panel.focus["country_a"]) | set(panel.focus["country_b"])),
+        **account_of(table, panel.focus, matrix, factors, constant),
         "training_countries": len(trained_on),
         "trained_on": trained_on,
         "country_coverage": {
             row.iso3: round(row.coverage, 3)
             for row in coverage_by_country(panel).itertuples(index=False)
         },
-        "dropped": [*panel.dropped, *out],
-        "factors": factor_coverage(matrix, {f.name: f for f in factors}),
-        "known": known_shares(matrix),
-        "years": [first, last],
-        "pairs": len(table[PAIR].drop_duplicates()),
-        "focus_pairs": len(panel.focus),
-        "zeros": float((table.loc[observed, "works"] == 0).mean()),
-        "missing": float(1 - observed.mean()),
-        "simulated": False,
         "warnings": [*warnings, *panel.warnings],
         **(extra or {}),
     }
+    coverage["dropped"] = [*panel.dropped, *out, *coverage["dropped"]]
     if plan.partners:
         coverage["notes"] = [_kept(plan, panel)]
     if "institution" in coverage:
@@ -167,6 +155,42 @@ def study_from_panel(
         panel=panel.table,
         factors=tuple(factors),
     )
+
+
+def account_of(
+    history: pd.DataFrame,
+    focus: pd.DataFrame,
+    matrix: FeatureMatrix,
+    factors: Sequence[Factor],
+    constant: Sequence[str],
+) -> dict[str, Any]:
+    """Return what a study's data are, as its `coverage.json` begins.
+
+    Parameters
+    ----------
+    history, focus, matrix
+        As `Study` has them.
+    factors : sequence of Factor
+        Entries of the catalogue behind the matrix; none of a user's own columns.
+    constant : sequence of str
+        Factors that `without_constant` left out.
+    """
+    known = history["works"].notna()
+    return {
+        "countries": sorted(set(focus["country_a"]) | set(focus["country_b"])),
+        "dropped": [
+            {"kind": "factor", "what": name, "reason": "the same in every row", "count": 1}
+            for name in constant
+        ],
+        "factors": _factor_coverage(matrix, {f.name: f for f in factors}),
+        "known": known_shares(matrix),
+        "years": [int(history["year"].min()), int(history["year"].max())],
+        "pairs": len(history[PAIR].drop_duplicates()),
+        "focus_pairs": len(focus),
+        "zeros": float((history.loc[known, "works"] == 0).mean()),
+        "missing": float(1 - known.mean()),
+        "simulated": False,
+    }
 
 
 def why_not_forecast(history: pd.DataFrame) -> str | None:
@@ -216,7 +240,7 @@ def _kept(plan: Plan, panel: Panel) -> str:
     return f"{text}; left out: {some(lost, most=80)}." if lost else f"{text}."
 
 
-def factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[dict[str, Any]]:
+def _factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[dict[str, Any]]:
     """Return what each factor is, and the share of the explained rows in which it is known."""
     known = matrix.X[explain_rows(matrix)].notna().mean()
     rows: dict[str, dict[str, Any]] = {}
