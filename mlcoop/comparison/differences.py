@@ -24,7 +24,7 @@ def differences(experiments: Sequence[Experiment]) -> pd.DataFrame:
     for key in ("years", "pairs", "zeros"):
         _differ(rows, "data", key, [e.coverage.get(key, "–") for e in experiments], experiments)
     for key, held in (("focus countries", "countries"), ("training countries", "trained_on")):
-        # older folders do not say which were trained on
+        # a ready panel does not say: all its pairs are in focus
         if all(held in e.coverage for e in experiments):
             countries = [sorted(map(str, e.coverage[held])) for e in experiments]
             _differ(rows, "data", key, countries, experiments)
@@ -100,17 +100,13 @@ def shares_draws(a: Experiment, b: Experiment) -> bool:
     Weights are drawn for the pairs trained on, by the seed: other years, or another focus in the
     same training set, draw the same ones.
     """
-    drawn = [(e.metrics.get("ranking") or {}).get("weights") for e in (a, b)]
-    # Older folders do not say: the same pairs, years, focus and seed drew the same.
-    return drawn[0] == drawn[1] if all(drawn) else _draws_alike(a, b)
+    drawn = {(e.metrics.get("ranking") or {}).get("weights") for e in (a, b)}
+    return len(drawn) == 1 and None not in drawn
 
 
 def explains_alike(a: Experiment, b: Experiment) -> bool:
     """Say whether both experiments draw alike and explain the same counts of the same pairs."""
-    return a is b or (_draws_alike(a, b) and same_counts(a, b))
 
-
-def _draws_alike(a: Experiment, b: Experiment) -> bool:
     def draw(e: Experiment) -> tuple[Any, ...]:
         explain = e.config.get("explain") or {}
         coverage = e.coverage
@@ -124,7 +120,7 @@ def _draws_alike(a: Experiment, b: Experiment) -> bool:
             e.config.get("focus"),
         )
 
-    return draw(a) == draw(b)
+    return a is b or (draw(a) == draw(b) and same_counts(a, b))
 
 
 def same_counts(a: Experiment, b: Experiment) -> bool:

@@ -22,11 +22,8 @@ from mlcoop.schema import PAIR
 if TYPE_CHECKING:
     from mlcoop.features.build import FeatureMatrix
 
-TREATMENTS = {
-    "own": "the model’s own handling",
-    "impute": "imputed from the other factors, inside each training window",
-    "complete": "complete rows only, with every factor known",
-}
+# Left to the model, imputed inside each training window, rows with every factor known alone.
+TREATMENTS = ("own", "impute", "complete")
 FOLDS = 5
 MOST_EXPLAINED = 1_500
 MOST_BACKGROUND = 200

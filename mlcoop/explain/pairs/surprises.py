@@ -9,6 +9,8 @@ from mlcoop.features.build import FeatureMatrix, explain_rows
 from mlcoop.model.learners import Estimator
 from mlcoop.schema import PAIR
 
+MOST_BACKGROUND = 200
+
 
 def name_factors(
     surprises: pd.DataFrame,
@@ -30,7 +32,7 @@ def name_factors(
     estimator : fitted Estimator
         The factor model.
     seed : int
-        Draws the focus pairs that stand for all, where there are more than 200.
+        Draws the focus pairs that stand for all, where there are more than `MOST_BACKGROUND`.
     most : int
         Pairs described.
 
@@ -51,8 +53,8 @@ def name_factors(
         background = np.flatnonzero(then & shown)
         if not len(background):
             continue
-        if len(background) > 200:
-            picks = np.random.default_rng(seed).choice(background, 200, replace=False)
+        if len(background) > MOST_BACKGROUND:
+            picks = np.random.default_rng(seed).choice(background, MOST_BACKGROUND, replace=False)
             background = np.sort(picks)
         # A pair stands twice where rows look both ways: the explained look first, else either.
         looks = rows[then].assign(rank=~shown[then]).sort_values("rank", kind="stable")
@@ -69,7 +71,7 @@ def name_factors(
     return out
 
 
-def _largest(values: pd.Series, most: int = 3) -> str:
-    order = values.abs().sort_values(ascending=False, kind="stable").index[:most]
+def _largest(values: pd.Series) -> str:
+    order = values.abs().sort_values(ascending=False, kind="stable").index[:3]
     told = (f"{name} {100 * np.expm1(values[name]):+.0f} %" for name in order)
     return "; ".join(told).replace(" -", " \N{MINUS SIGN}")

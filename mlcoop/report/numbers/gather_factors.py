@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from mlcoop.explain.defence.missing import TREATMENTS
 from mlcoop.report.names import base_group, factor_name, optional
 from mlcoop.report.numbers.content import Collinear, Gaps, Missing, Neighbours
 from mlcoop.report.numbers.gather import need
 from mlcoop.schema import Experiment
-
-TREATMENTS = ("own", "impute", "complete")
 
 
 def collinear(experiment: Experiment, labels: Mapping[str, str]) -> Collinear | None:
