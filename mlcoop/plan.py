@@ -137,18 +137,7 @@ def make_plan(config: Config, where: str, base: Path, *, must_rank: bool = False
                 "institution, or pairs: all"
             )
         if config.target.path is not None:
-            path = _file(
-                config.target.path, base, f"{where}, target.path", slips, folder_allowed=True
-            )
-            # The report would tell of fields that nobody picked, a family of fields of one file.
-            if path.is_file():
-                default = Target()
-                slips += [
-                    f"{where}, target.{key}: {path} is a file, whose counts are used as given; "
-                    "drop it (works are selected only in an aggregated snapshot's folder)"
-                    for key in ("counting", "field", "types", "highly_cited")
-                    if getattr(config.target, key) != getattr(default, key)
-                ]
+            path = _own_counts(config.target, config.target.path, base, where, slips)
     if slips:
         raise ConfigError("\n".join(dict.fromkeys(slips)))
     # "South Korea" and "KOR" are one study, and what reads its folder later knows codes only
@@ -272,6 +261,21 @@ def _file(
     path = path if path.is_absolute() else base / path
     if not (path.is_file() or (folder_allowed and path.is_dir())):
         slips.append(f"{where}: no such file {path}; paths are relative to the config's folder")
+    return path
+
+
+def _own_counts(target: Target, given: str, base: Path, where: str, slips: list[str]) -> Path:
+    """Return the path of a user's counts, of which only a snapshot's folder can be chosen from."""
+    path = _file(given, base, f"{where}, target.path", slips, folder_allowed=True)
+    # The report would tell of fields that nobody picked, a family of fields of one file.
+    if path.is_file():
+        default = Target()
+        slips += [
+            f"{where}, target.{key}: {path} is a file, whose counts are used as given; "
+            "drop it (works are selected only in an aggregated snapshot's folder)"
+            for key in ("counting", "field", "types", "highly_cited")
+            if getattr(target, key) != getattr(default, key)
+        ]
     return path
 
 

@@ -181,11 +181,10 @@ def rank_factors(
     if dimensions:
         dimension_table = found["dimension"].table.copy()
         dimension_table.insert(0, "dimension", list(dimensions))
-        dimension_table = dimension_table.sort_values("rank").reset_index(drop=True)
-    order = np.argsort(factors["rank"].to_numpy())
+        dimension_table = dimension_table.sort_values("rank", ignore_index=True)
     return Ranking(
-        factors=factors.iloc[order].reset_index(drop=True),
-        groups=groups.sort_values("rank").reset_index(drop=True),
+        factors=factors.sort_values("rank", ignore_index=True),
+        groups=groups.sort_values("rank", ignore_index=True),
         dimensions=dimension_table,
         replicates=pd.concat(
             [_long(kind, judged) for kind, judged in found.items()], ignore_index=True

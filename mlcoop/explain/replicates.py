@@ -174,9 +174,7 @@ def explain_replicates(
     unit = choose_unit(rows[known], unit)
     names = pd.Index(np.unique(pairs[known]))
     ends = pair_ends(names)
-    weights, scale, drawn_freedom = resampling_weights(
-        ends[:, 0], ends[:, 1], unit, resamples, FOLDS, seed
-    )
+    weights, scale, drawn_freedom = resampling_weights(ends, unit, resamples, FOLDS, seed)
     # a fit without a fold spreads a little more than the estimate, which uses all folds
     fold_of_name = fold_of_pairs(names.to_numpy(), pairs[explained], fitted.fold)
     trained = [np.mean(fold_of_name != k) for k in range(FOLDS)]

@@ -17,13 +17,13 @@ FEWEST_IN_BLOCK = 5
 
 
 def resampling_weights(
-    left: np.ndarray, right: np.ndarray, unit: str, resamples: int, folds: int, seed: int
+    ends: np.ndarray, unit: str, resamples: int, folds: int, seed: int
 ) -> tuple[np.ndarray, float, int]:
     """Draw the weight of every pair in every replicate.
 
     Parameters
     ----------
-    left, right : arrays of shape (n_pairs,)
+    ends : array of shape (n_pairs, 2)
         Countries of each pair.
     unit : {"pair", "country"}
         Whole pairs, or the product of both countries' weights.
@@ -57,15 +57,16 @@ def resampling_weights(
     of counts); Rubin 1981, doi:10.1214/aos/1176345338.
     """
     rng = np.random.default_rng([seed, 7])
-    countries, ends = np.unique(np.r_[left, right], return_inverse=True)
+    countries, code = np.unique(ends, return_inverse=True)
+    code = code.reshape(ends.shape)
     shape = SHAPE[unit]
-    units = len(left) if unit == "pair" else len(countries)
+    units = len(ends) if unit == "pair" else len(countries)
     times = rng.gamma(shape, 1 / shape, size=(resamples, units))
     # for pairs, balance by fold let chance effects through a little more often than by half
     parts = _blocks(resamples, folds if unit == "country" else 1)
     times = _balanced(times, parts)
     if unit != "pair":
-        times = times[:, ends[: len(left)]] * times[:, ends[len(left) :]]
+        times = times[:, code[:, 0]] * times[:, code[:, 1]]
         # the chance covariance of two countries' weights would leave their pair out of balance
         for _ in range(PASSES):
             times = _balanced(times / times.mean(axis=1, keepdims=True), parts)

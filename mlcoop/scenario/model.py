@@ -125,7 +125,7 @@ def fit_scenario_model(
     pairs = pd.Index(np.unique(pair_names(matrix.rows[known])))
     unit, ends = choose_unit(matrix.rows[known], unit), pair_ends(pairs)
 
-    weights, _, _ = resampling_weights(ends[:, 0], ends[:, 1], unit, REFITS, 1, seed + 11)
+    weights, _, _ = resampling_weights(ends, unit, REFITS, 1, seed + 11)
 
     def refit(b: int) -> Estimator:
         return estimator.refit(pd.Series(weights[b], index=pairs), seed + b + 1)

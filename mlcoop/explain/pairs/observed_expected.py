@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,23 +122,9 @@ def observed_over_expected(
     estimators = Parallel(n_jobs=workers)(delayed(fit)(k) for k in range(FOLDS))
     said = np.array([expected(e, k) for k, e in enumerate(estimators)])
     unit = choose_unit(rows[known], unit)
-    ends = pair_ends(every)
-    weights, scale, drawn = resampling_weights(ends[:, 0], ends[:, 1], unit, REFITS, FOLDS, seed)
-
-    def again(b: int) -> np.ndarray:
-        k = b % FOLDS
-        refitted = estimators[k].refit(pd.Series(weights[b], index=every), seed + b + 1)
-        return expected(refitted, k, weights[b]) - said[k]
-
-    moves = scale * np.array(Parallel(n_jobs=workers)(delayed(again)(b) for b in range(REFITS)))
-    spread = moves.std(axis=0, ddof=1)
-    if all(getattr(e, "has_posterior", False) for e in estimators):
-        draws = [
-            expected(estimators[b % FOLDS].draw(seed + b + 1), b % FOLDS) - said[b % FOLDS]
-            for b in range(REFITS)
-        ]
-        spread = np.maximum(spread, np.std(draws, axis=0, ddof=1))
-    freedom = spread_freedom(ends, unit, len({f.factor for f in matrix.features}), drawn)
+    spread, drawn = _doubt(estimators, expected, said, every, unit, seed=seed, workers=workers)
+    n_factors = len({f.factor for f in matrix.features})
+    freedom = spread_freedom(pair_ends(every), unit, n_factors, drawn)
     table = rows[shown].assign(pair=of_pair).groupby("pair")
     counted = np.bincount(of_pair, once * rows.loc[shown, "works"].to_numpy(float), len(names))
     mean = np.exp(said[fold, np.arange(len(names))])
@@ -160,6 +147,38 @@ def observed_over_expected(
         columns=OBSERVED_EXPECTED_CSV,
     )
     return found.sort_values(["ratio", *PAIR], ascending=[False, True, True], ignore_index=True)
+
+
+def _doubt(
+    estimators: list[Any],
+    expected: Callable[..., np.ndarray],
+    said: np.ndarray,
+    pairs: pd.Index,
+    unit: str,
+    *,
+    seed: int,
+    workers: int,
+) -> tuple[np.ndarray, int]:
+    """Return the standard error of what folds said by refits, or their posterior where it is wider.
+
+    With it come the degrees of freedom of the refits; see `resampling_weights`.
+    """
+    weights, scale, freedom = resampling_weights(pair_ends(pairs), unit, REFITS, FOLDS, seed)
+
+    def again(b: int) -> np.ndarray:
+        k = b % FOLDS
+        refitted = estimators[k].refit(pd.Series(weights[b], index=pairs), seed + b + 1)
+        return expected(refitted, k, weights[b]) - said[k]
+
+    moves = scale * np.array(Parallel(n_jobs=workers)(delayed(again)(b) for b in range(REFITS)))
+    spread = moves.std(axis=0, ddof=1)
+    if all(getattr(e, "has_posterior", False) for e in estimators):
+        draws = [
+            expected(estimators[b % FOLDS].draw(seed + b + 1), b % FOLDS) - said[b % FOLDS]
+            for b in range(REFITS)
+        ]
+        spread = np.maximum(spread, np.std(draws, axis=0, ddof=1))
+    return spread, freedom
 
 
 def ratio_interval(
