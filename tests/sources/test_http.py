@@ -262,17 +262,6 @@ def test_a_damaged_answer_in_the_cache_is_fetched_again_and_named(
     assert client.cache.problems() == []
 
 
-def test_offline_reads_the_cache_and_sends_nothing(serve: Any, quick_client: Any) -> None:
-    service = serve(scripted([GOOD]))
-    environ = {"MLCOOP_OPENALEX_URL": service.base}
-    quick_client(environ).get(ask())
-    client = quick_client(environ, offline=True)
-    client.get(ask())
-    with pytest.raises(SourceError, match="not cached"):
-        client.get(ask("b"))
-    assert len(service.paths) == 1
-
-
 def test_a_cache_that_cannot_be_written_is_the_users_to_mend(
     serve: Any, quick_client: Any, tmp_path: Path
 ) -> None:

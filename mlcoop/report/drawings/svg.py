@@ -130,11 +130,14 @@ def dot_row(
     canvas.close()
 
 
-def spread_ticks(values: Sequence[float], at: Scale, least: float = 44) -> list[float]:
+TICK_ROOM = 44  # pixels from one tick to the next, so that their words do not touch
+
+
+def spread_ticks(values: Sequence[float], at: Scale) -> list[float]:
     """Keep zero, and of the other ticks those that leave room for their words."""
     kept = [v for v in values if v == 0]
     for value in sorted(values, key=abs):
-        if all(abs(at(value) - at(k)) >= least for k in kept):
+        if all(abs(at(value) - at(k)) >= TICK_ROOM for k in kept):
             kept.append(value)
     return sorted(kept)
 
@@ -185,16 +188,16 @@ def cut(text: str, room: float, size: float = 13) -> str:
     return text[: max(most - 1 - len(tail), 1)].rstrip() + "…" + tail
 
 
-def cut_apart(texts: Iterable[str], room: float, size: float = 13) -> dict[str, str]:
+def cut_apart(texts: Iterable[str], room: float) -> dict[str, str]:
     """Shorten texts as `cut` does; of those that would then be alike the end is kept.
 
     >>> alike = ["Works with third countries", "Works with third countries per capita"]
     >>> list(cut_apart(alike, 122).values())
     ['Works…d countries', 'Works…per capita']
     """
-    shown = {text: cut(text, room, size) for text in texts}
+    shown = {text: cut(text, room) for text in texts}
     times = Counter(shown.values())
-    most = _characters(room, size)
+    most = _characters(room)
     head = most // 3
     for text, short in shown.items():
         if times[short] > 1:
@@ -202,7 +205,7 @@ def cut_apart(texts: Iterable[str], room: float, size: float = 13) -> dict[str, 
     return shown
 
 
-def _characters(room: float, size: float) -> int:
+def _characters(room: float, size: float = 13) -> int:
     return int(room / (size * 0.52))
 
 

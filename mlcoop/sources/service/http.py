@@ -70,8 +70,6 @@ class Client:
     environ : mapping or None
         Where addresses of mirrors (`MLCOOP_*_URL`), keys and the cache's place are read; None is
         the process's environment.
-    offline : bool
-        Never send a request: a figure that is not cached is a SourceError.
     sleep : function of seconds
         For tests; None sleeps, and wakes when another request of the batch fails.
 
@@ -90,7 +88,6 @@ class Client:
         cache_dir: str | os.PathLike[str] | None = None,
         *,
         environ: Mapping[str, str] | None = None,
-        offline: bool = False,
         timeout: tuple[float, float] = (10.0, 60.0),
         sleep: Callable[[float], None] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -99,7 +96,6 @@ class Client:
         self.cache = Cache(
             cache_dir or env.get("MLCOOP_CACHE_DIR") or platformdirs.user_cache_dir("mlcoop")
         )
-        self.offline = offline
         self.sent = 0
         self.warnings: list[str] = []
         self._bases = {name: env.get(s.url_env) or s.base for name, s in SOURCES.items()}
@@ -153,9 +149,7 @@ class Client:
         hit = self.cache.read(request.source, key)
         if hit:
             return Answer(*hit)
-        label, address = SOURCES[request.source].label, self.address(request)
-        if self.offline:
-            raise SourceError(f"{label}: {address} is not cached and requests are turned off")
+        address = self.address(request)
         try:
             with self.cache.lock(key):
                 hit = self.cache.read(request.source, key)
