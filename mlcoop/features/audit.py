@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from mlcoop.features.audit_values import value_leaks
+from mlcoop.features.audit_values import Finding, value_leaks
 from mlcoop.features.build import FeatureMatrix, build_features
 from mlcoop.features.factor import Factor
 from mlcoop.schema import PAIR
 
 PROBED_YEARS = 3
 PROBED_PAIRS = 800
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A leak: its kind, the column it sits in, and one line about it.
-
-    Of values: `target` (a copy of the target, or derived from it), `future` (knows works of the
-    target year or later), `fitted_over_years` (a statistic over all years), `pair_past` (the pair's
-    own past works), `missing_when_zero`, `too_good` (predicts the residual of persistence too well
-    to be true). Of a rebuilt catalogue factor: `lag` (known before it can be), `not_as_declared`
-    (differs from what its entry gives), `asymmetric` (changes when a pair's ends are swapped), and
-    `future`, `fitted_over_years` and `pair_past`, as above.
-    """
-
-    kind: str
-    column: str
-    message: str
 
 
 def audit(
@@ -66,8 +48,7 @@ def audit(
     A clean audit is no proof: a value leak drowned in noise larger than the counts' own is not
     seen. What is reported was seen far beyond what counts with Poisson noise allow.
     """
-    findings = [Finding(*leak) for leak in value_leaks(matrix, seed=seed)]
-    findings += _declared(factors)
+    findings = value_leaks(matrix, seed=seed) + _declared(factors)
     if panel is not None and factors:
         findings += _rebuilt(matrix, panel, factors, seed)
     return findings

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,6 @@ from mlcoop.features.build import FeatureMatrix
 from mlcoop.features.unit_series import UnitSeries
 from mlcoop.schema import PAIR
 
-Leak = tuple[str, str, str]  # kind, column, message
 MOST_ROWS = 1500
 MOST_ROWS_LINEAR = 20_000
 LEAST_ROWS = 40
@@ -34,6 +34,22 @@ MOST_OF_INNOVATION = 0.8
 MOST_OF_NEXT = 0.5
 
 
+class Finding(NamedTuple):
+    """A leak: its kind, the column it sits in, and one line about it.
+
+    Of values: `target` (a copy of the target, or derived from it), `future` (knows works of the
+    target year or later), `fitted_over_years` (a statistic over all years), `pair_past` (the pair's
+    own past works), `missing_when_zero`, `too_good` (predicts the residual of persistence too well
+    to be true). Of a rebuilt catalogue factor: `lag` (known before it can be), `not_as_declared`
+    (differs from what its entry gives), `asymmetric` (changes when a pair's ends are swapped), and
+    `future`, `fitted_over_years` and `pair_past`, as above.
+    """
+
+    kind: str
+    column: str
+    message: str
+
+
 @dataclass(frozen=True)
 class _Secret:
     """A series that no column may carry, on the rows of one unit and year."""
@@ -45,7 +61,7 @@ class _Secret:
     per: np.ndarray | float = 1.0  # values = counts / per
 
 
-def value_leaks(matrix: FeatureMatrix, *, seed: int = 0) -> list[Leak]:
+def value_leaks(matrix: FeatureMatrix, *, seed: int = 0) -> list[Finding]:
     """Return columns whose values give away the target, at most one leak for a column.
 
     Parameters
@@ -57,7 +73,7 @@ def value_leaks(matrix: FeatureMatrix, *, seed: int = 0) -> list[Leak]:
 
     Returns
     -------
-    list of (kind, column, message)
+    list of Finding
         In column order; `exposure` and `weight` are looked at like columns.
     """
     rng = np.random.default_rng(seed)
@@ -70,27 +86,20 @@ def value_leaks(matrix: FeatureMatrix, *, seed: int = 0) -> list[Leak]:
     rows, X = rows.reset_index(drop=True), X.reset_index(drop=True)
     if rows["works"].notna().sum() < LEAST_ROWS:
         return []
-    found: dict[str, Leak] = {}
+    found: dict[str, Finding] = {}
     for leak in (*_pair_leaks(rows, X, rng), *_country_leaks(rows, X, rng), *_plain_leaks(rows, X)):
-        found.setdefault(leak[1], leak)
+        found.setdefault(leak.column, leak)
     return [found[name] for name in X.columns if name in found]
 
 
 # --- series of pairs ---------------------------------------------------------------------------
 
 
-def _pair_leaks(rows: pd.DataFrame, X: pd.DataFrame, rng: np.random.Generator) -> Iterator[Leak]:
+def _pair_leaks(rows: pd.DataFrame, X: pd.DataFrame, rng: np.random.Generator) -> Iterator[Finding]:
     series = UnitSeries(rows.groupby(PAIR, sort=False).ngroup(), rows["year"], rows["works"])
     totals = [_total(rows, end) for end in ("country_a", "country_b")]
     secrets = list(_pair_secrets(series, rows, totals))
-    sample, more = _sample(len(rows), rng), _sample(len(rows), rng, MOST_ROWS_LINEAR)
-    for name in X.columns:
-        x = X[name].to_numpy()
-        leak = _first_copy(name, x, secrets, sample)
-        leak = leak or _constant_copy(name, x, series, "the pair's works over all years")
-        leak = leak or _innovation(name, x, series, more, "the pair's works")
-        if leak:
-            yield leak
+    yield from _leaks_of_series(X, series, secrets, "the pair's works", rng)
 
 
 def _pair_secrets(
@@ -144,7 +153,9 @@ def _pair_secrets(
         yield _Secret(kind, what, values)
 
 
-def _country_leaks(rows: pd.DataFrame, X: pd.DataFrame, rng: np.random.Generator) -> Iterator[Leak]:
+def _country_leaks(
+    rows: pd.DataFrame, X: pd.DataFrame, rng: np.random.Generator
+) -> Iterator[Finding]:
     """Look at columns that belong to one country, against totals over the rows' pairs."""
     for end in ("country_a", "country_b", "focal", "partner"):
         if rows.groupby(end)["year"].count().max() <= rows["year"].nunique():
@@ -168,17 +179,26 @@ def _country_leaks(rows: pd.DataFrame, X: pd.DataFrame, rng: np.random.Generator
             _Secret("future", "the country's works of the same year", then[0], then[0]),
             _Secret("future", "the country's works of the next year", then[1], then[1]),
         ]
-        sample, more = _sample(len(table), rng), _sample(len(table), rng, MOST_ROWS_LINEAR)
-        for name in names:
-            x = table[name].to_numpy()
-            leak = _first_copy(name, x, secrets, sample)
-            leak = leak or _constant_copy(name, x, series, "the country's works over all years")
-            leak = leak or _innovation(name, x, series, more, "the country's works")
-            if leak:
-                yield leak
+        yield from _leaks_of_series(table[names], series, secrets, "the country's works", rng)
 
 
-def _plain_leaks(rows: pd.DataFrame, X: pd.DataFrame) -> Iterator[Leak]:
+def _leaks_of_series(
+    X: pd.DataFrame, series: UnitSeries, secrets: list[_Secret], what: str, rng: np.random.Generator
+) -> Iterator[Finding]:
+    """Look at each column against series that it may not carry, and against `what` they are of."""
+    sample, more = _sample(len(X), rng), _sample(len(X), rng, MOST_ROWS_LINEAR)
+    for name in X.columns:
+        x = X[name].to_numpy()
+        leak = (
+            _first_copy(name, x, secrets, sample)
+            or _constant_copy(name, x, series, f"{what} over all years")
+            or _innovation(name, x, series, more, what)
+        )
+        if leak:
+            yield leak
+
+
+def _plain_leaks(rows: pd.DataFrame, X: pd.DataFrame) -> Iterator[Finding]:
     known = rows["works"].notna()
     zero = (rows.loc[known, "works"] == 0).to_numpy()
     for name in X.columns:
@@ -186,7 +206,7 @@ def _plain_leaks(rows: pd.DataFrame, X: pd.DataFrame) -> Iterator[Leak]:
         # Overlap, not agreement: of rare holes and rare zeros most rows are neither.
         overlap = (hole & zero).sum() / max((hole | zero).sum(), 1)
         if min(hole.sum(), zero.sum(), (~zero).sum()) >= 20 and overlap > 0.95:
-            yield (
+            yield Finding(
                 "missing_when_zero",
                 name,
                 f"{name}: missing exactly where works are zero; fill it from its source or "
@@ -194,7 +214,7 @@ def _plain_leaks(rows: pd.DataFrame, X: pd.DataFrame) -> Iterator[Leak]:
             )
         value = _imputed(X[name].to_numpy())
         if value is not None:
-            yield (
+            yield Finding(
                 "fitted_over_years",
                 name,
                 f"{name}: {value:.6g} stands in many rows and is the mean of all others: filled in "
@@ -222,8 +242,8 @@ def _imputed(x: np.ndarray) -> float | None:
 
 def _first_copy(
     name: str, x: np.ndarray, secrets: list[_Secret], sample: np.ndarray
-) -> Leak | None:
-    best: tuple[float, Leak] | None = None
+) -> Finding | None:
+    best: tuple[float, Finding] | None = None
     for secret in secrets:
         if name == "exposure" and secret.what == "works over exposure":
             continue
@@ -238,11 +258,11 @@ def _first_copy(
             continue
         text = f"{name}: a copy of {secret.what} (rank correlation {rho:.4f}); leave it out"
         if best is None or abs(rho) > best[0] + 1e-9:
-            best = (abs(rho), (secret.kind, name, text))
+            best = (abs(rho), Finding(secret.kind, name, text))
     return best[1] if best else None
 
 
-def _constant_copy(name: str, x: np.ndarray, series: UnitSeries, what: str) -> Leak | None:
+def _constant_copy(name: str, x: np.ndarray, series: UnitSeries, what: str) -> Finding | None:
     """Look at a column without years against the sums over all years."""
     if not series.constant(x):
         return None
@@ -257,12 +277,12 @@ def _constant_copy(name: str, x: np.ndarray, series: UnitSeries, what: str) -> L
     if abs(rho) < NEAR_COPY or not _below_noise(values[keep], secret, np.flatnonzero(keep), rho):
         return None
     text = f"{name}: a statistic of {what} (rank correlation {rho:.4f}), scored years among them"
-    return "fitted_over_years", name, text
+    return Finding("fitted_over_years", name, text)
 
 
 def _innovation(
     name: str, x: np.ndarray, series: UnitSeries, sample: np.ndarray, what: str
-) -> Leak | None:
+) -> Finding | None:
     """Look whether a column explains what two earlier years leave unexplained."""
     log = {shift: series.logs(shift)[sample] for shift in (-2, -1, 0, 1)}
     for target, lags, most, kind, when in (
@@ -272,7 +292,7 @@ def _innovation(
         for form in _forms(x[sample]):
             share = _partial_share(log[target], form, [log[k] for k in lags], series.year[sample])
             if share > most:
-                return (
+                return Finding(
                     kind,
                     name,
                     f"{name}: explains {share:.0%} of what the two years before leave unexplained "
