@@ -46,9 +46,9 @@ TABLES = {
     "missing": ".csv",
 }
 COLUMNS = {
-    "factors": FACTORS_CSV,
-    "groups": GROUPS_CSV,
-    "dimensions": DIMENSIONS_CSV,
+    "factors": [*FACTORS_CSV, "above_null"],
+    "groups": [*GROUPS_CSV, "above_null"],
+    "dimensions": [*DIMENSIONS_CSV, "above_null"],
     "orders": ORDERS_CSV,
     "observed_expected": OBSERVED_EXPECTED_CSV,
     "forecast": FORECAST_CSV,

@@ -42,7 +42,9 @@ def study(
     table["share_low"], table["share_high"] = 0.9 * table["share"], 1.1 * table["share"]
     table["rank"] = (-values).argsort().argsort() + 1
     table["rank_low"], table["rank_high"], table["tier"] = table["rank"], table["rank"], 1
+    table["above_null"] = True
     groups = pd.DataFrame({"group": ["economy_market", "proximity"], "role": "pair"})
+    groups["above_null"] = True
     groups["share"], groups["rank"], groups["tier"] = [0.7, 0.3], [1, 2], [1, 2]
     groups["rank_low"], groups["rank_high"] = groups["rank"], groups["rank"]
     groups["share_low"], groups["share_high"] = 0.9 * groups["share"], 1.1 * groups["share"]
@@ -604,7 +606,7 @@ def test_dimensions_stand_beside_each_other_where_all_rank_them() -> None:
     table = pd.DataFrame(
         {"dimension": names, "rank": [1, 2, 3], "tier": 1, "share": [0.5, 0.3, 0.2]}
     )
-    table = table.assign(rank_low=1, rank_high=3, share_low=0.1, share_high=0.6)
+    table = table.assign(rank_low=1, rank_high=3, share_low=0.1, share_high=0.6, above_null=True)
     one = replace(study("one", IMPORTANCE), dimensions=table)
     other = replace(study("two", IMPORTANCE), dimensions=table.assign(rank=[3, 2, 1]))
     found = compare([one, other])

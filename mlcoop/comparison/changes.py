@@ -83,8 +83,6 @@ def _may_differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
 
     A name below the null line in both has no rank of its own that could have changed.
     """
-    if "above_null" not in one or "above_null" not in other:
-        return np.ones(len(one), dtype=bool)
     return one["above_null"].to_numpy(bool) | other["above_null"].to_numpy(bool)
 
 

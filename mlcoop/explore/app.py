@@ -94,7 +94,7 @@ def ranked(kind: str, rows: Sequence[Ranked]) -> pd.DataFrame:
             "share": row.share,
             "low": row.share_low,
             "high": row.share_high,
-            "above the null line": row.above_null is not False,
+            "above the null line": row.above_null,
         }
         for row in rows
     )

@@ -73,7 +73,7 @@ def _ranked(row: Ranked) -> list[str]:
         str(row.tier),
         small_percent(row.share),
         percent(row.effect, signed=True),
-        "not distinguishable from chance" if row.above_null is False else "",
+        "" if row.above_null else "not distinguishable from chance",
     ]
 
 

@@ -115,7 +115,7 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
     figure = Figure(figsize=(7.2, 1.0 + 0.21 * len(rows)))
     axes = figure.add_subplot()
     for i, row in enumerate(rows):
-        colour = GREY if row.above_null is False else COLOURS[colours.get(row.group, 0)]
+        colour = COLOURS[colours.get(row.group, 0)] if row.above_null else GREY
         axes.plot([row.share_low, row.share_high], [i, i], color=colour, lw=1.6, alpha=0.6)
         axes.plot(row.share, i, "o", color=colour, ms=5)
         if i and row.tier != rows[i - 1].tier:
@@ -129,7 +129,7 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
     marks = []
     if len({r.tier for r in rows}) > 1:
         marks.append("dotted lines separate tiers")
-    if any(r.above_null is False for r in rows):
+    if any(not r.above_null for r in rows):
         marks.append("grey: not distinguishable from chance")
     axes.set_xlabel(
         f"share of the total importance, with {percent(s.rank_level)} intervals\n"
@@ -137,7 +137,7 @@ def _dots(s: Summary, rows: Sequence[Ranked], title: str) -> Figure:
     )
     axes.set_title(_title(s, title))
     known = [r for r in rows if r.group in colours]
-    coloured = dict.fromkeys(r.group for r in known if r.above_null is not False)
+    coloured = dict.fromkeys(r.group for r in known if r.above_null)
     if coloured and 1 < len({r.group for r in known}) < len(rows):
         for group in coloured:
             axes.plot([], [], "o", color=COLOURS[colours[group]], label=group)

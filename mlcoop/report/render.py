@@ -133,7 +133,7 @@ def _content(s: Summary) -> dict[str, Any]:
         "fdr": percent(1 - s.rank_level),
         "tau": number(s.planted_tau, 2),
         "colours": colours,
-        "has_null": any(row.above_null is False for row in (*s.factors, *s.groups)),
+        "has_null": any(not row.above_null for row in (*s.factors, *s.groups)),
         "roles": _roles(s),
         "tuning_words": [_tuning_words(t) for t in s.tuning],
         "country_list": ", ".join(sorted(country_name(c) for c in s.countries)),

@@ -107,7 +107,7 @@ def _ranking(s: Summary) -> Table:
             small_percent(f.share),
             span(f.share_low, f.share_high, small_percent, joint="–"),
             percent(f.effect, signed=True),
-            "" if f.above_null is not False else "not above the null line",
+            "" if f.above_null else "not above the null line",
         ]
         for f in s.factors[:TOP]
     ]

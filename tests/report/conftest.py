@@ -88,7 +88,7 @@ def make_experiment(
     group_names = list(GROUPS)
     sums = np.stack([replicates[:, catalogue["group"] == g].sum(1) for g in group_names], axis=1)
     groups = pd.concat([pd.DataFrame({"group": group_names, "role": ""}), _ranked(sums)], axis=1)
-    groups = groups.sort_values("rank", ignore_index=True)
+    groups = groups.assign(above_null=True).sort_values("rank", ignore_index=True)
     long = [
         pd.DataFrame(values, columns=names)
         .rename_axis("replicate")

@@ -116,7 +116,7 @@ def _ranking_row(
 ) -> None:
     top, tall, left, width = frame
     narrow = width < 500
-    grey = row.above_null is False
+    grey = not row.above_null
     tone = "gx" if grey else f"g{colours.get(row.group, 0)}"
     note = "; not distinguishable from chance" if grey else ""
     tip = (
@@ -167,7 +167,7 @@ def effect_dots(rows: Sequence[Ranked], colours: Mapping[str, int], width: int) 
             continue
         low = row.effect if row.effect_low is None else row.effect_low
         high = row.effect if row.effect_high is None else row.effect_high
-        tone = "gx" if row.above_null is False else f"g{colours.get(row.group, 0)}"
+        tone = f"g{colours.get(row.group, 0)}" if row.above_null else "gx"
         bounds_ = span(low, high, lambda v: percent(v, signed=True))
         tip = f"{row.label}: {percent(row.effect, signed=True)} ({bounds_})"
         dot_row(

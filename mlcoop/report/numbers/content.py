@@ -21,7 +21,7 @@ class Ranked:
 
     `share` is the part of the total importance (0 to 1). `effect` is the relative change of
     collaboration from a low to a high value of the factor (0.05 is 5 % more), with its interval
-    where there is one. `above_null` is None where no null line was drawn.
+    where there is one. `above_null` says whether it is distinguishable from chance.
     """
 
     key: str
@@ -35,11 +35,11 @@ class Ranked:
     share: float
     share_low: float
     share_high: float
+    above_null: bool
     direction: str = ""
     effect: float | None = None
     effect_low: float | None = None
     effect_high: float | None = None
-    above_null: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,10 @@ def ranked(
     """Return the rows of `factors.csv`, `groups.csv` or `dimensions.csv` in rank order."""
     if not filled(table):
         return ()
-    need(table, [key, *RANKED], f"{key}s.csv")
+    need(table, [key, *RANKED, "above_null"], f"{key}s.csv")
     rows = []
     for row in table.sort_values("rank", kind="stable").to_dict("records"):
         name = str(row[key])
-        above = row.get("above_null")
         role = "" if pd.isna(row.get("role")) else str(row["role"])
         own = group_name(name, role, focal) if key == "group" else DIMENSIONS.get(name, plain(name))
         rows.append(
@@ -76,7 +75,7 @@ def ranked(
                 effect=from_percent(row.get("effect_low_to_high")),
                 effect_low=from_percent(row.get("effect_low")),
                 effect_high=from_percent(row.get("effect_high")),
-                above_null=None if above is None or pd.isna(above) else bool(above),
+                above_null=bool(row["above_null"]),
             )
         )
     return tuple(rows)

@@ -84,7 +84,7 @@ def _steps(
     """Return the steps of the factors above the null line, in rank order."""
     if table is None or "step" not in table:
         return ()
-    told = {f.key for f in factors if f.above_null is not False}
+    told = {f.key for f in factors if f.above_null}
     rows = [r for r in _records(table) if str(r["factor"]) in told]
     return tuple(
         Step(

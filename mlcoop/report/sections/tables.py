@@ -112,7 +112,7 @@ def ranking(rows: Sequence[Ranked], kind: str, level: float) -> Table:
                 Cell("", _times_100(row.effect_low)),
                 Cell("", _times_100(row.effect_high)),
             ]
-        cells.append(words({None: "", True: "yes", False: "no"}[row.above_null]))
+        cells.append(words("yes" if row.above_null else "no"))
         body.append(tuple(cells))
     return Table(f"{kind}s", f"Ranking of {kind}s", tuple(columns), tuple(body))
 

@@ -33,16 +33,14 @@ NOT_CAUSE = (
 def ranking_sentence(factors: Sequence[Ranked], level: float, simulated: bool) -> str:
     """Return which factor leads, with its intervals, and how many are above the null line."""
     first, of = factors[0], len(factors)
-    told = [f.above_null for f in factors if f.above_null is not None]
-    null = ""
-    if told:
-        null = f" Of the {of} factors, {_are(sum(told))} distinguishable from chance "
-        null += f"(at a false discovery rate of {percent(1 - level)})."
+    told = sum(f.above_null for f in factors)
     return (
         f"{'In this simulated world, ' if simulated else ''}{in_quotes(first.label)} ranks "
         f"first by association with collaboration. It accounts for {small_percent(first.share)} of "
         f"the total importance of {of} factors ({_interval(first, level)}) and has "
-        f"{_rank(first, of, level)}: {_order(first, factors, 'factor', level)}.{null}"
+        f"{_rank(first, of, level)}: {_order(first, factors, 'factor', level)}. Of the {of} "
+        f"factors, {_are(told)} distinguishable from chance (at a false discovery rate of "
+        f"{percent(1 - level)})."
     )
 
 
@@ -73,7 +71,7 @@ def dimension_sentence(dimensions: Sequence[Ranked], level: float) -> str:
     if rest:
         then = [f"{_in_sentence(d)} ({small_percent(d.share)}, {_bounds(d)})" for d in rest]
         text += f" Next in order: {listing(then)}."
-    chance = [_in_sentence(d) for d in dimensions if d.above_null is False]
+    chance = [_in_sentence(d) for d in dimensions if not d.above_null]
     # Single factors and groups of such a dimension may be distinguishable all the same.
     text += f" Not distinguishable from chance as a whole: {listing(chance)}." if chance else ""
     return text
@@ -91,7 +89,7 @@ def group_sentence(groups: Sequence[Ranked], level: float) -> str:
         then = [f"{_in_sentence(g)} ({small_percent(g.share)})" for g in rest[:2]]
         text += f" Next in order: {listing(then)}."
     told = [g.share for g in groups if g.above_null]
-    untold = [g.share for g in groups if g.above_null is False]
+    untold = [g.share for g in groups if not g.above_null]
     if told and untold and min(told) < max(untold):
         text += " Groups that are distinguishable from chance rank ahead of the others, whatever "
         text += "their share."
@@ -351,9 +349,9 @@ def planted_sentence(
         f"All counts are simulated, so the true (planted) order is known.{agreement} Confidence "
         f"sets for ranks cover the planted rank of {inside} of {len(drivers)} true drivers"
     )
-    told = {f.key: f.above_null for f in factors if f.above_null is not None}
+    told = {f.key: f.above_null for f in factors}
     idle = [p.key for p in planted if p.importance == 0 and p.key in told]
     if idle:
-        wrong = sum(bool(told[key]) for key in idle)
+        wrong = sum(told[key] for key in idle)
         text += f", and {wrong} of {len(idle)} factors without any effect were taken for drivers"
     return f"{text}."
