@@ -108,9 +108,10 @@ def in_iso3(found: Counter) -> dict[tuple[str, str, int], int]:
 
 ALONE = """
 import resource, sys
-from mlcoop.sources.openalex.snapshot import aggregate
+from mlcoop.sources.openalex import snapshot
 if __name__ == "__main__":
-    aggregate(sys.argv[1], sys.argv[2], memory="500MB", workers=int(sys.argv[3]))
+    snapshot.MEMORY = "500MB"
+    snapshot.aggregate(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     print(max(resource.getrusage(w).ru_maxrss for w in who) / 1024)
 """
