@@ -16,12 +16,16 @@ from functools import lru_cache
 import pandas as pd
 import pycountry
 from babel import Locale
+from babel.languages import get_official_languages
+from babel.localedata import locale_identifiers
 
 from mlcoop.errors import DataError, some
 
 KOSOVO = ("XKX", "XK")
 # Between an institution's home country and its own number, in its code as an end of a pair.
 SEPARATOR = ":"
+# Ratio of difflib from which a name is suggested for one that is not known.
+_NEAR = 0.8
 
 # Shorter or more usual in English than CLDR's own.
 _SHORT_NAMES = {
@@ -270,17 +274,21 @@ def describe_unknown(text: str) -> str:
         return f'"{text}" ({_REFUSED[plain]})'
     if plain == "na":
         return f'"{text}" (write "NA" in capitals for Namibia)'
-    names = _names()
-    # Among look-alikes the one with the same letters wins: "Lybia" is Libya, not Liberia.
-    near = sorted(
-        difflib.get_close_matches(plain, names, n=8, cutoff=0.6),
-        key=lambda known: _letters_apart(known, plain),
-    )
-    if not near and len(text) in (2, 3):
-        pool = _codes()[0] if len(text) == 3 else _codes()[1]
-        codes = difflib.get_close_matches(text.upper(), pool, n=1, cutoff=0.6)
-        if codes:
-            return f'"{text}" (did you mean "{codes[0]}"?)'
+    if plain in _foreign_names():
+        return f'"{text}" (did you mean "{name_of(_foreign_names()[plain])}"?)'
+    # A name of another language that the user misspelt is nearer than any English one.
+    names = _foreign_names() | _names()
+    # Among look-alikes the one with the same letters wins: "Lybia" is Libya, not Liberia. Other
+    # names must be near indeed: "Wonderland" is two thirds Switzerland.
+    near = [
+        known
+        for known in sorted(
+            difflib.get_close_matches(plain, names, n=8, cutoff=0.6),
+            key=lambda known: _letters_apart(known, plain),
+        )
+        if _letters_apart(known, plain) == 0
+        or difflib.SequenceMatcher(None, known, plain).ratio() >= _NEAR
+    ]
     if not near:
         return f'"{text}" (no similar name; use an ISO3 code)'
     return f'"{text}" (did you mean "{name_of(names[near[0]])}"?)'
@@ -333,6 +341,23 @@ def _names() -> dict[str, str]:
         for variant in _VARIANTS.get(iso3, "").split(";"):
             add(variant.strip(), iso3)
     return known
+
+
+@lru_cache(maxsize=1)
+def _foreign_names() -> dict[str, str]:
+    """Return plain spellings in other official languages to ISO3, those of one country only.
+
+    For hints alone, since reading a name as a country is left to English: CLDR's hundred-odd
+    languages take a second to read.
+    """
+    languages = {tongue for iso2 in _codes()[1] for tongue in get_official_languages(iso2)}
+    meant: dict[str, set[str]] = {}
+    for language in sorted(languages & set(locale_identifiers())):
+        for iso2, name in Locale.parse(language).territories.items():
+            iso3 = iso3_of(iso2)
+            if iso3:
+                meant.setdefault(_plain(name), set()).add(iso3)
+    return {name: next(iter(of)) for name, of in meant.items() if len(of) == 1}
 
 
 @lru_cache(maxsize=8192)

@@ -100,6 +100,12 @@ def test_usual_spellings(spelling: str, iso3: str) -> None:
         ("Soviet Union", "former state"),
         ("na", "in capitals"),
         ("XQZW", "no similar name"),
+        ("Deutschland", 'mean "Germany"'),  # was: Netherlands
+        ("Deutchland", 'mean "Germany"'),
+        ("Österreich", 'mean "Austria"'),  # was: Costa Rica
+        ("中国", 'mean "China"'),
+        ("Atlantis", "no similar name"),  # was: Albania
+        ("GER", "no similar name"),  # one letter off a code says nothing: GEO, NER or DEU
     ],
 )
 def test_the_unknown_and_the_ambiguous_are_refused_with_a_hint(spelling: str, hint: str) -> None:
