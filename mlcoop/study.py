@@ -175,7 +175,6 @@ def account_of(
     constant : sequence of str
         Factors that `without_constant` left out.
     """
-    known = history["works"].notna()
     return {
         "countries": sorted(set(focus["country_a"]) | set(focus["country_b"])),
         "dropped": [
@@ -185,10 +184,7 @@ def account_of(
         "factors": _factor_coverage(matrix, {f.name: f for f in factors}),
         "known": known_shares(matrix),
         "years": [int(history["year"].min()), int(history["year"].max())],
-        "pairs": len(history[PAIR].drop_duplicates()),
-        "focus_pairs": len(focus),
-        "zeros": float((history.loc[known, "works"] == 0).mean()),
-        "missing": float(1 - known.mean()),
+        **_known(history, focus),
         "simulated": False,
     }
 
@@ -238,6 +234,22 @@ def _kept(plan: Plan, panel: Panel) -> str:
     lost = [f"{p} ({reasons.get(p, 'not in this panel')})" for p in plan.partners if p not in left]
     text = f"Of {len(plan.partners)} partners requested, {kept} are included"
     return f"{text}; left out: {some(lost, most=80)}." if lost else f"{text}."
+
+
+def _known(table: pd.DataFrame, focus: pd.DataFrame) -> dict[str, Any]:
+    """Return how many pairs have counts, and which share of their counts is zero or missing.
+
+    The panel also holds pairs that a file of one country's pairs knows nothing of: they are none
+    of the study's.
+    """
+    counts = table.loc[table["works"].notna(), "works"]
+    pairs = pd.concat([table.loc[counts.index, PAIR], focus[PAIR]]).drop_duplicates()
+    return {
+        "pairs": len(pairs),
+        "focus_pairs": len(focus),
+        "zeros": float((counts == 0).mean()),
+        "missing": float(1 - len(counts) / (len(pairs) * table["year"].nunique())),
+    }
 
 
 def _factor_coverage(matrix: FeatureMatrix, entries: dict[str, Factor]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from mlcoop.model.learners import LEARNERS
 from mlcoop.stages import compute
 from mlcoop.stages.compute import plan_horizons, warn_of_unseen
 from mlcoop.stages.search import first_reported
-from mlcoop.study import Study, why_not_forecast
+from mlcoop.study import Study, _known, why_not_forecast
 
 
 def study_of(years: range, missing: tuple[int, ...] = ()) -> Study:
@@ -25,6 +25,16 @@ def study_of(years: range, missing: tuple[int, ...] = ()) -> Study:
     history.loc[history["year"].isin(missing), "works"] = np.nan
     blank = pd.DataFrame()
     return Study(history, blank, FeatureMatrix(blank, blank, ()), None, blank, {})
+
+
+def test_pairs_that_a_file_knows_nothing_of_are_none_of_the_study() -> None:
+    """By hand: A-B and A-C have three counts of four, one of them zero; B-C has none at all."""
+    rows = [("A", "B", 5.0), ("A", "B", 0.0), ("A", "C", 2.0), ("A", "C", np.nan)]
+    rows += [("B", "C", np.nan), ("B", "C", np.nan)]
+    table = pd.DataFrame(rows, columns=["country_a", "country_b", "works"])
+    found = _known(table.assign(year=[2019, 2020] * 3), table.iloc[[0]])
+    expected = {"pairs": 2, "focus_pairs": 1, "zeros": 1 / 3, "missing": 0.25}
+    assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("year", "blank"), [("t", False), (None, True)])

@@ -129,6 +129,8 @@ def usable_factors(
         to_import = [c for c in (*absent, *empty) if c in PAIR_VARIABLES]
         if to_import:
             left_out.append((factor, f"{to_import[0]} {how_to_get(to_import[0])}"))
+        elif any(c.startswith("international_works") for c in absent):
+            left_out.append((factor, "the counts come without each country's international works"))
         elif absent:
             left_out.append((factor, f"the panel has no column {some(absent)}"))
         elif empty:

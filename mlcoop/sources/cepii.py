@@ -155,8 +155,8 @@ def tidy(content: bytes) -> tuple[pd.DataFrame, list[str]]:
     ties = pd.concat([ties, _supplement(set(known) - set(strange))], ignore_index=True)
     warnings.append(
         f"{WHERE}: has no {', '.join(SUPPLEMENTS)}; their distances, borders and official "
-        f"languages are from GeoNames and CLDR, once one country are the parts of "
-        f"{' and '.join(FORMER_UNIONS)}, their other ties missing"
+        f"languages are from GeoNames and CLDR, their other ties are missing; the parts of "
+        f"{' and of '.join(FORMER_UNIONS)}, count as once one country"
     )
     return check(ties.sort_values(PAIR, ignore_index=True), TIES, WHERE), warnings
 

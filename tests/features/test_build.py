@@ -236,11 +236,15 @@ def test_a_pair_and_year_twice_is_refused() -> None:
 
 def test_missing_inputs_are_left_out_with_the_reason() -> None:
     panel = random_panel().drop(columns="dist_km").assign(colony=np.nan)
-    kept, left_out = usable_factors(panel, select_factors(["distance", "colonial_tie", "gdp"]))
+    panel = panel.drop(columns=[c for c in panel if c.startswith("international_works")])
+    asked = ["distance", "colonial_tie", "gdp", "openness"]
+    kept, left_out = usable_factors(panel, select_factors(asked))
     assert [f.name for f in kept] == ["gdp"]
     assert {f.name: why for f, why in left_out} == {
         "distance": "the panel has no column dist_km",
         "colonial_tie": "no value of colony",
+        # Own counts lack them: a reader of the report knows no columns of the panel.
+        "openness": "the counts come without each country's international works",
     }
     with pytest.raises(DataError, match="no column dist_km"):
         build_features(panel, factors=select_factors(["distance"]), years=[2010])

@@ -127,6 +127,9 @@ def test_the_verdict_follows_the_interval(
     assert side in s.trust[0]
     # The lead says the same, of the focus set and of all pairs alone.
     (lead,) = [t for t in s.outlook.lead if t.startswith(f"For {s.errors[0].label}, ")]
+    # More error is told with bounds of more error, not with negative ones of less.
+    bounds = {"lost": "1.0 % to 9.0 %", "undecided": "−3.0 % to 5.0 %", "won": "1.0 % to 9.0 %"}
+    assert low is None or (bounds[verdict] in s.trust[0] and bounds[verdict] in lead)
     told = {"won": "the forecast beats the best baseline", "lost": f"beats the forecast: {side}"}
     assert told.get(verdict, side) in lead
     # Without an interval nothing was tested, which is less than no difference found.

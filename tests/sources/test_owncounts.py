@@ -39,8 +39,10 @@ def test_what_the_file_does_not_list_is_zero_or_missing_as_told(tmp_path: Path) 
 
 def test_a_file_of_one_countrys_pairs_says_nothing_of_others(tmp_path: Path) -> None:
     """CHN-USA in 2019 is zero; DEU-USA, of which no row could tell, is in no covered row."""
-    covered = read(write(tmp_path, HEADING + "2019,CN,DE,7\n2020,US,CN,3\n")).covered
-    assert list(covered.itertuples(index=False, name=None)) == [("CHN", 2019), ("CHN", 2020)]
+    counts = read(write(tmp_path, HEADING + "2019,CN,DE,7\n2020,US,CN,3\n"))
+    covered = list(counts.covered.itertuples(index=False, name=None))
+    assert covered == [("CHN", 2019), ("CHN", 2020)]
+    assert unknown_pairs(counts, "f")[0].startswith("f: every row names China; pairs")
 
 
 def rows_between(some: list[str], others: list[str]) -> str:

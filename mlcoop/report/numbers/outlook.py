@@ -115,18 +115,34 @@ def lead_sentence(errors: SetErrors) -> str:
     assert errors.skill is not None
     rule = f"the best baseline, {method_name(str(errors.best))}"
     error = f"{percent(abs(errors.skill), 1)} {'less' if errors.skill >= 0 else 'more'} error"
-    if errors.skill_low is None or errors.skill_high is None:
+    bounds = skill_bounds(errors)
+    if not bounds:
         return (
             f"For {errors.label}, the forecast has {error} than {rule}; no interval was computed, "
             "so no verdict."
         )
-    low, high = percent(errors.skill_low, 1), percent(errors.skill_high, 1)
-    error += f" (90 % interval over origins {low} to {high})"
+    error += f" (90 % interval over origins {bounds})"
     if errors.verdict == "won":
         return f"For {errors.label}, the forecast beats {rule}: {error}."
     if errors.verdict == "lost":
         return f"For {errors.label}, {rule}, beats the forecast: {error}."
     return f"For {errors.label}, the forecast is not distinguishable from {rule}: {error}."
+
+
+def skill_bounds(errors: SetErrors) -> str:
+    """Return the interval of a skill in the direction that its words have; "" without one.
+
+    Words say "35.6 % more error" of a skill of -0.356, so its bounds are turned round with it.
+
+    >>> skill_bounds(SetErrors("all", "all pairs", {}, {}, "drift5", -0.3, -0.5, 0.1, "undecided"))
+    '−10.0 % to 50.0 %'
+    """
+    if errors.skill is None or errors.skill_low is None or errors.skill_high is None:
+        return ""
+    low, high = errors.skill_low, errors.skill_high
+    if errors.skill < 0:
+        low, high = -high, -low
+    return f"{percent(low, 1)} to {percent(high, 1)}"
 
 
 def focus_total(outlook: Outlook) -> Total | None:

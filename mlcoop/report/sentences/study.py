@@ -17,12 +17,12 @@ from mlcoop.report.names import (
     number,
     pair_name,
     percent,
-    plain,
     small_percent,
     span,
 )
 from mlcoop.report.numbers.content import Planted, Ranked
 from mlcoop.report.numbers.content_forecast import Calibration, Expected, Held, SetErrors
+from mlcoop.report.numbers.outlook import skill_bounds
 
 NOT_CAUSE = (
     "The ranking describes association, not cause: it shows which factors are associated with "
@@ -203,10 +203,8 @@ def skill_sentence(errors: SetErrors) -> str:
     )
     if errors.best is None:
         return f"{ours}; no baseline was run for comparison."
-    bounds = ""
-    if errors.skill_low is not None and errors.skill_high is not None:
-        low_high = f"{percent(errors.skill_low, 1)} to {percent(errors.skill_high, 1)}"
-        bounds = f" (90 % interval {low_high})"
+    bounds = skill_bounds(errors)
+    bounds = f" (90 % interval {bounds})" if bounds else ""
     return (
         f"{ours}. The best baseline (chosen in hindsight), {method_name(errors.best)}, had "
         f"{percent(errors.errors[errors.best], 1)}. Relative to that baseline: "
@@ -259,9 +257,7 @@ def deviance_sentence(factor_model: Mapping[str, Mapping[str, float]]) -> str:
     key = "focus_unseen" if "focus_unseen" in ours else next(iter(ours), None)
     if key is None or ours[key] is None:
         return ""
-    who = (
-        "focus pairs" if key == "focus_unseen" else plain(key).lower().replace(" unseen", " pairs")
-    )
+    who = "focus pairs" if key == "focus_unseen" else "pairs"
     beside = ""
     if rival.get(key) is not None:
         beside = f" (a gravity regression by PPML: {percent(rival[key])})"

@@ -138,18 +138,20 @@ def unknown_pairs(counts: Counts, where: str) -> list[str]:
     if not whole:
         return [f"{where}: lists pairs between two sets of countries; others count as missing"]
     names = some(map(name_of, whole))
-    return [f"{where}: every row names one of {names}; pairs of two others count as missing"]
+    one_of = "one of " if len(whole) > 1 else ""
+    return [f"{where}: every row names {one_of}{names}; pairs of two others count as missing"]
 
 
 def describe(path: str | Path) -> dict[str, str]:
     """Return the provenance of a user's file: name, checksum, no licence of ours."""
-    content = read_bytes(Path(path))
+    checksum = hashlib.sha256(read_bytes(Path(path))).hexdigest()
     return {
         "source": "own counts",
         "address": Path(path).name,
         "date": "",
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "licence": "the owner's",
+        "version": f"{Path(path).name}, SHA-256 {checksum[:12]}…",
+        "sha256": checksum,
+        "licence": "owner's terms",
     }
 
 
