@@ -63,7 +63,7 @@ def check_config(raw: dict[str, Any], where: str) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        lines = [_line(item, raw, where) for item in error.errors()]
+        lines = [_line(item, raw, where) for item in _one_a_key(error.errors())]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from error
 
 
@@ -245,6 +245,36 @@ def dotted_key(location: Iterable[str | int]) -> str:
     """
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "".join(parts).removeprefix(".")
+
+
+def _one_a_key(items: Iterable[Any]) -> list[Any]:
+    """Return pydantic's errors with those of a key that takes one of several forms as one.
+
+    It reports every form that it tried. Where a list was given and its members are wrong, only
+    they are; else the value is none of the forms.
+    """
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for item in items:
+        forms = [k for k, part in enumerate(item["loc"]) if _is_branch(part)]
+        found.setdefault(tuple(item["loc"][: forms[0]] if forms else item["loc"]), []).append(item)
+    out = []
+    for location, tried in found.items():
+        inside = [item for item in tried if len(item["loc"]) > len(location) + 1]
+        if inside or len(tried) == 1:
+            out += inside or tried
+            continue
+        words = dict.fromkeys(item["msg"].removeprefix("Input should be ") for item in tried)
+        taken = " or ".join(_FORMS.get(w.split(",")[0], w) for w in words)
+        out.append({**tried[0], "type": "union", "msg": f"input should be {taken}"})
+    return out
+
+
+_FORMS = {
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid string": "a text",
+    "a valid list": "a list",
+}
 
 
 def _line(item: Any, raw: dict[str, Any], where: str) -> str:

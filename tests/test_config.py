@@ -59,6 +59,16 @@ def test_the_shortest_useful_config_is_six_lines(tmp_path: Path) -> None:
         ("name: x\nyears: {start: 2010, end: 2011}", ", years: end 2011 leaves less"),
         ("name: x\nexplain: {level: 0.4}", ", explain.level: input should be greater than 0.5"),
         ("name: x\nforecast: {level: 90}", ", forecast.level: input should be less than 1"),
+        # Each of these takes one of two forms, of which pydantic tells apart.
+        (
+            "name: x\nyears: {end: abc}",
+            ", years.end: input should be a whole number or 'latest' (got 'abc')",
+        ),
+        (
+            "name: x\ntraining: {countries: 7}",
+            ", training.countries: input should be a text or a list (got 7)",
+        ),
+        ("name: x\nfocus: {partners: [KOR, 2]}", ", focus.partners[1]: input should be a valid"),
         ("name: x\nseed: true", ", seed: a number, not true"),
         ("name: x\nyears: {end: false}", ", years.end: a number, not false"),
         ("name: x\nfactors: {min_coverage: true}", ", factors.min_coverage: a number, not true"),
