@@ -542,6 +542,11 @@ def test_simulate_writes_a_world_with_a_config_that_runs(tmp_path: Path) -> None
     assert done.stdout.split() == ["w.csv", "w-truth.csv", "w.yaml"]
     plan = mlcoop("run", "w.yaml", "--dry-run", cwd=tmp_path)
     assert plan.returncode == 0 and "factors: 15" in plan.stdout
+    again = mlcoop("simulate", "threshold", "--out", "v.csv", "--json", cwd=tmp_path)
+    files = {"panel": "v.csv", "truth": "v-truth.csv", "config": "v.yaml"}
+    assert json.loads(again.stdout) == files
+    kinds = json.loads(mlcoop("simulate", "--kinds", "--json", cwd=tmp_path).stdout)
+    assert "threshold" in kinds["kinds"] and "pairs" in kinds["settings"]
 
 
 def test_simulate_does_not_write_a_config_over_its_panel(tmp_path: Path) -> None:

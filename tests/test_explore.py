@@ -176,6 +176,7 @@ def test_studies_and_families_are_compared(folder: Path) -> None:
     document = json.loads((folder / "experiments/planted/compare.json").read_text())
     tau = [a["value"] for a in document["agreement"] if a["kind"] == "group"]
     assert app.dataframe[1].value["value"].tolist() == pytest.approx(tau)
+    assert app.dataframe[1].value["measure"].iloc[0] == "Kendall’s tau-b"  # not tau_b
     app.multiselect[0].set_value(["planted-ppml"]).run()
     assert "1 experiment given; give two" in words(app.info)
 

@@ -93,7 +93,7 @@ def compare(
 
 
 @app.command(epilog="Example: mlcoop report china-bri")
-def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
+def report(name: Name, as_json: Json = False, experiments: Experiments = EXPERIMENTS) -> None:
     """Rebuild the HTML page of a study, or of a family's comparison, from its folder alone."""
     from mlcoop.artefacts import read_manifest
     from mlcoop.experiments import absent_tables, find_experiment, read_experiment
@@ -107,7 +107,7 @@ def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
         write_comparison(
             family, title=record["title"], studies=studies, over_time=record["over_time"]
         )
-        print(family / "compare.html")
+        _print_page(family / "compare.html", as_json)
         return
     experiment = read_experiment(find_experiment(name, experiments))
     if not read_manifest(Path(experiment.folder)).get("finished"):
@@ -123,7 +123,11 @@ def report(name: Name, experiments: Experiments = EXPERIMENTS) -> None:
         )
     path = Path(experiment.folder) / "report.html"
     write_output(path, render_report(experiment).encode())
-    print(path)
+    _print_page(path, as_json)
+
+
+def _print_page(path: Path, as_json: bool) -> None:
+    print_json({"page": str(path)}) if as_json else print(path)
 
 
 @app.command(epilog="Example: mlcoop explore china-bri")

@@ -103,6 +103,10 @@ def simulate(
     from mlcoop.simulate.world import simulate_world
 
     settings = _settings(RECIPES.get(kind, RECIPES["linear"]))
+    if kinds and as_json:
+        labels = {name: recipe.label for name, recipe in RECIPES.items()}
+        print_json({"kinds": labels, "settings": settings})
+        return
     if kinds:
         for name, recipe in RECIPES.items():
             print(f"{name:12} {recipe.label}")
@@ -131,7 +135,8 @@ def simulate(
         (config, _world_config(out, world.factors)),
     ):
         write_output(path, to_bytes(content, path.name))
-        print(path)
+    written = {"panel": str(out), "truth": str(truth), "config": str(config)}
+    print_json(written) if as_json else print("\n".join(written.values()))
 
 
 def _plan_like(path: Path, overrides: list[str], member: str) -> Plan:

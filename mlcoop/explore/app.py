@@ -18,7 +18,7 @@ from mlcoop.explore import what_if
 from mlcoop.explore.charts import fan_chart, rank_lines, ranking_chart
 from mlcoop.explore.serve import decode
 from mlcoop.family.folder import read_rankings
-from mlcoop.report.comparison import answer
+from mlcoop.report.comparison import MEASURES, answer
 from mlcoop.report.drawings.charts import colour_index
 from mlcoop.report.institution import with_name
 from mlcoop.report.names import number, span
@@ -151,7 +151,7 @@ def show_comparison(names: list[str], roots: Mapping[str, Path], experiments: Pa
         st.warning(plain(note))
     ranked = set(found.ranks["kind"])
     kinds = [k for k in ("group", "factor", "dimension") if k in ranked]
-    kind = st.radio("Of", kinds, format_func=lambda k: f"{k}s", horizontal=True)
+    kind = st.radio("Ranks of", kinds, format_func=lambda k: f"{k}s", horizontal=True)
     ranks = found.ranks[found.ranks["kind"] == kind]
     st.altair_chart(rank_lines(ranks, found.names), width="stretch")
     st.dataframe(
@@ -168,7 +168,7 @@ def show_comparison(names: list[str], roots: Mapping[str, Path], experiments: Pa
     agreement = found.agreement[found.agreement["kind"] == kind]
     if len(agreement):  # dimensions are too few for one
         st.dataframe(
-            agreement,
+            agreement.assign(measure=agreement["measure"].map(MEASURES)),
             hide_index=True,
             column_order=("experiment_a", "experiment_b", "measure", "value", "low", "high"),
             column_config={"experiment_a": "study", "experiment_b": "compared with"},

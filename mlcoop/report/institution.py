@@ -44,6 +44,10 @@ def named(experiment: Experiment) -> Experiment:
         table = getattr(experiment, key)
         if table is not None:
             tables[key] = with_name(table, experiment, columns)
+    ranking = dict(experiment.metrics.get("ranking") or {})
+    for key in ("apart", "stopped"):
+        if ranking.get(key):
+            ranking[key] = [[name if end == code else end for end in p] for p in ranking[key]]
     countries = [c for c in experiment.coverage.get("countries") or [] if c != code]
     return replace(
         experiment,
@@ -52,6 +56,7 @@ def named(experiment: Experiment) -> Experiment:
             "focus": {**(experiment.config.get("focus") or {}), "focal": name},
         },
         coverage={**experiment.coverage, "countries": countries},
+        metrics={**experiment.metrics, "ranking": ranking} if ranking else experiment.metrics,
         **tables,
     )
 

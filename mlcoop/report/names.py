@@ -59,11 +59,15 @@ def group_name(key: str, role: str = "", focal: str | None = None) -> str:
 
 
 def pair_name(a: str, b: str, focal: str | None = None) -> str:
-    """Return the pair in words, the focal country first.
+    """Return the pair in words, the focal country first; an institution's by its partner alone.
 
-    >>> pair_name("BGD", "CHN", focal="CHN")
-    'China–Bangladesh'
+    All pairs of such a study share the institution, whose name would fill every label.
+
+    >>> pair_name("BGD", "CHN", focal="CHN"), pair_name("CHN", "ETH Zurich", focal="ETH Zurich")
+    ('China–Bangladesh', 'China')
     """
+    if focal in (a, b) and not is_iso3(focal):
+        return country_name(b if a == focal else a)
     first, second = (b, a) if b == focal else (a, b)
     return f"{country_name(first)}–{country_name(second)}"
 

@@ -333,6 +333,8 @@ def _tiles(s: Summary) -> list[tuple[str, str, str]]:
         first = s.factors[0]
         ranks = f"rank {span(first.rank_low, first.rank_high)} of {len(s.factors)}"
         note = f"{ranks} ({percent(s.rank_level)} confidence set)"
+        if first.above_null is False:
+            note += ", not distinguishable from chance"
         tiles.append(("Leading factor", first.label, note))
     if s.forecasts:
         rows = [f for f in s.forecasts if f.year == s.forecasts[0].year]

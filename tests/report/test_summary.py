@@ -50,6 +50,27 @@ def test_the_question_says_which_pairs_it_is_about() -> None:
     assert asked({}, {}, simulated=False, forecast=False).endswith("?")
 
 
+def test_pairs_of_an_institution_are_named_by_their_partner(study: Experiment) -> None:
+    """A long name in front of every partner left "University of North Carolin…" in all charts."""
+    name = "University of North Carolina at Chapel Hill"
+    ranking = {"apart": [["CHN", "PRK"]], "stopped": [["CHN", "NPL"]]}
+    s = summarise(
+        dataclasses.replace(
+            study,
+            coverage={
+                **study.coverage,
+                "institution": {"code": "CHN", "name": name, "country": "CHN"},
+            },
+            metrics={**study.metrics, "ranking": ranking},
+        )
+    )
+    labels = [*(f.label for f in s.forecasts), *(b.label for b in s.beyond)]
+    assert "Pakistan" in labels and not any(name in label for label in labels)
+    assert f"The largest partner is {s.forecasts[0].label} with" in s.answer[-1]
+    trust = " ".join(s.trust)
+    assert "North Korea has no works where" in trust and "Nepal has no works from" in trust
+
+
 def test_the_forecast_of_one_pair_is_told_once(study: Experiment) -> None:
     one = dataclasses.replace(study, forecast=study.forecast.head(1), totals=None)
     row = one.forecast.iloc[0]

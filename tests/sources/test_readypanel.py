@@ -53,6 +53,21 @@ def test_parquet_with_numbers_as_ends(tmp_path: Path) -> None:
     assert got["f"].tolist() == [1.0, 0.0]
 
 
+def test_text_of_true_and_false_and_a_gzipped_file(tmp_path: Path) -> None:
+    """pandas writes booleans so, and compresses `panel.csv.gz` unasked."""
+    path = tmp_path / "panel.csv.gz"
+    table = pd.DataFrame(
+        {"i": ["a", "a", "b"], "j": ["b", "c", "c"], "y": 1, "f": [True, False, None]}
+    )
+    table.to_csv(path, index=False)
+    assert path.read_bytes()[:2] == b"\x1f\x8b"
+    got = read(path, pair=["i", "j"], target="y", factors=["f"])
+    np.testing.assert_array_equal(got["f"], [1.0, 0.0, np.nan])
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        read(path, pair=["i", "j"], target="y", factors=["f"])
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [

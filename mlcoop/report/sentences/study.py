@@ -11,6 +11,7 @@ import numpy as np
 
 from mlcoop.errors import lower_first
 from mlcoop.report.names import (
+    country_name,
     in_quotes,
     listing,
     method_name,
@@ -160,7 +161,8 @@ def forecast_sentence(
     pairs = f"the {len(rows)} pairs" if len(rows) > 1 else "the pair"
     own = f"({percent(top.level)} interval {span(top.lower, top.upper)})"
     held = f" ({percent(top.level)} interval {span(*joint)})" if joint else ""
-    largest = f" The largest pair is {top.label} with {number(top.predicted)} works {own}."
+    what = "partner" if top.label in (country_name(top.a), country_name(top.b)) else "pair"
+    largest = f" The largest {what} is {top.label} with {number(top.predicted)} works {own}."
     if len(rows) == 1:
         held, largest = held or f" {own}", ""
     return (

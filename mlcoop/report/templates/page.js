@@ -15,13 +15,13 @@
     });
   }
   // Paper is white. A long ranking prints its first rows as a picture and all of them as a table,
-  // since a picture of every row would be too small to read.
+  // since a picture of every row would be too small to read; no warning stays folded away.
   let chosen;
   let opened = [];
   addEventListener("beforeprint", () => {
     chosen = root.dataset.theme;
     root.dataset.theme = "light";
-    opened = all("#factors-ranking details:not([open])");
+    opened = all("#factors-ranking details:not([open]), #warnings details:not([open])");
     opened.forEach((d) => { d.open = true; });
   });
   addEventListener("afterprint", () => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ FIRST = -1  # of the heading, so that the row below it is 0, as in a table that 
 
 
 def load(path: str | Path) -> tuple[pd.DataFrame, str]:
-    """Return a user's table as text (CSV) or as stored (Parquet), and its name for errors.
+    """Return a user's table as text (CSV, gzipped or not) or as stored (Parquet), and its name.
 
     The index says where a row stands (see `at`): rows without any text are left out and counted.
     """
@@ -29,6 +30,8 @@ def load(path: str | Path) -> tuple[pd.DataFrame, str]:
     where = str(path)
     content = read_bytes(path)
     try:
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
         if path.suffix.lower() in (".parquet", ".pq"):
             table = pd.read_parquet(path).reset_index(drop=True)
         else:

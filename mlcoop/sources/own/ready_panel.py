@@ -29,13 +29,14 @@ def read(
     Parameters
     ----------
     path : path
-        CSV (comma, semicolon or tab) or `.parquet`.
+        CSV (comma, semicolon or tab; may be gzipped) or `.parquet`.
     pair : two column names
         Ends of a pair: any text or number; ends are compared as text.
     target : str
         Column of counts, >= 0; empty is missing.
     factors : sequence of str
-        Columns of numbers; empty is missing, and so are NA, NaN, null and a single dot.
+        Columns of numbers, or of true and false; empty is missing, and so are NA, NaN, null and a
+        single dot.
     year : str or None
         Column of years; None: the panel is one cross-section.
     exposure : str or None
@@ -96,7 +97,7 @@ def read(
         bad = ~(out[exposure] > 0)
         _refuse(bad, table[exposure], where, exposure, "an exposure that is not above zero")
     for factor in factors:
-        out[factor] = _numbers(table[factor], where, factor)
+        out[factor] = _numbers(_yes_or_no(table[factor]), where, factor)
     empty = [factor for factor in factors if out[factor].notna().sum() == 0]
     if empty:
         raise DataError(f"{where}: no value in any row of {some(empty)}; drop them from factors")
@@ -140,6 +141,15 @@ def as_text(values: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
         text = values.astype("int64").astype(str)
     return text.astype(object)
+
+
+def _yes_or_no(values: pd.Series) -> pd.Series:
+    """Return a column that holds true and false alone as 1 and 0, as Parquet's booleans are."""
+    text = values.astype(str).str.strip().str.lower()
+    blank = values.isna() | text.isin(_BLANK)
+    if blank.all() or not text[~blank].isin(["true", "false"]).all():
+        return values
+    return (text == "true").astype(float).mask(blank)
 
 
 def _numbers(values: pd.Series, where: str, column: str) -> pd.Series:
