@@ -35,6 +35,10 @@ from mlcoop.report.sentences.study import (
 )
 from mlcoop.schema import NOT_FORECAST, Experiment
 
+LONE = (
+    "Every factor is a group of its own, so groups rank as factors do. The key panel.groups of the "
+    "config puts factors into groups."
+)
 ABSENT = {
     "factors": "No ranking of factors was computed (explain is off, or its table is missing).",
     "groups": "No ranking of groups was computed.",
@@ -76,6 +80,10 @@ def summarise(experiment: Experiment) -> Summary:
     groups = gather.ranked(
         experiment.groups, "group", focal="institution and its country" if home else focal
     )
+    # A ready panel without groups has one for each factor, whose ranking would say all twice.
+    lone = bool(config.get("panel")) and 0 < len(factors) == len(groups)
+    if lone:
+        groups = ()
     dimensions = gather.ranked(experiment.dimensions, "dimension")
     errors = gather_forecast.set_errors(experiment)
     calibration = gather_forecast.calibration(experiment)
@@ -103,6 +111,8 @@ def summarise(experiment: Experiment) -> Summary:
     }
     warnings = tuple(str(w) for w in coverage.get("warnings") or [])
     reasons = {**ABSENT, "factors": str(not_ranked)} if not_ranked else ABSENT
+    if lone:
+        reasons = {**reasons, "groups": LONE}
     for why in [w for w in warnings if w.startswith(NOT_FORECAST)]:
         reasons = {**reasons, "errors": why, "calibration": why, "forecasts": why}
     summary = Summary(

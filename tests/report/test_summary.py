@@ -50,6 +50,21 @@ def test_the_question_says_which_pairs_it_is_about() -> None:
     assert asked({}, {}, simulated=False, forecast=False).endswith("?")
 
 
+def test_a_panel_without_groups_is_not_ranked_twice(study: Experiment) -> None:
+    """By hand: each of 46 factors in a group of its own name, as without panel.groups."""
+    alone = study.factors.assign(group=study.factors["factor"])
+    config = {**study.config, "panel": {"path": "p.csv"}}
+    panel = dataclasses.replace(study, config=config, factors=alone, groups=alone)
+    s = summarise(panel)
+    assert not s.groups and "panel.groups" in s.absent["groups"]
+    assert not any("By group" in sentence for sentence in s.answer)
+    for one, legends in ((panel, 0), (study, 1)):
+        section = render_report(one).split('<section id="factors-ranking">')[1].split("<h3")[0]
+        assert section.count('class="legend"') == legends
+    few = alone.head(3)
+    assert summarise(dataclasses.replace(panel, groups=few)).groups
+
+
 def test_pairs_of_an_institution_are_named_by_their_partner(study: Experiment) -> None:
     """A long name in front of every partner left "University of North Carolin…" in all charts."""
     name = "University of North Carolina at Chapel Hill"

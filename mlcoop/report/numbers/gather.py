@@ -231,7 +231,7 @@ def sources(provenance: Mapping[str, Any]) -> tuple[Source, ...]:
     for row in provenance.get("inputs") or []:
         if isinstance(row, Mapping) and row.get("source"):
             rows[str(row["source"])] = Source(
-                name=str(row["source"]),
+                name=plain(str(row["source"])),
                 licence=str(row.get("licence") or ""),
                 version=str(row.get("version") or ""),
                 citation=str(row.get("citation") or ""),
