@@ -203,7 +203,8 @@ def _effect(
     def height_of(value: float) -> float:
         return y(math.log1p(max(value, -0.999)))
 
-    canvas.text(x0, y0 + 16, cut(curve.label, width, 14), "label strong")
+    # Bold letters are wider: at their nominal 13 a long name runs into the next curve.
+    canvas.text(x0, y0 + 16, cut(curve.label, width, 15), "label strong")
     for step in _ratio_ticks(reach):
         cls = "zero" if step == 0 else "grid"
         canvas.line(left, height_of(step), right, height_of(step), cls)
