@@ -17,6 +17,7 @@ from mlcoop.report.names import (
     span,
     total_name,
 )
+from mlcoop.report.numbers.outlook import totals_once
 from mlcoop.scenario.model import Outcome
 from mlcoop.schema import BASELINES, Experiment
 from mlcoop.terminal.tables import print_table
@@ -26,7 +27,7 @@ LARGEST = 15
 
 def print_totals(experiment: Experiment, totals: pd.DataFrame) -> None:
     """Print the totals with their intervals, the focus set and all pairs first."""
-    totals = with_name(totals, experiment, ["total"])
+    totals = totals_once(with_name(totals, experiment, ["total"]))
     level = percent(float(totals["level"].iloc[0]))
     first = totals["total"].isin(["focus", "all"])
     by = ["year", "predicted"]

@@ -151,6 +151,19 @@ def focus_total(outlook: Outlook) -> Total | None:
     return min(found, key=lambda t: t.year) if found else None
 
 
+def totals_once(totals: pd.DataFrame) -> pd.DataFrame:
+    """Return totals without those of all pairs where they are the focus set's.
+
+    >>> rows = [["focus", 2022, 9.0], ["all", 2022, 9.0], ["KOR", 2022, 4.0]]
+    >>> list(totals_once(pd.DataFrame(rows, columns=["total", "year", "predicted"]))["total"])
+    ['focus', 'KOR']
+    """
+    sums = [
+        totals[totals["total"] == key].set_index("year")["predicted"] for key in ("focus", "all")
+    ]
+    return totals[totals["total"] != "all"] if sums[0].equals(sums[1]) else totals
+
+
 def _totals(table: pd.DataFrame | None) -> tuple[Total, ...]:
     if not filled(table):
         return ()
@@ -164,7 +177,7 @@ def _totals(table: pd.DataFrame | None) -> tuple[Total, ...]:
             upper=float(r["upper"]),
             level=float(r["level"]),
         )
-        for r in table.to_dict("records")
+        for r in totals_once(table).to_dict("records")
     ]
     sets = {"focus": 0, "all": 1}
     return tuple(sorted(rows, key=lambda t: (sets.get(t.key, 2), t.year, -t.predicted, t.key)))
