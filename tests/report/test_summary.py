@@ -84,6 +84,7 @@ def test_pairs_of_an_institution_are_named_by_their_partner(study: Experiment) -
     assert f"The largest partner is {s.forecasts[0].label} with" in s.answer[-1]
     trust = " ".join(s.trust)
     assert "North Korea has no works where" in trust and "Nepal has no works from" in trust
+    assert "–North Korea" not in trust and "–Nepal" not in trust
 
 
 def test_the_forecast_of_one_pair_is_told_once(study: Experiment) -> None:
