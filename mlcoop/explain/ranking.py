@@ -57,8 +57,8 @@ class Ranking:
     notes : dict
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
         "log" or "started log"; `of_years`: factors that hardly differ between pairs, each with the
-        number of years behind it; `apart`: both ends of pairs without works that
-        hardly count, `stopped`: of pairs whose years after their last work do not count;
+        number of years behind it; `apart`: both ends of pairs without works that hardly count;
+        `spells`: `pair` (both ends) and `years` of spells without works that do not count;
         `weights`, the `weights_key` of the refits; and `stability`: what `replicate_stability`
         says of factors, groups and dimensions.
     effects : DataFrame
@@ -201,7 +201,12 @@ def rank_factors(
             "scales": scales,
             "of_years": _of_years_alone(matrix),
             "apart": shown_ends(explained.apart),
-            "stopped": shown_ends(explained.stopped),
+            "spells": [
+                {"pair": ends, "years": years}
+                for ends, years in zip(
+                    shown_ends(explained.spells), explained.spells.values(), strict=True
+                )
+            ],
             "stability": {
                 f"{kind}s": replicate_stability(
                     judged.importance, judged.deviations, judged.table["tier"].to_numpy()

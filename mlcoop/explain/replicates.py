@@ -104,11 +104,14 @@ class Explained:
         return self._agreed("apart")
 
     @property
-    def stopped(self) -> list[str]:
-        """Pairs of which most of the models trained on them leave out the last years."""
-        return self._agreed("stopped")
+    def spells(self) -> dict[str, list[int]]:
+        """By pair, the years without works that most of the models trained on it leave out."""
+        years: dict[str, list[int]] = {}
+        for pair, year in self._agreed("spells"):
+            years.setdefault(pair, []).append(year)
+        return years
 
-    def _agreed(self, told: str) -> list[str]:
+    def _agreed(self, told: str) -> list[Any]:
         held = Counter(p for e in self.estimators for p in getattr(e, told, frozenset()))
         return sorted(p for p, n in held.items() if n > (len(self.estimators) - 1) / 2)
 

@@ -222,9 +222,9 @@ class Imputing:
         return getattr(self.inner, "apart", frozenset())
 
     @property
-    def stopped(self) -> frozenset[str]:
-        """Training pairs of which the model leaves out the last years, if it tells."""
-        return getattr(self.inner, "stopped", frozenset())
+    def spells(self) -> frozenset[tuple[str, int]]:
+        """Training pairs and years without works that the model leaves out, if it tells."""
+        return getattr(self.inner, "spells", frozenset())
 
     def year_doubt(self) -> YearDoubt | None:
         """Return how year shocks widen standard errors, where the learner says."""

@@ -15,7 +15,7 @@ from mlcoop.model.mixed_fit import MixedFit, Rows
 from mlcoop.model.mixed_rows import mixed_rows
 from mlcoop.model.scales import scales_of
 from mlcoop.model.shallow import read_shallow, shallow_interactions
-from mlcoop.model.stopped import while_active
+from mlcoop.model.spells import without_spells
 from mlcoop.model.training import MANY_PAIRS, Training, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
 from mlcoop.model.year_shocks import YearDoubt, year_doubt, year_shocks
@@ -58,8 +58,8 @@ class LinearBoosting:
 
     def __init__(self, params: Params, seed: int) -> None:
         self.params, self.seed = params, seed
-        self.stopped: frozenset[str] = frozenset()
-        """Training pairs whose years after their last work are left out of the fit."""
+        self.spells: frozenset[tuple[str, int]] = frozenset()
+        """Training pairs and years without works that are left out of the fit."""
         self._pulls: np.ndarray | None = None
 
     def fit(
@@ -79,7 +79,7 @@ class LinearBoosting:
         boost = bool(many and self.params["trees"])
         self.level_data_ = data
         if not many:
-            data, self.stopped = while_active(data)
+            data, self.spells = without_spells(data)
         terms = self.params.get("terms")
         smooth = self.params["smooth"] and not boost
         scales = scales_of(data, terms) if smooth and not many else ()
@@ -113,7 +113,7 @@ class LinearBoosting:
         move = (times - 1) @ self._influences()
         copy.fit_ = replace(self.fit_, coef=self.fit_.coef + move)
         copy.level_data_, copy.binned_ = self.level_data_, self.binned_
-        copy.stopped = self.stopped
+        copy.spells = self.spells
         copy._boost(multiplicity, seed)
         return copy
 
@@ -128,7 +128,7 @@ class LinearBoosting:
         copy.data_, copy.rows_, copy.basis_ = self.data_, self.rows_, self.basis_
         coef = draw_coef(self.fit_, np.random.default_rng(seed))
         copy.fit_, copy.booster_ = replace(self.fit_, coef=coef), self.booster_
-        copy.level_, copy.stopped = self.level_, self.stopped
+        copy.level_, copy.spells = self.level_, self.spells
         return copy
 
     @property

@@ -31,7 +31,7 @@ from mlcoop.report.sentences.study import (
     resampling_sentence,
     scales_sentence,
     skill_sentence,
-    stopped_sentence,
+    spells_sentence,
 )
 from mlcoop.schema import NOT_FORECAST, Experiment
 
@@ -188,7 +188,7 @@ def _trust(s: Summary, ranking: Mapping[str, Any]) -> tuple[str, ...]:
             scales_sentence(s.factors, ranking.get("scales") or {}),
             of_years_sentence(s.factors, ranking.get("of_years") or {}),
             apart_sentence(ranking.get("apart") or [], s.focal),
-            stopped_sentence(ranking.get("stopped") or [], s.focal),
+            spells_sentence(ranking.get("spells") or [], s.focal),
             NOT_CAUSE,
         ]
     return tuple(t for t in trust if t)

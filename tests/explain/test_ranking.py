@@ -80,7 +80,7 @@ def test_pairs_without_works_hardly_count_and_are_named(world):
     assert (with_them["above_null"] == without["above_null"]).all()
 
 
-def test_pairs_that_stop_are_named_and_the_years_after_do_not_count(world):
+def test_spells_without_works_are_named_and_do_not_count(world):
     """Ten of sixty pairs stop in the fifth year: ranked as if those years were not there."""
     matrix = matrix_of(world)
     rows = matrix.rows
@@ -91,7 +91,8 @@ def test_pairs_that_stop_are_named_and_the_years_after_do_not_count(world):
     stopped = dataclasses.replace(matrix, rows=rows.assign(works=rows["works"].where(~gone, 0.0)))
     learner = imputing(LEARNERS["linear_boosting"])  # as studies have it
     found = rank_factors(stopped, learner, seed=1, resamples=20)
-    assert {"|".join(ends) for ends in found.notes["stopped"]} == set(pair_names(rows)[gone])
+    spells = {("|".join(s["pair"]), year) for s in found.notes["spells"] for year in s["years"]}
+    assert spells == set(zip(pair_names(rows)[gone], rows["year"][gone].tolist(), strict=True))
     assert not found.notes["apart"]
     others = FeatureMatrix(rows[~gone], matrix.X[~gone], matrix.features)
     other = rank_factors(others, "linear_boosting", seed=1, resamples=20)

@@ -6,6 +6,7 @@ Every sentence speaks of association and carries its uncertainty, or says that n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -320,20 +321,28 @@ def apart_sentence(pairs: Sequence[Sequence[str]], focal: str | None) -> str:
     )
 
 
-def stopped_sentence(pairs: Sequence[Sequence[str]], focal: str | None) -> str:
-    """Return of which pairs the years after their last work do not count in the ranking.
+def spells_sentence(spells: Sequence[Mapping[str, Any]], focal: str | None) -> str:
+    """Return which pairs have spells without works that do not count in the ranking, and when.
 
-    >>> stopped_sentence([["CHN", "PRK"]], "CHN")[:53]
-    'China–North Korea has no works from some year on, tho'
+    >>> spells_sentence([{"pair": ["CHN", "PRK"], "years": [2004, 2005, 2006, 2011]}], "CHN")[:60]
+    'China–North Korea (2004 to 2006, 2011) has no works in years'
     """
-    if not pairs:
+    if not spells:
         return ""
-    has = "has" if len(pairs) == 1 else "have"
+    names = [pair_name(a, b, focal) for a, b in (s["pair"] for s in spells)]
+    found = [f"{n} ({_runs(s['years'])})" for n, s in zip(names, spells, strict=True)]
+    has, its = ("has", "its") if len(found) == 1 else ("have", "their")
     return (
-        f"{listing([pair_name(a, b, focal) for a, b in pairs])} {has} no works from some year on, "
-        "though factors and the years before suggest many. The ranking leaves those years out. The "
-        "panel does not show the reason."
+        f"{listing(found)} {has} no works in years for which factors and {its} other years suggest "
+        "many. The ranking leaves those years out. The panel does not show the reason."
     )
+
+
+def _runs(years: Sequence[int]) -> str:
+    """Return rising years as the runs that they make."""
+    firsts = [y for y in years if y - 1 not in years]
+    lasts = [y for y in years if y + 1 not in years]
+    return ", ".join(span(*run, form=str) for run in zip(firsts, lasts, strict=True))
 
 
 def planted_sentence(

@@ -1,4 +1,4 @@
-"""Years without works at the end of a pair: left out where they are too many for chance."""
+"""Spells of years without works: left out where they are too long for chance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy import stats
 from mlcoop.model.learners import LEARNERS
 from mlcoop.model.linear_boosting import LinearBoosting
 from mlcoop.model.mixed_fit import MixedFit, Rows
-from mlcoop.model.stopped import RARE, _stopped, while_active
+from mlcoop.model.spells import RARE, _too_rare, without_spells
 from mlcoop.model.training import Training, arrange
 
 PAIRS, YEARS, FACTORS = 50, 10, 6
@@ -32,23 +32,29 @@ def training(X: pd.DataFrame, y: np.ndarray, order: np.ndarray | None = None) ->
     return arrange(X.iloc[order], y[order], None, None, PAIR[order], YEAR[order], 10_000, 0)
 
 
-def stops(seed: int) -> np.ndarray:
-    """The rows from some year between the fourth and the seventh on of ten pairs."""
+def spells(seed: int, kind: str) -> np.ndarray:
+    """The rows of ten pairs in which they have not begun, pause for three to five years, or are
+    after a stop in the fourth to the seventh year."""
     rng = np.random.default_rng([seed, 1])
-    last = zip(rng.permutation(np.unique(PAIR))[:10], rng.integers(2013, 2017, 10), strict=True)
-    year = dict(last)
-    return np.array([y >= year.get(p, np.inf) for p, y in zip(PAIR, YEAR, strict=True)])
+    gone = np.zeros((PAIRS, YEARS), dtype=bool)
+    for pair in rng.permutation(PAIRS)[:10]:
+        at, length = rng.integers(3, 7), rng.integers(3, 6)
+        first, last = {"begin": (0, at), "pause": (1, 1 + length), "stop": (at, YEARS)}[kind]
+        gone[pair, first:last] = True
+    return gone.ravel()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_pairs_that_stop_leave_slopes_and_errors_as_if_those_years_were_not_there(seed) -> None:
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", ["begin", "pause", "stop"])
+def test_spells_leave_slopes_and_errors_as_if_those_years_were_not_there(kind, seed) -> None:
     """Against a fit that never saw them, twenty works a year; rows come in any order."""
     X, y = planted(seed, 20.0)
-    gone = stops(seed)
+    gone = spells(seed, kind)
     order = np.random.default_rng(seed).permutation(len(y))
-    data, names = while_active(training(X, np.where(gone, 0.0, y), order))
-    assert names == set(PAIR[gone])
-    assert len(data.y) <= (~gone).sum() and len(data.starts) == PAIRS
+    data, found = without_spells(training(X, np.where(gone, 0.0, y), order))
+    assert found >= set(zip(PAIR[gone], YEAR[gone].tolist(), strict=True))
+    assert {p for p, _ in found} == set(PAIR[gone])  # zeros by chance beside a spell belong to it
+    assert len(data.y) == len(y) - len(found) and len(data.starts) == PAIRS
     model = LinearBoosting(LEARNERS["linear_boosting"].defaults, 0)
     given = {"pairs": PAIR, "years": YEAR}
     fit = model.fit(X, np.where(gone, 0.0, y), **given).fit_
@@ -57,28 +63,44 @@ def test_pairs_that_stop_leave_slopes_and_errors_as_if_those_years_were_not_ther
     error = np.sqrt(np.diag(other.covariance)[1 : FACTORS + 1])
     assert (np.abs(fit.coef - other.coef)[1 : FACTORS + 1] < 0.3 * error).all()
     assert np.sqrt(np.diag(fit.covariance)[1 : FACTORS + 1]) == pytest.approx(error, rel=0.05)
-    assert model.stopped == names and model.refit(pd.Series(1.0, names), 0).stopped == names
-    expected = np.exp(model.margin(X)).sum()  # over all years, those after the last work too
+    assert model.spells == found and model.refit(pd.Series(1.0, data.pair_names), 0).spells == found
+    expected = np.exp(model.margin(X)).sum()  # over all years, those of spells too
     assert expected == pytest.approx(np.where(gone, 0.0, y).sum())
+
+
+def test_a_pair_may_have_more_than_one_spell() -> None:
+    """Works in three years alone, thirty each; zeros between them are two spells, one at an end."""
+    X, y = planted(0, 30.0)
+    alone = np.isin(PAIR, ["AAA|P00"])
+    y[alone] = np.where(np.isin(YEAR[alone], [2012, 2013, 2018]), 30.0, 0.0)
+    empty = [2010, 2011, 2014, 2015, 2016, 2017, 2019]
+    assert without_spells(training(X, y))[1] == {("AAA|P00", year) for year in empty}
 
 
 @pytest.mark.parametrize("level", [0.1, 0.3, 1.0, 5.0])
 def test_years_without_works_by_chance_stay(level: float) -> None:
-    """Poisson counts, many of which end with zeros: of a hundred worlds one should lose any."""
+    """Poisson counts, many of which are zero: of a hundred worlds one should lose any."""
     for seed in range(8):
         data = training(*planted(seed, level))
-        active, names = while_active(data)
-        assert active is data and not names
+        left, found = without_spells(data)
+        assert left is data and not found
 
 
-def test_years_that_a_factor_of_the_panel_explains_stay() -> None:
-    """Eight pairs in whose years from some on a ban multiplies works by exp(-6)."""
+@pytest.mark.parametrize("kind", ["begin", "pause", "stop"])
+def test_years_that_a_factor_of_the_panel_explains_stay(kind: str) -> None:
+    """Ten pairs in some of whose years a ban multiplies works by exp(-6)."""
     X, y = planted(0, 20.0)
-    banned = stops(0)
+    banned = spells(0, kind)
     X[FACTORS] = banned.astype(float)
     y = np.where(banned, np.random.default_rng(1).poisson(y * np.exp(-6)), y).astype(float)
     assert (y[banned] == 0).mean() > 0.9
-    assert not while_active(training(X, y))[1]
+    assert not without_spells(training(X, y))[1]
+
+
+def test_without_years_there_are_no_spells() -> None:
+    X, y = planted(0, 20.0)
+    data = arrange(X, np.where(spells(0, "stop"), 0.0, y), None, None, PAIR, None, 10_000, 0)
+    assert without_spells(data) == (data, frozenset())
 
 
 @pytest.mark.parametrize("works", [2, 5, 30])
@@ -102,7 +124,7 @@ def test_of_few_works_little_is_known_of_the_years_after(works: int, rate: float
         closeness=np.ones(2),
     )
     ended = np.array([False, True, False, False])
-    assert _stopped(rows, fit, ended)[0] == ((1 + rate) ** -works < RARE / 2)
+    assert _too_rare(rows, fit, ended)[0] == ((1 + rate) ** -works < RARE / len(y))
 
 
 @pytest.mark.parametrize("dispersion", [0.0, 0.5])
@@ -127,4 +149,4 @@ def test_a_run_is_too_rare_by_the_negative_binomial(run: int, dispersion: float)
     )
     size = 1 / max(dispersion, 1e-9)
     chance = stats.nbinom.pmf(0, size, size / (size + 3.0)) ** run
-    assert _stopped(rows, fit, ended).tolist() == [False, chance < RARE / 2]
+    assert _too_rare(rows, fit, ended).tolist() == [False, chance < RARE / len(y)]
