@@ -142,7 +142,9 @@ def _learn(
     if config.explain.enabled and not not_ranked:
         metrics["ranking"] = staged.explain(kept, tuned["factor"])
         staged.relate(kept)
-        metrics["neighbours"] = staged.expect(kept, tuned["factor"])
+        metrics["neighbours"] = staged.expect(
+            kept, tuned["factor"], spatial=metrics["ranking"]["spatial"]
+        )
         if study.matrix.X.isna().to_numpy().any():
             metrics["missing"] = staged.compare_missing(study.matrix, tuned["factor"])
     if horizons:

@@ -48,7 +48,7 @@ def test_pairs_of_a_cross_section_have_no_years(
     panel = {"path": "p.csv", "pair": ["i", "j"], "year": year, "target": "y", "factors": ["f"]}
     config, ppml = Config(name="x", panel=panel), LEARNERS["ppml"]
     study = study_of(range(2001, 2005))
-    files, noted = compute.compare_with_expected(study, config, ppml, {}, workers=1)
+    files, noted = compute.compare_with_expected(study, config, ppml, {}, spatial=False, workers=1)
     years = files["observed_expected.csv"][["first_year", "last_year"]]
     assert years.isna().all(axis=None) == blank
     assert noted == {"neighbours": None, "warnings": []}

@@ -57,7 +57,8 @@ class Ranking:
     notes : dict
         `level, resamples, unit, learner, rows_explained`; `scales`: factors that are taken in logs,
         "log" or "started log"; `of_years`: factors that hardly differ between pairs, each with the
-        number of years behind it; `apart`: both ends of pairs without works that hardly count;
+        number of years behind it; `spatial`: whether near countries share effects in the model;
+        `apart`: both ends of pairs without works that hardly count;
         `spells`: `pair` (both ends) and `years` of spells without works that do not count;
         `weights`, the `weights_key` of the refits; and `stability`: what `replicate_stability`
         says of factors, groups and dimensions.
@@ -200,6 +201,7 @@ def rank_factors(
             "rows_explained": len(explained.rows),
             "scales": scales,
             "of_years": _of_years_alone(matrix),
+            "spatial": explained.spatial,
             "apart": shown_ends(explained.apart),
             "spells": [
                 {"pair": ends, "years": years}

@@ -104,6 +104,11 @@ class Explained:
         return self._agreed("apart")
 
     @property
+    def spatial(self) -> bool:
+        """Whether the models have effects that near countries share."""
+        return all(getattr(e, "spatial", False) for e in self.estimators)
+
+    @property
     def spells(self) -> dict[str, list[int]]:
         """By pair, the years without works that most of the models trained on it leave out."""
         years: dict[str, list[int]] = {}

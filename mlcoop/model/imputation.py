@@ -226,6 +226,11 @@ class Imputing:
         """Training pairs and years without works that the model leaves out, if it tells."""
         return getattr(self.inner, "spells", frozenset())
 
+    @property
+    def spatial(self) -> bool:
+        """Whether the model has effects that near countries share."""
+        return getattr(self.inner, "spatial", False)
+
     def year_doubt(self) -> YearDoubt | None:
         """Return how year shocks widen standard errors, where the learner says."""
         tell = getattr(self.inner, "year_doubt", None)

@@ -15,6 +15,7 @@ from mlcoop.model.mixed_fit import MixedFit, Rows
 from mlcoop.model.mixed_rows import mixed_rows
 from mlcoop.model.scales import scales_of
 from mlcoop.model.shallow import read_shallow, shallow_interactions
+from mlcoop.model.spatial import knows_places
 from mlcoop.model.spells import without_spells
 from mlcoop.model.training import MANY_PAIRS, Training, arrange, expected_works
 from mlcoop.model.trees import BinnedRows, fit_trees, predict_margin, tree_shapley
@@ -140,6 +141,11 @@ class LinearBoosting:
     def apart(self) -> frozenset[str]:
         """Training pairs without works that hardly count, since others like them have many."""
         return frozenset(self.data_.pair_names[self.fit_.apart])
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the fit has effects that near countries share."""
+        return self.booster_ is None and knows_places(self.data_.pair_names)
 
     def _coef(self) -> np.ndarray:
         """Coefficients of the factors' columns, without countries, years and pairs."""

@@ -1,4 +1,4 @@
-"""Training rows as the log-linear mixed model takes them: terms, countries and years."""
+"""Training rows as the log-linear mixed model takes them: terms, countries, places and years."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from mlcoop.model.basis import Basis
 from mlcoop.model.mixed_fit import Rows
+from mlcoop.model.spatial import countries_of, spatial_columns
 from mlcoop.model.training import Training
 
 FEWEST_YEARS = 3  # of fewer, a year cannot be told from the others
@@ -20,53 +21,50 @@ def mixed_rows(basis: Basis, data: Training, *, nuisance: bool = True) -> Rows:
         Of the columns of `data.X`.
     data : Training
     nuisance : bool
-        Whether countries and years have effects of their own.
+        Whether countries, places and years have effects of their own.
     """
     blocks = basis.blocks()
-    first = int(blocks.max()) + 1
-    extra, extra_blocks = np.empty((len(data.y), 0)), np.empty(0, dtype=int)
+    parts = [basis.design(basis.standardise(data.X))]
+    years = np.empty((len(data.y), 0))
     if nuisance:
-        extra, extra_blocks = _nuisance(data, first)
-        drifts = _drifts(basis, data)
-        extra = np.hstack([drifts, extra])
-        extra_blocks = np.r_[np.full(drifts.shape[1], first + 2), extra_blocks]
+        years = _years(data)
+        parts += [_drifts(basis, data), *_of_countries(data), years]
+    for part in parts[1:]:  # each with a spread of its own
+        blocks = np.r_[blocks, np.full(part.shape[1], blocks.max() + 1)]
     return Rows(
-        design=np.hstack([basis.design(basis.standardise(data.X)), extra]),
-        blocks=np.r_[blocks, extra_blocks],
+        design=np.hstack(parts),
+        blocks=blocks,
         y=data.y,
         offset=data.offset,
         weight=data.weight,
         starts=data.starts,
         pair=data.pair,
-        years=int((extra_blocks == first + 1).sum()),
+        years=years.shape[1],
     )
 
 
-def _nuisance(data: Training, first_block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return columns for lasting effects of countries and of years, each a block of its own.
+def _of_countries(data: Training) -> list[np.ndarray]:
+    """Return columns for lasting effects that countries share, and for those of each country.
 
-    They absorb shocks that a country's pairs, or a year's, share. A country with one pair has no
-    effect apart from its pair's, so countries enter only where pairs are many times as many.
+    A country with one pair has no effect apart from its pair's, so countries enter only where pairs
+    are many times as many.
     """
-    parts, blocks = [], []
-    ends = [str(n).split("|") for n in data.pair_names]
-    if all(len(e) == 2 for e in ends):
-        countries, code = np.unique(np.array(ends), return_inverse=True)
-        code = code.reshape(-1, 2)
-        if len(ends) >= 2.5 * len(countries):
-            of_pair = np.zeros((len(ends), len(countries)))
-            np.add.at(of_pair, (np.arange(len(ends)), code[:, 0]), 1.0)
-            np.add.at(of_pair, (np.arange(len(ends)), code[:, 1]), 1.0)
-            parts.append(of_pair[data.pair])
-            blocks += [first_block] * len(countries)
-    if data.years is not None:
-        names, code = np.unique(data.years, return_inverse=True)
-        if len(names) >= FEWEST_YEARS:
-            parts.append(np.eye(len(names))[code])
-            blocks += [first_block + 1] * len(names)
-    if not parts:
-        return np.empty((len(data.y), 0)), np.empty(0, dtype=int)
-    return np.hstack(parts), np.array(blocks)
+    found = countries_of(data.pair_names)
+    if found is None:
+        return []
+    countries, inside = found
+    parts = [spatial_columns(countries, inside)]
+    if len(inside) >= 2.5 * len(countries):
+        parts.append(inside)
+    return [part[data.pair] for part in parts]
+
+
+def _years(data: Training) -> np.ndarray:
+    """Return a column for each year, whose effect all of its pairs share."""
+    if data.years is None:
+        return np.empty((len(data.y), 0))
+    names, code = np.unique(data.years, return_inverse=True)
+    return np.eye(len(names))[code] if len(names) >= FEWEST_YEARS else np.empty((len(code), 0))
 
 
 def _drifts(basis: Basis, data: Training) -> np.ndarray:

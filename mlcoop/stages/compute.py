@@ -212,7 +212,13 @@ def rank(
 
 
 def compare_with_expected(
-    study: Study, config: Config, learner: Learner, params: dict[str, Any], *, workers: int
+    study: Study,
+    config: Config,
+    learner: Learner,
+    params: dict[str, Any],
+    *,
+    spatial: bool,
+    workers: int,
 ) -> Made:
     """Set the focus pairs' last works beside those that their factors lead one to expect."""
     table = observed_over_expected(
@@ -227,12 +233,15 @@ def compare_with_expected(
     if config.panel is not None and config.panel.year is None:
         table[["first_year", "last_year"]] = pd.NA  # a cross-section stands in a year of no name
     alike = neighbours_alike(table, seed=config.seed)
-    result = {"neighbours": alike, "warnings": warn_of_neighbours(alike, config.explain.level)}
+    warnings = [] if spatial else warn_of_neighbours(alike, config.explain.level)
+    result = {"neighbours": alike and {**alike, "spatial": spatial}, "warnings": warnings}
     return {"observed_expected.csv": table}, result
 
 
 def warn_of_neighbours(alike: Mapping[str, float] | None, level: float) -> list[str]:
     """Return a warning where the residuals of neighbouring partners are alike.
+
+    Of models without effects that near countries share.
 
     >>> warn_of_neighbours({"moran": 0.02, "p": 0.3, "partners": 60}, 0.95)
     []

@@ -185,16 +185,21 @@ class Staged:
             lambda: compute.relate(study, ranking),
         )
 
-    def expect(self, study: Study, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Compare observed with expected works; return how alike neighbours deviate."""
+    def expect(
+        self, study: Study, params: dict[str, Any], *, spatial: bool
+    ) -> dict[str, Any] | None:
+        """Compare observed with expected works; return how alike neighbours deviate.
+
+        `spatial` as the ranking notes it.
+        """
         settings = self.config.explain
-        key = self._factor_key(params, settings.level, settings.unit)
+        key = self._factor_key(params, settings.level, settings.unit, spatial)
         result = self._carry_out(
             "expected",
             "observed vs expected works",
             key,
             lambda: compute.compare_with_expected(
-                study, self.config, self.learner, params, workers=self.workers
+                study, self.config, self.learner, params, spatial=spatial, workers=self.workers
             ),
         )
         return result.get("neighbours")

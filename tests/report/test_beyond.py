@@ -89,6 +89,8 @@ def test_whether_neighbours_lie_alike_is_said_as_the_test_has_it() -> None:
     for p, words in cases.items():
         said = beyond_sentences(rows, 0.95, {"moran": 0.31, "p": p, "partners": 60})
         assert words in said[-1] and said[:-1] == beyond_sentences(rows, 0.95)
+    held = {"moran": 0.31, "p": 0.0002, "partners": 60, "spatial": True}
+    assert "The ranking allows for effects" in beyond_sentences(rows, 0.95, held)[-1]
 
 
 def test_none_told_and_no_table_are_said_as_such() -> None:

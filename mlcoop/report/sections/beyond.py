@@ -64,7 +64,7 @@ def beyond_sentences(
 ) -> list[str]:
     """Say how far pairs lie from their expectation, which clearly do, and whether neighbours agree.
 
-    `neighbours` as `neighbours_alike` returns it.
+    `neighbours` as `neighbours_alike` returns it, and whether the model has `spatial` effects.
     """
     low, high = np.quantile([r.ratio for r in rows], [0.25, 0.75])
     spread = f"Half of the pairs have {span(low, high, times)} times their expected works."
@@ -109,9 +109,14 @@ def _alike(neighbours: Mapping[str, float] | None, level: float) -> list[str]:
             "There is no evidence that neighbouring partners have more similar ratios than others "
             f"({size})."
         ]
+    causes = f"Neighbouring partners have similar ratios ({size}). They share causes that the panel"
+    if neighbours.get("spatial"):
+        return [
+            f"{causes} lacks. The ranking allows for effects that near countries share; the "
+            "intervals here treat them as independent noise."
+        ]
     return [
-        f"Neighbouring partners have similar ratios ({size}). They share causes that the panel "
-        "lacks, which the intervals here and in the ranking treat as independent noise."
+        f"{causes} lacks, which the intervals here and in the ranking treat as independent noise."
     ]
 
 
