@@ -24,6 +24,8 @@ FEWEST_PEOPLE = 300_000
 FOCAL_AMONG = 60
 """A focal country is drawn among this many of the most populous."""
 
+NEAR_KM = 2000.0
+
 TIES = ("distance", "border", "time_difference", "official_language", "spoken_language", "bloc")
 DRAWN = ("pair", "national", "static", "dummy")
 MIXED = (
@@ -59,6 +61,7 @@ def world_covariates(
     countries: int,
     lifelike: bool,
     rng: np.random.Generator,
+    regional: float = 0.0,
 ) -> pd.DataFrame:
     """Draw countries, and factors of their pairs.
 
@@ -73,6 +76,8 @@ def world_covariates(
         with output, scores of government with one another and with income. Otherwise national
         series share a fifth of their variance, and pairs have series of their own too.
     rng : Generator
+    regional : float
+        Share of the variance of lasting figures, of pairs and nations, that near countries share.
 
     Returns
     -------
@@ -86,7 +91,7 @@ def world_covariates(
     ConfigError
         When there are not so many countries.
     """
-    grid = _Grid(pairs, years, countries, rng)
+    grid = _Grid(pairs, years, countries, regional, rng)
     layout = LIFELIKE if lifelike else MIXED
     columns: dict[str, np.ndarray] = {}
     for k in range(factors):
@@ -102,7 +107,9 @@ def world_covariates(
 class _Grid:
     """Countries, their pairs and years, and what has been drawn for them so far."""
 
-    def __init__(self, pairs: int, years: int, countries: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, pairs: int, years: int, countries: int, regional: float, rng: np.random.Generator
+    ) -> None:
         known = _peopled()
         most = len(known) if countries else len(known) - 1
         if (countries or pairs) > most:
@@ -121,7 +128,7 @@ class _Grid:
             self.names = [focal, *others]
             ends = [(focal, b) for b in others]
         self.rng = rng
-        self.both = bool(countries)
+        self.both, self.regional = bool(countries), regional
         self.ends = pd.DataFrame(ends, columns=["i", "j"])
         self.span = np.arange(FIRST_YEAR, FIRST_YEAR + years)
         self.keys = pd.DataFrame(
@@ -149,15 +156,15 @@ class _Grid:
         size = (len(self.ends), len(self.span))
         if maker == "pair":
             steps = self.rng.normal(scale=0.3, size=size).cumsum(axis=1)
-            return (self.rng.normal(size=(size[0], 1)) + steps).ravel()
+            return (self._lasting(self._of_pairs)[:, None] + steps).ravel()
         if maker == "static":
-            return np.repeat(self.rng.normal(size=size[0]), size[1])
+            return np.repeat(self._lasting(self._of_pairs), size[1])
         if maker == "dummy":
             on = self.rng.random(size[0]) < self.rng.uniform(0.1, 0.4)
             on[:3] = True  # a dummy that is never on would be no factor
             return np.repeat(self.rng.permutation(on).astype(float), size[1])
         assert maker == "national", maker
-        level = 0.5 * self.development + 0.9 * self.rng.normal(size=self.development.shape)
+        level = 0.5 * self.development + 0.9 * self._lasting(lambda own: own)[:, None]
         return self._of_ends(level + self._walk(0.2, self.rng.uniform(0, 0.12)))
 
     @cached_property
@@ -184,6 +191,19 @@ class _Grid:
             found[score] = good + own + self._walk(0.05)
         found["un_ideal_point"] = wide.loc["un_ideal_point"].loc[self.names].to_numpy()
         return found
+
+    def _lasting(self, spread: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return lasting figures of variance one; `spread` takes those of countries to whom."""
+        own = self.rng.normal(size=len(spread(np.zeros(len(self.names)))))
+        if not self.regional:
+            return own
+        shared = spread(shared_by_neighbours(self.names, self.rng))
+        return np.sqrt(1 - self.regional) * own + np.sqrt(self.regional) * shared
+
+    def _of_pairs(self, national: np.ndarray) -> np.ndarray:
+        if self.both:
+            return (national[self.first] + national[self.second]) / np.sqrt(2)
+        return national[self.second]
 
     def _walk(self, step: float, trend: float = 0.0) -> np.ndarray:
         size = (len(self.names), len(self.span))
@@ -216,6 +236,17 @@ class _Grid:
 
     def _by_pair(self, tie: Callable[[str, str], float]) -> np.ndarray:
         return np.array([tie(a, b) for a, b in zip(self.ends["i"], self.ends["j"], strict=True)])
+
+
+def shared_by_neighbours(names: list[str], rng: np.random.Generator) -> np.ndarray:
+    """Draw figures of countries, of variance one, that run by region, shape (n_countries,).
+
+    Normal; correlations are `exp(-(distance / NEAR_KM) ** 2)`. Without a known place: their own.
+    """
+    apart = geography.kilometres_between(names)
+    alike = np.nan_to_num(np.exp(-((apart / NEAR_KM) ** 2)))
+    np.fill_diagonal(alike, 1.0)
+    return rng.multivariate_normal(np.zeros(len(names)), alike, method="eigh", check_valid="ignore")
 
 
 @cache

@@ -44,6 +44,10 @@ class Recipe:
     twins : int
     pair_noise, country_noise, year_noise : float
         Standard deviations of lasting log effects of a pair, of a country, of a year.
+    regional : float
+        Share of the variance of drawn lasting figures that near countries share.
+    regional_noise : float
+        Standard deviation of a country's lasting log effect that near countries share.
     dispersion : float
         Variance of the negative binomial is mu + dispersion * mu**2.
     mean_works : float
@@ -69,6 +73,8 @@ class Recipe:
     pair_noise: Noise = 0.3
     country_noise: Noise = 0.0
     year_noise: Noise = 0.0
+    regional: Annotated[float, Field(ge=0, le=1)] = 0.0
+    regional_noise: Noise = 0.0
     dispersion: Annotated[float, Field(ge=0, le=10)] = 0.05
     mean_works: Annotated[float, Field(gt=0, le=1e5)] = 60.0
 
@@ -91,6 +97,11 @@ RECIPES: dict[str, Recipe] = {
         countries=16,
         country_noise=0.4,
         year_noise=0.05,
+    ),
+    "regional": Recipe(
+        "figures, and causes that the panel lacks, that run by region",
+        regional=0.5,
+        regional_noise=0.5,
     ),
     "wide": Recipe("158 pairs, every shape", pairs=158, shapes=ALL_SHAPES, interactions=1),
     "shocks": Recipe("year shocks and few drivers", year_noise=0.15, drivers=4),

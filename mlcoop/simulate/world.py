@@ -12,7 +12,12 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import ConfigError, did_you_mean
-from mlcoop.simulate.covariates import IN_LOGS, KEYS, world_covariates
+from mlcoop.simulate.covariates import (
+    IN_LOGS,
+    KEYS,
+    shared_by_neighbours,
+    world_covariates,
+)
 from mlcoop.simulate.recipes import SHAPES, Recipe, recipe_with
 
 MOST_OF_A_TIE, MOST_OF_A_FACTOR = 2.0, 4.0
@@ -85,6 +90,7 @@ def simulate_world(
         countries=recipe.countries,
         lifelike=recipe.lifelike,
         rng=rng,
+        regional=recipe.regional,
     )
     names = list(covariates.columns[len(KEYS) :])
     for k, name in enumerate(chosen or ()):
@@ -164,7 +170,7 @@ def plant_world(
     code = table.groupby(KEYS[:2]).ngroup().to_numpy()
     noise = (
         rng.normal(scale=recipe.pair_noise, size=code.max() + 1)[code]
-        + _country_noise(table, recipe.country_noise, rng)
+        + _country_noise(table, recipe, rng)
         + rng.normal(scale=recipe.year_noise, size=4000)[table["year"].to_numpy() % 4000]
     )
     log_mean = np.log(recipe.mean_works) + np.log(exposure[code]) + effects.sum(axis=1) + noise
@@ -248,7 +254,9 @@ def _product_shares(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return first - first.mean(), second - second.mean()
 
 
-def _country_noise(table: pd.DataFrame, scale: float, rng: np.random.Generator) -> np.ndarray:
+def _country_noise(table: pd.DataFrame, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
     countries = pd.unique(pd.concat([table["i"], table["j"]]))
-    value = pd.Series(rng.normal(scale=scale, size=len(countries)), index=countries)
+    value = pd.Series(rng.normal(scale=recipe.country_noise, size=len(countries)), index=countries)
+    if recipe.regional_noise:
+        value += recipe.regional_noise * shared_by_neighbours(list(countries), rng)
     return (table["i"].map(value) + table["j"].map(value)).to_numpy()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlcoop.simulate.covariates import world_covariates
+from mlcoop.simulate.covariates import NEAR_KM, shared_by_neighbours, world_covariates
 from mlcoop.sources import geography
 from mlcoop.tables import bloc_members, load
 
@@ -75,3 +75,36 @@ def test_every_factor_tells_some_pairs_from_others():
         moved = table.drop(columns=["i", "j", "year"]).groupby([table["i"], table["j"]]).mean()
         assert (moved.nunique() > 1).all(), moved.nunique()
         assert not table.duplicated(["i", "j", "year"]).any() and not table.isna().any().any()
+
+
+def test_near_countries_share_figures_as_their_distance_has_it():
+    """By formula, over 4,000 draws, one of which is of a place that is not known."""
+    names = ["FRA", "BEL", "MAR", "NZL", "lab"]
+    rng = np.random.default_rng(0)
+    drawn = np.array([shared_by_neighbours(names, rng) for _ in range(4000)])
+    wanted = np.exp(-((geography.kilometres_between(names) / NEAR_KM) ** 2))
+    wanted = np.where(np.eye(5, dtype=bool), 1.0, np.nan_to_num(wanted))
+    assert np.cov(drawn.T) == pytest.approx(wanted, abs=0.07)  # three standard errors
+    assert wanted[0, 1] > 0.9 and 0.2 < wanted[0, 2] < 0.6 and wanted[0, 3] < 1e-6
+
+
+@pytest.mark.parametrize("countries", [0, 12])
+def test_regional_figures_have_the_same_variance_and_are_alike_near_by(countries):
+    """Drawn ones of sixty worlds: the share asked for of what two figures of near pairs share."""
+    for regional in (0.0, 0.8):
+        near, size = [], []
+        for seed in range(60):
+            table = draw(seed, countries=countries, regional=regional, pairs=20, years=2)
+            first = table[table["year"] == 2005].reset_index(drop=True)
+            apart = geography.kilometres_between(first["j"])
+            same = (first["i"].to_numpy()[:, None] == first["i"].to_numpy()) & (apart < 500)
+            a, b = np.nonzero(np.triu(same, 1))
+            for name in (c for c in first if c.startswith("static")):
+                value = first[name].to_numpy()
+                near.extend(value[a] * value[b])
+                size.extend(value**2)
+        assert np.mean(size) == pytest.approx(1.0, abs=0.2)
+        if not regional:
+            assert np.mean(near) == pytest.approx(0.0, abs=0.2)
+        else:
+            assert 0.6 < np.mean(near) / np.mean(size) < 0.9

@@ -115,3 +115,15 @@ def test_figures_left_out_of_logs_are_the_same_world_as_they_are():
     np.testing.assert_allclose(np.exp(logs.panel[moved]), plain.panel[moved])
     pd.testing.assert_frame_equal(logs.panel.drop(columns=moved), plain.panel.drop(columns=moved))
     assert plain.panel["gdp"].skew() > 2 > logs.panel["gdp"].skew()
+
+
+def test_regional_noise_is_that_of_countries_and_shared_by_neighbours():
+    """Planted: nothing else lifts a pair; levels of large counts over 200 draws."""
+    table = pd.DataFrame({"i": "CHN", "j": ["FRA", "BEL", "NZL"], "year": 2010, "f": [0.0, 1, 2]})
+    recipe = Recipe("", drivers=0, pair_noise=0, dispersion=0, mean_works=1e5, regional_noise=0.5)
+    panels = [plant_world(table, recipe, kind="x", seed=s).panel for s in range(200)]
+    levels = np.array([np.log(p["y"] / p["exposure"]) for p in panels])
+    levels -= np.log(1e5)
+    alike = np.corrcoef(levels[:, 0] - levels[:, 2], levels[:, 1] - levels[:, 2])[0, 1]
+    assert alike > 0.95  # but for counting, near ones are as far from New Zealand
+    assert np.std(levels[:, 0] - levels[:, 2]) == pytest.approx(0.5 * np.sqrt(2), rel=0.15)
