@@ -27,7 +27,7 @@ from mlcoop.report.names import number, span
 from mlcoop.report.summary import summarise
 from mlcoop.scenario.file import find_moves, read_scenario
 from mlcoop.scenario.model import Outcome, play_scenario
-from mlcoop.scenario.store import read_scenario_model
+from mlcoop.scenario.store import factors_above_null, read_scenario_model
 
 ROOT = Path(__file__).parent.parent
 
@@ -115,7 +115,8 @@ def scenario(folder: Path, text: str) -> Outcome:
     assert experiment.forecast is not None
     asked, years = read_scenario(path), sorted(experiment.forecast["year"].unique())
     moves = find_moves(asked, model.features, model.rows, years, str(path))
-    return play_scenario(asked, model, experiment.forecast, moves)
+    above = factors_above_null(experiment)
+    return play_scenario(asked, model, experiment.forecast, moves, above)
 
 
 def test_what_if_is_the_command_lines_scenario(folder: Path) -> None:

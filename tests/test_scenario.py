@@ -63,14 +63,29 @@ def forecast(years: tuple[int, ...] = (2020, 2021)) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).assign(level=0.9, in_focus=True, last_observed=90.0)
 
 
-def play(model: ScenarioModel, tmp_path: Path, text: str):
+def play(model: ScenarioModel, tmp_path: Path, text: str, above_null: set[str] | None = None):
     path = tmp_path / "s.yaml"
     path.write_text(text)
     scenario = read_scenario(path)
     table = forecast()
     years = sorted(table["year"].unique().tolist())
     moves = find_moves(scenario, model.features, model.rows, years, str(path))
-    return play_scenario(scenario, model, table, moves)
+    return play_scenario(scenario, model, table, moves, above_null)
+
+
+def test_a_factor_below_the_null_line_is_warned_of(model: ScenarioModel, tmp_path: Path) -> None:
+    """By hand: of the two factors changed the ranking has one above its null line."""
+    text = """
+changes:
+  - {factor: rd_share, countries: [Pakistan], add: 0.1}
+  - {factor: belt_and_road, countries: [Pakistan], add: 1}
+"""
+    noise = "not distinguishable from chance in the study's ranking, so the difference may be noise"
+    assert not any(noise in w for w in play(model, tmp_path, text).warnings)
+    told = play(model, tmp_path, text, {"rd_share_partner"}).warnings
+    assert [w for w in told if noise in w] == [f'"Belt and Road": {noise}']
+    both = {"rd_share_partner", "belt_and_road"}
+    assert not any(noise in w for w in play(model, tmp_path, text, both).warnings)
 
 
 def test_the_difference_is_the_planted_ratio(model: ScenarioModel, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def _ahead(table: pd.DataFrame, horizon: int | None) -> pd.DataFrame:
 def _play(experiment: Experiment, forecast: pd.DataFrame, path: Path, models: Path) -> Any:
     from mlcoop.scenario.file import find_moves, read_scenario
     from mlcoop.scenario.model import play_scenario
-    from mlcoop.scenario.store import read_scenario_model
+    from mlcoop.scenario.store import factors_above_null, read_scenario_model
 
     scenario = read_scenario(path)
     model = read_scenario_model(experiment, models)
@@ -180,4 +180,4 @@ def _play(experiment: Experiment, forecast: pd.DataFrame, path: Path, models: Pa
     years = sorted(int(y) for y in experiment.forecast["year"].unique())
     own = experiment.coverage.get("institution")
     moves = find_moves(scenario, model.features, model.rows, years, str(path), own)
-    return play_scenario(scenario, model, forecast, moves)
+    return play_scenario(scenario, model, forecast, moves, factors_above_null(experiment))

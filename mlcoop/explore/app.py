@@ -26,7 +26,7 @@ from mlcoop.report.numbers.content import Ranked, Summary
 from mlcoop.report.summary import summarise
 from mlcoop.report.units import short
 from mlcoop.scenario.model import ScenarioModel
-from mlcoop.scenario.store import read_scenario_model
+from mlcoop.scenario.store import factors_above_null, read_scenario_model
 from mlcoop.schema import Experiment
 
 MOST_FACTORS = 20
@@ -216,7 +216,9 @@ def show_what_if(experiment: Experiment, s: Summary, models: Path) -> None:
         st.info("Set a factor to another value to see the associated difference in works.")
         return
     try:
-        outcome = what_if.play(model, experiment.forecast, pair, values)
+        outcome = what_if.play(
+            model, experiment.forecast, pair, values, factors_above_null(experiment)
+        )
     except MlcoopError as error:
         st.info(plain(str(error)))
         return

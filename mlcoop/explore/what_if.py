@@ -6,7 +6,7 @@ become a scenario, and the same functions play it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,9 +75,15 @@ def knobs(model: ScenarioModel, pair: tuple[str, str]) -> dict[str, Knob]:
 
 
 def play(
-    model: ScenarioModel, forecast: pd.DataFrame, pair: tuple[str, str], values: Mapping[str, float]
+    model: ScenarioModel,
+    forecast: pd.DataFrame,
+    pair: tuple[str, str],
+    values: Mapping[str, float],
+    above_null: Collection[str] | None = None,
 ) -> Outcome:
     """Return a pair's forecast as it is and with some of its factors set to other values.
+
+    `above_null` as in `play_scenario`.
 
     Raises
     ------
@@ -93,4 +99,4 @@ def play(
     scenario = Scenario(title=where, changes=changes)
     years = sorted(int(y) for y in forecast["year"].unique())
     moves = find_moves(scenario, model.features, model.rows, years, "what if")
-    return play_scenario(scenario, model, forecast, moves)
+    return play_scenario(scenario, model, forecast, moves, above_null)

@@ -8,7 +8,7 @@ reached in the long run if at all; it is no effect, and every output says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,7 +193,11 @@ class Outcome:
 
 
 def play_scenario(
-    scenario: Scenario, model: ScenarioModel, forecast: pd.DataFrame, moves: Sequence[Move]
+    scenario: Scenario,
+    model: ScenarioModel,
+    forecast: pd.DataFrame,
+    moves: Sequence[Move],
+    above_null: Collection[str] | None = None,
 ) -> Outcome:
     """Return the forecast as it is and as the factor model has it under changed factors.
 
@@ -205,6 +209,8 @@ def play_scenario(
         FORECAST_CSV columns.
     moves : sequence of Move
         What `scenario.file.find_moves` returns for it.
+    above_null : collection of str, optional
+        Factors that the study's ranking distinguishes from chance; of the others the outcome warns.
 
     Notes
     -----
@@ -254,6 +260,8 @@ def play_scenario(
     steps = both[list(range(len(model.estimators)))].to_numpy(dtype=float)
     both = both.drop(columns=list(range(len(model.estimators))))
     table, totals = _differences(both, steps, _reach(model, changed, level))
+    if above_null is not None:
+        warnings += _by_chance(model, changed, above_null)
     order = table["difference"].abs().sort_values(ascending=False, kind="stable").index
     return Outcome(
         table.loc[order].reset_index(drop=True),
@@ -310,6 +318,18 @@ def _changed(
                 )
     moved = (base != X) & ~(X.isna() & base.isna())
     return X, moved.to_numpy(), warnings
+
+
+def _by_chance(model: ScenarioModel, changed: np.ndarray, above_null: Collection[str]) -> list[str]:
+    """Return a warning of changed factors whose effects may be nothing but chance."""
+    moved = [f for f, hit in zip(model.features, changed, strict=True) if hit]
+    idle = dict.fromkeys(f'"{f["label"]}"' for f in moved if f["factor"] not in above_null)
+    if not idle:
+        return []
+    return [
+        f"{', '.join(idle)}: not distinguishable from chance in the study's ranking, so the "
+        "difference may be noise"
+    ]
 
 
 def _differences(

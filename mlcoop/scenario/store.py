@@ -12,6 +12,12 @@ from mlcoop.scenario.model import ScenarioModel
 from mlcoop.schema import Experiment
 
 
+def factors_above_null(experiment: Experiment) -> frozenset[str] | None:
+    """Return the factors that a study's ranking distinguishes from chance; None without one."""
+    table = experiment.factors
+    return None if table is None else frozenset(table.loc[table["above_null"], "factor"])
+
+
 def read_scenario_model(experiment: Experiment, models: Path) -> ScenarioModel:
     """Return the model and refits that a run left for scenarios.
 
