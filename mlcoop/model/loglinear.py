@@ -28,6 +28,11 @@ PRIOR_TERMS = 1.0
 FIRST_BOUND = 5.0
 """How many times its mean a count may exceed it in the first step; twice as many in every next."""
 NO_VARIANCE = 1e-6
+MOST_PEARSON, FEWER_PEARSON = 400.0, 50.0
+"""How many times its expectation a row's Pearson statistic counts at most; the second where a fit
+does not settle: a work where next to none is expected can then move the dispersion to and fro."""
+LOST = 100.0
+"""Change of a row's log rate in one step from which a fit has gone astray."""
 MOST_ROBUST = 1000  # pairs up to which weak blocks are also judged by their robust spread
 
 
@@ -118,21 +123,27 @@ def _iterate(
     *,
     bound: float = np.inf,
     poisson: bool = False,
+    pearson: float = MOST_PEARSON,
 ) -> MixedFit:
     """Take steps until the linear predictor stays."""
+    start, first_bound = state, bound
     previous = rows.design @ state.coef
     for step in range(steps):
         # A count far above a first mean would throw the step out. The bound must be gone before
         # the end: where counts are rare, every one of them is many times its mean.
         state, within = _solve(rows, state, bound)
-        state = _update_variances(rows, state, law, poisson)
+        if not poisson and not np.abs(rows.design @ state.coef - previous).max() < LOST:
+            break
+        state = _update_variances(rows, state, law, poisson, pearson)
         margin = rows.design @ state.coef
         change = np.sqrt(np.mean((margin - previous) ** 2))
         previous = margin
         bound *= 2
         if change < tolerance and within and step > 3:
-            break
-    return state
+            return state
+    if pearson == FEWER_PEARSON or poisson:
+        return state
+    return _iterate(rows, start, law, steps, tolerance, bound=first_bound, pearson=FEWER_PEARSON)
 
 
 def _start_coef(rows: Rows) -> np.ndarray:
@@ -173,7 +184,9 @@ def _solve(rows: Rows, state: MixedFit, bound: float) -> tuple[MixedFit, bool]:
     return replace(state, coef=coef, covariance=covariance, pair_effect=effect), not beyond.any()
 
 
-def _update_variances(rows: Rows, state: MixedFit, law: Law, poisson: bool) -> MixedFit:
+def _update_variances(
+    rows: Rows, state: MixedFit, law: Law, poisson: bool, most_pearson: float
+) -> MixedFit:
     """Return the fit with its penalties and variance components estimated anew."""
     penalty = state.penalty.copy()
     free = rows.blocks < 0
@@ -213,7 +226,7 @@ def _update_variances(rows: Rows, state: MixedFit, law: Law, poisson: bool) -> M
     freedom = rows.weight.sum() - min(known, 0.5 * rows.weight.sum())
     freedom -= (by_pair_w * shrink).sum() * min(1.0, rows.weight.mean())
     freedom = max(freedom, 0.2 * rows.weight.sum())
-    dispersion, scale = _dispersion(rows, mean, freedom)
+    dispersion, scale = _dispersion(rows, mean, freedom, most_pearson)
     return replace(
         state,
         penalty=penalty,
@@ -224,9 +237,9 @@ def _update_variances(rows: Rows, state: MixedFit, law: Law, poisson: bool) -> M
     )
 
 
-def _dispersion(rows: Rows, mean: np.ndarray, freedom: float) -> tuple[float, float]:
+def _dispersion(rows: Rows, mean: np.ndarray, freedom: float, most: float) -> tuple[float, float]:
     """Solve Pearson's statistic = degrees of freedom for the dispersion, else for the scale."""
-    square = rows.weight * np.minimum((rows.y - mean) ** 2, 400 * (mean + mean**2))
+    square = rows.weight * np.minimum((rows.y - mean) ** 2, most * (mean + mean**2))
 
     def excess(alpha: float) -> float:
         return float((square / (mean * (1 + alpha * mean))).sum() - freedom)

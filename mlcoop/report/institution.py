@@ -45,9 +45,13 @@ def named(experiment: Experiment) -> Experiment:
         if table is not None:
             tables[key] = with_name(table, experiment, columns)
     ranking = dict(experiment.metrics.get("ranking") or {})
-    for key in ("apart", "stopped"):
-        if ranking.get(key):
-            ranking[key] = [[name if end == code else end for end in p] for p in ranking[key]]
+
+    def ends(pair: Sequence[str]) -> list[str]:
+        return [name if end == code else end for end in pair]
+
+    if ranking:
+        ranking["apart"] = [ends(p) for p in ranking.get("apart") or []]
+        ranking["spells"] = [{**s, "pair": ends(s["pair"])} for s in ranking.get("spells") or []]
     countries = [c for c in experiment.coverage.get("countries") or [] if c != code]
     return replace(
         experiment,

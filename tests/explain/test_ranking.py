@@ -328,7 +328,7 @@ def test_neither_the_unit_of_exposure_nor_a_bar_in_a_name_changes_a_ranking(lear
         "pair": ["i", "j"], "year": "year", "target": "y", "factors": list(world.factors),
         "exposure": "exposure",
     }  # fmt: skip
-    panel = world.panel
+    panel = world.panel.assign(i=world.panel["i"] + "x", j=world.panel["j"] + "x")  # of no place
     other = panel.assign(exposure=panel["exposure"] * 1e24)
     other[["i", "j"]] = other[["i", "j"]].astype(str) + "|x|"
     one, two = (

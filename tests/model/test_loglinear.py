@@ -109,33 +109,40 @@ def all_pairs(pairs: list[tuple[str, str]], years: int) -> Training:
 
 def test_drifts_countries_and_years_stand_beside_the_factors() -> None:
     """By hand, for all 15 pairs of six countries over four years: a country's column is one in the
-    rows of its five pairs, a year's in its own, and slopes in a product drift with the year."""
+    rows of its five pairs, a year's in its own, slopes in a product drift with the year, there is a
+    trend, and a country's course over the years is that of an autoregression."""
     pairs = list(combinations("ABCDEF", 2))
     data = all_pairs(pairs, 4)
     basis = replace(learn_basis(data.X, weight=data.weight, smooth=False), products=((0, 1),))
     rows = mixed_rows(basis, data)
     first = len(basis.blocks())
-    drifts, countries, years = np.split(rows.design[:, first:], [2, 8], axis=1)
+    split = [1, 3, 9, 27]
+    trend, drifts, countries, courses, years = np.split(rows.design[:, first:], split, axis=1)
     z = (data.X - data.X.mean(axis=0)) / data.X.std(axis=0)
     since = (data.years - 2001.5) / np.sqrt(1.25)
-    assert drifts == pytest.approx(z * since[:, None])
+    assert drifts == pytest.approx(z * since[:, None]) and trend[:, 0] == pytest.approx(since)
     inside = [[float(c in pair) for c in "ABCDEF"] for pair in pairs]
     assert (countries == np.repeat(inside, 4, axis=0)).all()
     assert (years == np.tile(np.eye(4), (15, 1))).all() and rows.years == 4
+    apart = np.abs(data.years[:, None] - data.years)
+    fading, mean = np.exp(-apart / 3), np.eye(60) - 1 / 60
+    one = courses[:, :3][countries[:, 0] == 1]  # A's, in its five pairs
+    assert one @ one.T == pytest.approx((mean @ fading @ mean)[:20, :20])
+    assert (courses[:, :3][countries[:, 0] == 0] == 0).all()
     blocks = rows.blocks[first:]
-    assert [len(set(b)) for b in np.split(blocks, [2, 8])] == [1, 1, 1]
-    assert len({*blocks} - {*basis.blocks()}) == 3  # each with a spread of its own
+    assert [len(set(b)) for b in np.split(blocks, split)] == [1, 1, 1, 1, 1]
+    assert len({*blocks} - {*basis.blocks()}) == 5  # each with a spread of its own
     assert mixed_rows(basis, data, nuisance=False).design.shape[1] == first
 
 
 def test_countries_need_two_and_a_half_pairs_each_and_years_to_be_three() -> None:
     """By definition: fourteen pairs of six countries, and two years, are too few."""
     pairs = list(combinations("ABCDEF", 2))
-    for data, left in ((all_pairs(pairs[:-1], 4), 4), (all_pairs(pairs, 2), 6)):
+    for data, left in ((all_pairs(pairs[:-1], 4), 5), (all_pairs(pairs, 2), 6)):
         basis = learn_basis(data.X, weight=data.weight, smooth=False)
         rows = mixed_rows(basis, data)
         assert rows.design.shape[1] - len(basis.blocks()) == left
-        assert rows.years == left % 6
+        assert rows.years == {5: 4, 6: 0}[left]  # a trend beside the years
 
 
 def without(rows: Rows, pairs: np.ndarray) -> Rows:
@@ -196,3 +203,66 @@ def test_counts_too_rare_to_tell_a_pair_without_works_from_the_others() -> None:
     rows = Rows(design, np.array([-1, LINEAR_TERMS]), y, zero, one, starts, pair)
     assert (np.add.reduceat(y, starts) == 0).mean() > 0.2
     assert not fit_mixed(rows).apart.any()
+
+
+def test_a_rise_that_all_pairs_share_goes_to_no_factor() -> None:
+    """Planted: counts grow by a tenth a year for no reason in the panel. Six factors without effect
+    grow, too, each in its own measure; their z is as often large as chance has it."""
+    pairs, years = 50, 14
+    since = np.tile(np.arange(years) - 6.5, pairs)
+    names, found = np.arange(pairs).repeat(years), []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(pairs, 12)).repeat(years, axis=0) + rng.normal(
+            0, 0.2, (len(names), 12)
+        )
+        X[:, :6] += 0.15 * since[:, None] * rng.uniform(0.5, 1.5, 6)
+        level = 3 + 0.4 * X[:, 11] + rng.normal(scale=0.4, size=pairs)[names] + 0.1 * since
+        y = rng.poisson(np.exp(level)).astype(float)
+        data = arrange(pd.DataFrame(X), y, None, None, names, 2000 + since, 10_000, 0)
+        basis = learn_basis(data.X, weight=data.weight, smooth=False, years=data.years)
+        fit = fit_mixed(mixed_rows(basis, data))
+        found.append(fit.coef[1:7] / np.sqrt(np.diag(fit.covariance)[1:7]))
+    assert np.sqrt(np.mean(np.square(found))) < 1.2
+
+
+def test_a_fit_that_does_not_settle_is_taken_again_with_less_heed_to_single_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Invariant: cut short, it is the fit that bounds each row's Pearson statistic from the start;
+    one that settles is not touched."""
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.normal(size=(300, 2)))
+    y, exposure = rng.poisson(20, 300).astype(float), np.ones(300)
+    y[7], exposure[7] = 3, 1e-4  # where next to none is expected
+    data = arrange(x, y, exposure, None, np.arange(300) // 10, None, 10_000, 0)
+    rows = mixed_rows(learn_basis(data.X, weight=data.weight, smooth=False), data)
+    short, whole = fit_mixed(rows, steps=4), fit_mixed(rows)
+    monkeypatch.setattr(loglinear, "FEWER_PEARSON", loglinear.MOST_PEARSON)
+    assert fit_mixed(rows).dispersion == whole.dispersion
+    assert fit_mixed(rows, steps=4).dispersion > 1.2 * short.dispersion
+
+
+def test_what_befalls_a_country_for_years_goes_to_no_national_figure() -> None:
+    """Planted: shocks of countries that fade by a fifth a year, and national figures without effect
+    that wander; the figures' z is as often large as chance has it."""
+    countries, years, found = 10, 12, []
+    ends = np.array(list(combinations(range(countries), 2)))
+    names = np.array([f"a{i}|a{j}" for i, j in ends]).repeat(years)
+    when = np.tile(np.arange(years), len(ends))
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        steps = rng.normal(size=(4, countries, years))
+        figures = steps[:3].cumsum(axis=2)
+        shock = np.zeros((countries, years))
+        for t in range(years):
+            shock[:, t] = 0.8 * shock[:, t - 1] + 0.2 * steps[3, :, t]
+        of_pairs = (figures[:, ends[:, 0]] + figures[:, ends[:, 1]]).reshape(3, -1)
+        level = 3 + (shock[ends[:, 0]] + shock[ends[:, 1]]).ravel()
+        level += rng.normal(scale=0.3, size=len(ends)).repeat(years)
+        y = rng.poisson(np.exp(level)).astype(float)
+        data = arrange(pd.DataFrame(of_pairs.T), y, None, None, names, when, 10_000, 0)
+        basis = learn_basis(data.X, weight=data.weight, smooth=False, years=data.years)
+        fit = fit_mixed(mixed_rows(basis, data))
+        found.append(fit.coef[1:4] / np.sqrt(np.diag(fit.covariance)[1:4]))
+    assert np.sqrt(np.mean(np.square(found))) < 1.4

@@ -68,7 +68,10 @@ def test_a_panel_without_groups_is_not_ranked_twice(study: Experiment) -> None:
 def test_pairs_of_an_institution_are_named_by_their_partner(study: Experiment) -> None:
     """A long name in front of every partner left "University of North Carolin…" in all charts."""
     name = "University of North Carolina at Chapel Hill"
-    ranking = {"apart": [["CHN", "PRK"]], "stopped": [["CHN", "NPL"]]}
+    ranking = {
+        "apart": [["CHN", "PRK"]],
+        "spells": [{"pair": ["CHN", "NPL"], "years": [2009, 2010]}],
+    }
     s = summarise(
         dataclasses.replace(
             study,
@@ -83,7 +86,9 @@ def test_pairs_of_an_institution_are_named_by_their_partner(study: Experiment) -
     assert "Pakistan" in labels and not any(name in label for label in labels)
     assert f"The largest partner is {s.forecasts[0].label} with" in s.answer[-1]
     trust = " ".join(s.trust)
-    assert "North Korea has no works where" in trust and "Nepal has no works from" in trust
+    assert (
+        "North Korea has no works where" in trust and "Nepal (2009 to 2010) has no works" in trust
+    )
     assert "–North Korea" not in trust and "–Nepal" not in trust
 
 
