@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from mlcoop.model.basis import Basis
@@ -54,18 +56,26 @@ def _of_countries(data: Training) -> list[np.ndarray]:
     are many times as many. What befalls one touches all of its pairs for some years, and would go
     to whichever national figure moves like it, as surely as if pairs were independent.
     """
-    found = countries_of(data.pair_names)
+    found = _by_pair(tuple(data.pair_names))
     if found is None:
         return []
-    countries, inside = found
-    parts = [spatial_columns(countries, inside)[data.pair]]
-    if len(inside) >= 2.5 * len(countries):
+    near, inside = found
+    n_pairs, n_countries = inside.shape
+    parts = [near[data.pair]]
+    if n_pairs >= 2.5 * n_countries:
         own = inside[data.pair]
         parts.append(own)
-        if _has_years(data) and len(inside) < MANY_PAIRS:
-            course = _course(np.asarray(data.years), most=MOST_OF_COURSES // len(countries))
+        if _has_years(data) and n_pairs < MANY_PAIRS:
+            course = _course(np.asarray(data.years), most=MOST_OF_COURSES // n_countries)
             parts.append((own[:, :, None] * course[:, None, :]).reshape(len(own), -1))
     return parts
+
+
+@lru_cache(maxsize=8)  # every stage of a fit asks for the same pairs
+def _by_pair(pair_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return what near countries share, and the countries of each pair; both begin with n_pairs."""
+    found = countries_of(pair_names)
+    return None if found is None else (spatial_columns(*found), found[1])
 
 
 def _course(years: np.ndarray, most: int) -> np.ndarray:

@@ -12,12 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlcoop.errors import ConfigError, did_you_mean
-from mlcoop.simulate.covariates import (
-    IN_LOGS,
-    KEYS,
-    shared_by_neighbours,
-    world_covariates,
-)
+from mlcoop.simulate.covariates import IN_LOGS, KEYS, shared_by_neighbours, world_covariates
 from mlcoop.simulate.recipes import SHAPES, Recipe, recipe_with
 
 MOST_OF_A_TIE, MOST_OF_A_FACTOR = 2.0, 4.0
